@@ -1,0 +1,62 @@
+//! Values against the definitions of the company's own fields.
+
+use chrono::NaiveDate;
+use dealog_events::{
+    FieldValue, Slug,
+    settings::{FieldDefinition, FieldKind, FieldOwner},
+};
+
+use crate::{Rejection, settings::Settings};
+
+/// Checks that `field` exists for `owner` and takes `value`.
+pub(crate) fn check(settings: &Settings, owner: FieldOwner, field: &Slug, value: &FieldValue) -> Result<(), Rejection> {
+    let mine = || settings.fields.iter().filter(|definition| definition.of == owner);
+    let Some(definition) = mine().find(|definition| definition.slug == *field) else {
+        let allowed = mine().map(|definition| definition.slug.clone()).collect();
+        return Err(Rejection::UnknownField { field: field.clone(), allowed });
+    };
+    if fits(definition, value) {
+        return Ok(());
+    }
+    Err(Rejection::FieldValue { field: field.clone(), expected: expected(definition) })
+}
+
+fn fits(definition: &FieldDefinition, value: &FieldValue) -> bool {
+    match (definition.kind, value) {
+        (FieldKind::Text, FieldValue::Text(_))
+        | (FieldKind::Integer, FieldValue::Integer(_))
+        | (FieldKind::Boolean, FieldValue::Boolean(_)) => true,
+        (FieldKind::Decimal, FieldValue::Text(text)) => is_decimal(text.as_str()),
+        (FieldKind::Date, FieldValue::Text(text)) => {
+            text.as_str().len() == 10 && text.as_str().parse::<NaiveDate>().is_ok()
+        }
+        (FieldKind::Choice, FieldValue::Text(text)) => {
+            definition.options.iter().any(|option| option.as_str() == text.as_str())
+        }
+        _ => false,
+    }
+}
+
+fn is_decimal(text: &str) -> bool {
+    let digits =
+        |part: &str, max: usize| !part.is_empty() && part.len() <= max && part.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    match unsigned.split_once('.') {
+        Some((whole, fraction)) => digits(whole, 18) && digits(fraction, 9),
+        None => digits(unsigned, 18),
+    }
+}
+
+fn expected(definition: &FieldDefinition) -> String {
+    match definition.kind {
+        FieldKind::Text => "a text of 1 to 1,000 characters".into(),
+        FieldKind::Integer => "a whole number".into(),
+        FieldKind::Decimal => "a decimal number as a text, such as \"12.50\"".into(),
+        FieldKind::Boolean => "true or false".into(),
+        FieldKind::Date => "a day as a text, such as \"2026-03-01\"".into(),
+        FieldKind::Choice => {
+            let options: Vec<&str> = definition.options.iter().map(dealog_events::Text::as_str).collect();
+            format!("one of: {}", options.join(", "))
+        }
+    }
+}

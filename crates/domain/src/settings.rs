@@ -1,0 +1,135 @@
+//! What a company sets for itself.
+
+use std::{collections::HashSet, sync::LazyLock};
+
+use dealog_events::{
+    Currency, Event, Slug, TimeZone,
+    settings::{
+        FieldDefinition, FieldKind, FieldsDefined, LossReason, LossReasonsSet, ReportingCurrencySet, SettingsEvent,
+        TimeZoneSet,
+    },
+};
+use serde::Deserialize;
+
+use crate::Rejection;
+
+/// Loss reasons that a company may have.
+pub const LOSS_REASONS_MAX: usize = 100;
+/// Fields that a company may define.
+pub const FIELDS_MAX: usize = 200;
+/// Options that a field may offer.
+pub const OPTIONS_MAX: usize = 200;
+
+/// The settings as they stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The currency of all figures. None until it is set; no amount is accepted before.
+    pub reporting_currency: Option<Currency>,
+    /// Where days begin and end; UTC until it is set.
+    pub time_zone: Option<TimeZone>,
+    /// Why deals are lost.
+    pub loss_reasons: Vec<LossReason>,
+    /// The company's own fields.
+    pub fields: Vec<FieldDefinition>,
+}
+
+impl Settings {
+    pub(crate) fn unset() -> &'static Self {
+        static UNSET: LazyLock<Settings> = LazyLock::new(Settings::default);
+        &UNSET
+    }
+
+    pub(crate) fn loss_reason(&self, slug: &Slug) -> Result<&LossReason, Rejection> {
+        self.loss_reasons.iter().find(|reason| reason.slug == *slug).ok_or_else(|| Rejection::UnknownLossReason {
+            reason: slug.clone(),
+            allowed: self.loss_reasons.iter().map(|reason| reason.slug.clone()).collect(),
+        })
+    }
+}
+
+/// What can be asked of the settings.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Change some of them.
+    Change(Change),
+}
+
+/// Settings to change; those that are absent stay as they are.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ChangeSettings))]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The currency of all figures.
+    pub reporting_currency: Option<Currency>,
+    /// Where days begin and end.
+    pub time_zone: Option<TimeZone>,
+    /// The whole list of loss reasons.
+    pub loss_reasons: Option<Vec<LossReason>>,
+    /// The whole list of the company's own fields.
+    pub fields: Option<Vec<FieldDefinition>>,
+}
+
+pub(crate) fn decide(state: &Settings, command: &Command) -> Result<Vec<Event>, Rejection> {
+    let Command::Change(change) = command;
+    let mut events: Vec<Event> = Vec::new();
+    if let Some(to) = change.reporting_currency.filter(|to| state.reporting_currency != Some(*to)) {
+        events.push(ReportingCurrencySet { from: state.reporting_currency, to }.into());
+    }
+    if let Some(to) = change.time_zone.filter(|to| state.time_zone != Some(*to)) {
+        events.push(TimeZoneSet { from: state.time_zone, to }.into());
+    }
+    if let Some(to) = change.loss_reasons.as_ref().filter(|to| state.loss_reasons != **to) {
+        check_loss_reasons(to)?;
+        events.push(LossReasonsSet { from: state.loss_reasons.clone(), to: to.clone() }.into());
+    }
+    if let Some(to) = change.fields.as_ref().filter(|to| state.fields != **to) {
+        check_fields(&state.fields, to)?;
+        events.push(FieldsDefined { from: state.fields.clone(), to: to.clone() }.into());
+    }
+    Ok(events)
+}
+
+fn check_loss_reasons(reasons: &[LossReason]) -> Result<(), Rejection> {
+    if reasons.len() > LOSS_REASONS_MAX {
+        return Err(Rejection::Limit { field: "loss_reasons", what: "loss reasons", max: LOSS_REASONS_MAX });
+    }
+    let mut seen = HashSet::new();
+    match reasons.iter().find(|reason| !seen.insert(&reason.slug)) {
+        Some(twice) => Err(Rejection::SlugTaken { field: "loss_reasons", slug: twice.slug.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn check_fields(present: &[FieldDefinition], fields: &[FieldDefinition]) -> Result<(), Rejection> {
+    if fields.len() > FIELDS_MAX {
+        return Err(Rejection::Limit { field: "fields", what: "fields", max: FIELDS_MAX });
+    }
+    let mut seen = HashSet::new();
+    for field in fields {
+        if !seen.insert((field.of == dealog_events::settings::FieldOwner::Deal, &field.slug)) {
+            return Err(Rejection::SlugTaken { field: "fields", slug: field.slug.clone() });
+        }
+        if field.options.len() > OPTIONS_MAX {
+            return Err(Rejection::Limit { field: "fields", what: "options of a field", max: OPTIONS_MAX });
+        }
+        if (field.kind == FieldKind::Choice) == field.options.is_empty() {
+            return Err(Rejection::FieldOptions { field: field.slug.clone() });
+        }
+        let before = present.iter().find(|before| before.of == field.of && before.slug == field.slug);
+        if before.is_some_and(|before| before.kind != field.kind) {
+            return Err(Rejection::FieldKindFixed { field: field.slug.clone() });
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn evolve(mut state: Settings, event: &SettingsEvent) -> Settings {
+    match event {
+        SettingsEvent::ReportingCurrencySet(event) => state.reporting_currency = Some(event.to),
+        SettingsEvent::TimeZoneSet(event) => state.time_zone = Some(event.to),
+        SettingsEvent::LossReasonsSet(event) => state.loss_reasons.clone_from(&event.to),
+        SettingsEvent::FieldsDefined(event) => state.fields.clone_from(&event.to),
+    }
+    state
+}

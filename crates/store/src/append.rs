@@ -1,0 +1,111 @@
+//! What is appended, and what comes of it.
+
+use super::{Actor, CommandId, Position, StreamId, StoreError, Timestamp, Uuid, Version};
+
+/// A hash of what a command asked for, so that its id cannot be used again for something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
+
+/// An event on its way into the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Dotted, past tense.
+    pub event_type: &'static str,
+    /// The schema version of `data`.
+    pub schema: u16,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// A JSON object; kept to the byte.
+    pub data: String,
+}
+
+/// The events of one command, for one stream. All of them are appended, or none.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// Who asks.
+    pub actor: Actor,
+    /// The command; remembered for ever.
+    pub command_id: CommandId,
+    /// What the command asked for.
+    pub fingerprint: Fingerprint,
+    /// The whole piece of work it is part of.
+    pub correlation_id: Uuid,
+    /// The event that led to it.
+    pub causation_id: Option<Uuid>,
+    /// The instant at the caller. Recorded is the later of this and the head's last, so time never runs backwards.
+    pub now: Timestamp,
+    /// The stream that grows.
+    pub stream: StreamId,
+    /// Its version when the rule was applied; zero for a new stream.
+    pub expected: Version,
+    /// Other streams that the rule read, with their versions then.
+    pub unchanged: Vec<(StreamId, Version)>,
+    /// What happened, at least one event.
+    pub events: Vec<NewEvent>,
+}
+
+/// The outcome of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The stream that grew.
+    pub stream: StreamId,
+    /// Its version after the last event of the command.
+    pub version: Version,
+    /// The position of that event.
+    pub position: Position,
+    /// How many events the command appended: those at the positions up to `position`.
+    pub events: u32,
+    /// Whether the command had been appended before and this is its first outcome.
+    pub replayed: bool,
+}
+
+/// What is kept of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// The command.
+    pub command_id: CommandId,
+    /// What it asked for.
+    pub fingerprint: Fingerprint,
+    /// What came of it; `replayed` is true.
+    pub outcome: Appended,
+}
+
+/// Why nothing was appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// A stream is not at the version that the rule was applied to.
+    #[error("{stream} is at version {found}, not {expected}")]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// The version the append named.
+        expected: Version,
+        /// The version it has.
+        found: Version,
+    },
+    /// The command id was used for something else before.
+    #[error("command {0} was sent before and asked for something else")]
+    FingerprintMismatch(CommandId),
+    /// The queue is full. Nothing was queued; it may be tried again.
+    #[error("too many commands are waiting; try again")]
+    Overloaded,
+    /// A limit is passed.
+    #[error("{what}: {found}, and at most {max} are allowed")]
+    Limit {
+        /// What is limited.
+        what: &'static str,
+        /// The limit.
+        max: u64,
+        /// What was asked for.
+        found: u64,
+    },
+    /// The append contradicts itself or what the log promises; a mistake of the caller.
+    #[error("not an append: {0}")]
+    Malformed(String),
+    /// The database failed and nothing of this append was written.
+    #[error("nothing was written: {0}")]
+    Unavailable(String),
+    /// The log could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

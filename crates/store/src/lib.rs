@@ -1,0 +1,107 @@
+//! The log: one order of all events, appended once and never altered.
+//!
+//! [`EventStore`] knows no SQL; each back end is a room of its own and passes the same conformance tests. What they
+//! promise:
+//!
+//! - **One order, no gaps.** Positions are handed out inside the appending transaction under a lock on the single head
+//!   row, so the order of commits is the order of positions: who has seen position n has seen all before it.
+//! - **Acknowledged means committed.** [`EventStore::append`] answers after the commit has returned, never before. A commit
+//!   whose answer was lost is looked up by its command ids.
+//! - **Optimistic.** An append names the version it expects of its stream and of every stream its rule read. A miss is a
+//!   conflict and nothing is written.
+//! - **Idempotent.** A command id is remembered for ever with the outcome of its append.
+
+mod append;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub use append::{Append, AppendError, Appended, Fingerprint, NewEvent, Remembered};
+
+/// Named limits of a log. Each can be set; none can be switched off.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Appends that wait for the commit in flight; one more is refused as [`AppendError::Overloaded`].
+    pub queue_length_max: usize,
+    /// Appends that go into one transaction.
+    pub batch_appends_max: usize,
+    /// Events of one append.
+    pub append_events_max: usize,
+    /// Events of one stream.
+    pub stream_events_max: u64,
+    /// Bytes of the data of one event.
+    pub event_bytes_max: usize,
+    /// Events that one read returns.
+    pub page_events_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_length_max: 4_096,
+            batch_appends_max: 512,
+            append_events_max: 100,
+            stream_events_max: 100_000,
+            event_bytes_max: 64 * 1024,
+            page_events_max: 10_000,
+        }
+    }
+}
+
+/// The end of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Which log this is. A checkpoint of another one is refused.
+    pub log_id: Uuid,
+    /// The last position; zero in an empty log.
+    pub position: Position,
+    /// When the last event was recorded; [`Timestamp::MIN`] in an empty log.
+    pub recorded_at: Timestamp,
+}
+
+/// A log of events.
+#[async_trait]
+pub trait EventStore: Send + Sync {
+    /// Queues an append and returns its outcome once its commit has returned. It takes its place in the queue when this is
+    /// called, not when the future is first polled: calls made one after another are appended in that order.
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
+
+    /// What is remembered of these commands, in no particular order; nothing of those that never appended.
+    async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError>;
+
+    /// The end of the log.
+    async fn head(&self) -> Result<Head, StoreError>;
+
+    /// Events after `after` in the order of positions, at most `limit`; where `types` names any, only those types.
+    async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError>;
+
+    /// Events of one stream after version `after`, in order, at most `limit`.
+    async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError>;
+
+    /// Changes whenever this process commits. It only wakes: who follows the log must look again from time to time, since
+    /// another process may append too.
+    fn watch(&self) -> watch::Receiver<Position>;
+}
+
+/// Why the log could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database did not do what was asked.
+    #[error("the log's database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The database could not be brought to the schema of this version.
+    #[error("the log's schema: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// What is stored is not what is ever written.
+    #[error("the log is damaged at position {position}: {reason}")]
+    Damaged {
+        /// Where.
+        position: Position,
+        /// What is wrong there.
+        reason: String,
+    },
+}
