@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::{Event, Invalid, ReadError, StreamId, Timestamp, UserId, interpret, text::shorten, upcast};
+use crate::{
+    Event, Invalid, ReadError, StreamId, Timestamp, UserId, ids::hyphenated, interpret, text::shorten, upcast,
+};
 
 macro_rules! counter {
     ($(#[$meta:meta])* $name:ident) => {
@@ -99,7 +101,7 @@ impl FromStr for Actor {
                 shorten(text)
             ))
         };
-        let uuid = |id: &str| Uuid::try_parse(id).map_err(|_| unfit());
+        let uuid = |id: &str| hyphenated(id).ok_or_else(unfit);
         match text.split_once(':') {
             Some(("user", id)) => uuid(id).map(|id| Self::User(UserId(id))),
             Some(("service", id)) => uuid(id).map(Self::Service),
@@ -111,7 +113,13 @@ impl FromStr for Actor {
     }
 }
 
-string_type!(Actor, "Actor", "Who caused an event: user:, service:, rule: or import: and a UUID, or local.", None, "local");
+string_type!(
+    Actor,
+    "Actor",
+    "Who caused an event: user:, service:, rule: or import: and a UUID, or local.",
+    None,
+    "local"
+);
 
 /// An event as the log holds it. `data` is the text that was written, to the byte; [`Envelope::event`] interprets it.
 #[derive(Debug, Clone, PartialEq, Eq)]

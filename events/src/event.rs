@@ -120,6 +120,11 @@ pub fn upcast<'a>(event_type: &str, schema: u16, data: &'a str) -> Result<(u16, 
 /// What the text of an event means today. There is no other way to read one.
 pub fn interpret(event_type: &str, schema: u16, data: &str) -> Result<Event, ReadError> {
     let (_, data) = upcast(event_type, schema, data)?;
+    // serde would also take the values of a struct's fields in an array.
+    if !data.trim_start().starts_with('{') {
+        let source = serde::de::Error::custom("expected a JSON object");
+        return Err(ReadError::Data { event_type: event_type.into(), source });
+    }
     match event_type.split_once('.').map(|(category, _)| category) {
         Some("deal") => DealEvent::from_json(event_type, &data).map(Event::Deal),
         Some("pipeline") => PipelineEvent::from_json(event_type, &data).map(Event::Pipeline),

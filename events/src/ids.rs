@@ -6,6 +6,11 @@ use uuid::Uuid;
 
 use crate::Invalid;
 
+/// A UUID in the hyphenated form only: an id has one spelling, so ids can be compared as text anywhere.
+pub(crate) fn hyphenated(text: &str) -> Option<Uuid> {
+    (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten()
+}
+
 macro_rules! id {
     ($(#[$meta:meta])* $name:ident, $schema_name:literal, $what:literal) => {
         $(#[$meta])*
@@ -21,8 +26,7 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = Invalid;
             fn from_str(text: &str) -> Result<Self, Invalid> {
-                // Only the hyphenated form: an id has one spelling, so ids can be compared as text anywhere.
-                (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten().map(Self).ok_or_else(|| {
+                hyphenated(text).map(Self).ok_or_else(|| {
                     Invalid::new(format!(
                         "`{}` is not the id of a {}: expected a UUID such as 0192f3a4-5b6c-7d8e-9f00-112233445566",
                         crate::text::shorten(text),

@@ -23,6 +23,18 @@ impl Currency {
     pub fn digits(self) -> u32 {
         u32::from(self.0.exponent().unwrap_or(0))
     }
+
+    /// Minor units as a decimal number with the digits of the currency. Negative ones are written too: sums and differences
+    /// are not amounts, but read the same.
+    pub fn format(self, minor: i64) -> String {
+        let digits = self.digits();
+        let unit = 10_u64.pow(digits);
+        let (sign, magnitude) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
+        if digits == 0 {
+            return format!("{sign}{magnitude}");
+        }
+        format!("{sign}{}.{:0width$}", magnitude / unit, magnitude % unit, width = digits as usize)
+    }
 }
 
 impl fmt::Display for Currency {
@@ -51,7 +63,7 @@ pub struct Money {
     currency: Currency,
 }
 
-/// The JSON form of [`Money`].
+/// An amount of money: a decimal number as a text, and its currency.
 #[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "Money")]
 #[serde(deny_unknown_fields)]
@@ -68,7 +80,7 @@ impl Money {
             return Err(Invalid::new("an amount is never negative"));
         }
         if minor > AMOUNT_MAX {
-            return Err(Invalid::new(format!("an amount is at most {}", display(AMOUNT_MAX, currency))));
+            return Err(Invalid::new(format!("an amount is at most {}", currency.format(AMOUNT_MAX))));
         }
         Ok(Self { minor, currency })
     }
@@ -80,7 +92,7 @@ impl Money {
                 "`{}` is not an amount in {currency}: expected digits with at most {} after the point, such as {}",
                 shorten(amount),
                 currency.digits(),
-                display(120_000, currency)
+                currency.format(120_000)
             ))
         };
         if amount.starts_with('-') {
@@ -111,27 +123,15 @@ impl Money {
     }
 }
 
-/// Minor units as a decimal number with the digits of the currency. Negative values are written too: sums and differences
-/// are not amounts, but read the same.
-pub(crate) fn display(minor: i64, currency: Currency) -> String {
-    let digits = currency.digits();
-    let unit = 10_u64.pow(digits);
-    let (sign, magnitude) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
-    if digits == 0 {
-        return format!("{sign}{magnitude}");
-    }
-    format!("{sign}{}.{:0width$}", magnitude / unit, magnitude % unit, width = digits as usize)
-}
-
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", display(self.minor, self.currency), self.currency)
+        write!(f, "{} {}", self.currency.format(self.minor), self.currency)
     }
 }
 
 impl From<Money> for MoneyText {
     fn from(money: Money) -> Self {
-        Self { amount: display(money.minor, money.currency), currency: money.currency }
+        Self { amount: money.currency.format(money.minor), currency: money.currency }
     }
 }
 
@@ -219,7 +219,8 @@ impl schemars::JsonSchema for Probability {
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "type": "number", "minimum": 0, "maximum": 1, "multipleOf": 0.0001,
+            // No multipleOf 0.0001: validators that divide floating point numbers refuse 0.0003 and many others by it.
+            "type": "number", "minimum": 0, "maximum": 1,
             "description": "A probability with at most four decimals.", "examples": [0.35]
         })
     }

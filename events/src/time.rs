@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, TimeZone as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, TimeZone as _, Utc};
 
 use crate::{Invalid, text::shorten};
 
@@ -57,12 +57,13 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        DateTime::parse_from_rfc3339(text).map(|time| Self::from(time.with_timezone(&Utc))).map_err(|_| {
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| {
             Invalid::new(format!(
                 "`{}` is not an instant: expected RFC 3339 such as 2026-03-01T09:30:00Z",
                 shorten(text)
             ))
-        })
+        })?;
+        Self::from_micros(time.timestamp_micros())
     }
 }
 
@@ -82,14 +83,27 @@ impl TimeZone {
     /// Coordinated Universal Time.
     pub const UTC: Self = Self(chrono_tz::UTC);
 
-    /// The instant at which `day` begins here. Where a clock change skips midnight, the first instant that exists.
+    /// The instant at which `day` begins here. Where a clock change skips midnight, the first instant that exists; where
+    /// it skips the whole day, the beginning of the next.
     pub fn day_start(self, day: NaiveDate) -> Timestamp {
-        let midnight = day.and_time(chrono::NaiveTime::MIN);
-        // A gap at midnight is at most a few hours long anywhere; the first quarter hour that exists begins the day.
-        (0..96)
-            .map(|quarter| midnight + chrono::TimeDelta::minutes(15 * quarter))
-            .find_map(|local| self.0.from_local_datetime(&local).earliest())
-            .map_or(Timestamp::MIN, |start| start.with_timezone(&Utc).into())
+        // Local times that a clock change skips are at most a day and lie in one piece: the end of the gap is found by
+        // halving.
+        const GAP_SECONDS_MAX: i64 = 24 * 3_600;
+        let after_midnight = |seconds| {
+            let local = day.and_time(NaiveTime::MIN).checked_add_signed(TimeDelta::seconds(seconds))?;
+            self.0.from_local_datetime(&local).earliest()
+        };
+        let start = after_midnight(0).or_else(|| {
+            let (mut skipped, mut exists) = (0, GAP_SECONDS_MAX);
+            while skipped + 1 < exists {
+                let middle = i64::midpoint(skipped, exists);
+                if after_midnight(middle).is_some() { exists = middle } else { skipped = middle }
+            }
+            after_midnight(exists)
+        });
+        // Only days far outside the years 1 to 9999 begin at no instant that can be told.
+        let outside = if day.year() < 1 { Timestamp::MIN } else { Timestamp::MAX };
+        start.map_or(outside, |start| start.with_timezone(&Utc).into())
     }
 
     /// The calendar day that `time` falls on here.
