@@ -27,14 +27,17 @@ fn fits(definition: &FieldDefinition, value: &FieldValue) -> bool {
         | (FieldKind::Integer, FieldValue::Integer(_))
         | (FieldKind::Boolean, FieldValue::Boolean(_)) => true,
         (FieldKind::Decimal, FieldValue::Text(text)) => is_decimal(text.as_str()),
-        (FieldKind::Date, FieldValue::Text(text)) => {
-            text.as_str().len() == 10 && text.as_str().parse::<NaiveDate>().is_ok()
-        }
+        (FieldKind::Date, FieldValue::Text(text)) => is_day(text.as_str()),
         (FieldKind::Choice, FieldValue::Text(text)) => {
             definition.options.iter().any(|option| option.as_str() == text.as_str())
         }
         _ => false,
     }
+}
+
+/// A day has one spelling, so that days can be compared as text: parsing alone would take `2026-03- 1` too.
+fn is_day(text: &str) -> bool {
+    text.len() == 10 && text.parse::<NaiveDate>().is_ok_and(|day| day.to_string() == text)
 }
 
 fn is_decimal(text: &str) -> bool {

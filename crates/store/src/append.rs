@@ -105,6 +105,10 @@ pub enum AppendError {
     /// The database failed and nothing of this append was written.
     #[error("nothing was written: {0}")]
     Unavailable(String),
+    /// The database failed at the commit and could not be asked what became of it. To send the same command again, with
+    /// the same id, is safe.
+    #[error("it is not known whether this was written, send it again with the same id: {0}")]
+    InDoubt(String),
     /// The log could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

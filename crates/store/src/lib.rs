@@ -12,6 +12,8 @@
 //! - **Idempotent.** A command id is remembered for ever with the outcome of its append.
 
 mod append;
+mod appender;
+mod judge;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -93,9 +95,9 @@ pub enum StoreError {
     /// The database did not do what was asked.
     #[error("the log's database: {0}")]
     Database(#[from] sqlx::Error),
-    /// The database could not be brought to the schema of this version.
+    /// The database is not a log that this version can use.
     #[error("the log's schema: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Schema(String),
     /// What is stored is not what is ever written.
     #[error("the log is damaged at position {position}: {reason}")]
     Damaged {

@@ -1,0 +1,228 @@
+//! The one path of all commands.
+
+use std::sync::Arc;
+
+use dealog_domain::{Facts, decide, occurred_at, reads};
+use dealog_events::{Event, StreamId, Timestamp, Version};
+use dealog_store::{Append, AppendError, Appended, EventStore, NewEvent};
+use futures_util::future::BoxFuture;
+
+use crate::{
+    Clock, CommandError, Limits, Outcome, Request,
+    state::{Known, States},
+};
+
+/// Carries out commands. Cheap to clone; one for each process.
+#[derive(Clone)]
+pub struct Commands {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn EventStore>,
+    states: States,
+    clock: Clock,
+    limits: Limits,
+}
+
+/// Where the states that a command is decided on come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Memory, where it has them.
+    Cache,
+    /// The log, always.
+    Log,
+}
+
+/// A command that has been decided once.
+enum Attempt {
+    /// It has its answer.
+    Answered(Result<Outcome, CommandError>),
+    /// Its events are on their way into the log.
+    Sent { append: BoxFuture<'static, Result<Appended, AppendError>>, before: Known, events: Vec<Event>, at: Timestamp },
+}
+
+impl Commands {
+    /// Handlers that append to `store`.
+    pub fn new(store: Arc<dyn EventStore>, clock: Clock, limits: Limits) -> Self {
+        let states = States::new(Arc::clone(&store), limits.cached_streams_max);
+        Self { inner: Arc::new(Inner { store, states, clock, limits }) }
+    }
+
+    /// The log they append to.
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.inner.store
+    }
+
+    /// The instant, by the clock that commands are decided with.
+    pub fn now(&self) -> Timestamp {
+        (self.inner.clock)()
+    }
+
+    /// Carries out one command.
+    pub async fn execute(&self, request: &Request) -> Result<Outcome, CommandError> {
+        let attempt = self.inner.attempt(request, Source::Cache).await;
+        self.inner.settle(request, attempt).await
+    }
+
+    /// Carries out commands for different streams, appending them in the order given: the same commands on the same log
+    /// give the same positions. All are queued before the first is waited for, so they share commits.
+    pub async fn execute_in_order(&self, requests: &[Request]) -> Vec<Result<Outcome, CommandError>> {
+        let mut attempts = Vec::with_capacity(requests.len());
+        for request in requests {
+            attempts.push(self.inner.attempt(request, Source::Cache).await);
+        }
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for (request, attempt) in requests.iter().zip(attempts) {
+            outcomes.push(self.inner.settle(request, attempt).await);
+        }
+        outcomes
+    }
+}
+
+impl Inner {
+    /// Waits for the append, and decides again as long as others get in between.
+    async fn settle(&self, request: &Request, mut attempt: Attempt) -> Result<Outcome, CommandError> {
+        for _ in 1..self.limits.attempts_max {
+            match self.answer(attempt).await {
+                Err(CommandError::Append(AppendError::Conflict { .. })) => {
+                    attempt = self.attempt(request, Source::Log).await;
+                }
+                answer => return answer,
+            }
+        }
+        match self.answer(attempt).await {
+            Err(CommandError::Append(AppendError::Conflict { .. })) => {
+                Err(CommandError::Contended { stream: request.stream, attempts: self.limits.attempts_max })
+            }
+            answer => answer,
+        }
+    }
+
+    async fn answer(&self, attempt: Attempt) -> Result<Outcome, CommandError> {
+        let (append, before, events, at) = match attempt {
+            Attempt::Answered(answer) => return answer,
+            Attempt::Sent { append, before, events, at } => (append, before, events, at),
+        };
+        let appended = append.await.map_err(CommandError::Append)?;
+        if !appended.replayed {
+            self.states.keep(&before.after(&events, at, appended.version, appended.position));
+        }
+        Ok(outcome(appended))
+    }
+
+    /// Decides a command once. Accepted, its events are queued; refused or needless on what the log says, it is answered.
+    async fn attempt(&self, request: &Request, source: Source) -> Attempt {
+        match self.decide(request, source).await {
+            Ok(Some(sent)) => sent,
+            // What was decided on memory may be out of date; only an append would have found that out.
+            Ok(None) | Err(CommandError::Rejected(_) | CommandError::Precondition { .. }) if source == Source::Cache => {
+                match self.decide(request, Source::Log).await {
+                    Ok(Some(sent)) => sent,
+                    Ok(None) => Attempt::Answered(self.remembered_or(request, None).await),
+                    Err(error) => Attempt::Answered(self.remembered_or(request, Some(error)).await),
+                }
+            }
+            Ok(None) => Attempt::Answered(self.remembered_or(request, None).await),
+            Err(error) => Attempt::Answered(self.remembered_or(request, Some(error)).await),
+        }
+    }
+
+    /// Nothing, where there is nothing to do.
+    async fn decide(&self, request: &Request, source: Source) -> Result<Option<Attempt>, CommandError> {
+        let before = match source {
+            // A new stream is most likely new indeed, and the append checks it.
+            Source::Cache if request.command.begins_stream() => {
+                self.states.cached(request.stream).unwrap_or_else(|| Known::nothing(request.stream))
+            }
+            _ => self.known(request.stream, source).await?,
+        };
+        check_precondition(request, &before)?;
+
+        let now = request.meta.now.unwrap_or_else(|| (self.clock)());
+        let mut facts = Facts::new(request.stream, now);
+        let mut unchanged = Vec::new();
+        for stream in reads(&before.state, &request.command) {
+            let known = self.known(stream, source).await?;
+            unchanged.push((stream, known.version));
+            facts = facts.with(stream, known.state);
+        }
+
+        let events = decide(&before.state, &facts, &request.command)?;
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let at = occurred_at(request.meta.occurred, before.last, now)?;
+        let append = self.store.append(Append {
+            actor: request.meta.actor,
+            command_id: request.meta.command_id,
+            fingerprint: request.meta.fingerprint,
+            correlation_id: request.meta.correlation_id,
+            causation_id: request.meta.causation_id,
+            now,
+            stream: request.stream,
+            expected: before.version,
+            unchanged,
+            events: events.iter().map(|event| written(event, at)).collect::<Result<_, _>>()?,
+        });
+        Ok(Some(Attempt::Sent { append, before, events, at }))
+    }
+
+    async fn known(&self, stream: StreamId, source: Source) -> Result<Known, CommandError> {
+        match source {
+            Source::Cache => match self.states.cached(stream) {
+                Some(known) => Ok(known),
+                None => self.states.read(stream).await,
+            },
+            Source::Log => self.states.read(stream).await,
+        }
+    }
+
+    /// The first outcome of a command that had been carried out before: what it would lead to now is no answer to a retry.
+    /// Otherwise the error, or, without one, that there was nothing to do.
+    async fn remembered_or(&self, request: &Request, error: Option<CommandError>) -> Result<Outcome, CommandError> {
+        let id = request.meta.command_id;
+        if let Some(remembered) = self.store.remembered(&[id]).await?.first() {
+            if remembered.fingerprint != request.meta.fingerprint {
+                return Err(CommandError::Append(AppendError::FingerprintMismatch(id)));
+            }
+            return Ok(outcome(remembered.outcome));
+        }
+        if let Some(error) = error {
+            return Err(error);
+        }
+        let known = self.known(request.stream, Source::Cache).await?;
+        Ok(Outcome {
+            stream: known.stream,
+            version: known.version,
+            position: known.position,
+            events: 0,
+            replayed: false,
+        })
+    }
+}
+
+fn check_precondition(request: &Request, before: &Known) -> Result<(), CommandError> {
+    match request.meta.if_match {
+        Some(expected) if expected != before.version && before.version != Version::ZERO => {
+            Err(CommandError::Precondition { stream: request.stream, expected, found: before.version })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn written(event: &Event, at: Timestamp) -> Result<NewEvent, CommandError> {
+    let (event_type, schema) = event.event_type();
+    let data = event.to_json().map_err(|error| CommandError::Unwritable(error.to_string()))?;
+    Ok(NewEvent { event_type, schema, occurred_at: at, data })
+}
+
+fn outcome(appended: Appended) -> Outcome {
+    Outcome {
+        stream: appended.stream,
+        version: appended.version,
+        position: appended.position,
+        events: appended.events,
+        replayed: appended.replayed,
+    }
+}

@@ -1,0 +1,102 @@
+//! States of streams: folded from the log, and kept in memory as long as they are of use.
+
+use std::sync::Arc;
+
+use dealog_domain::{State, evolve};
+use dealog_events::{Envelope, Event, Position, StreamId, Timestamp, Version};
+use dealog_store::EventStore;
+use moka::sync::Cache;
+
+use crate::CommandError;
+
+/// Events read at once while a state is folded.
+const PAGE_EVENTS: usize = 1_000;
+
+/// A stream's state at a version.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) stream: StreamId,
+    pub(crate) version: Version,
+    /// Of its last event; zero where there is none.
+    pub(crate) position: Position,
+    /// When its last event occurred.
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) state: Arc<State>,
+}
+
+impl Known {
+    /// A stream that has no event yet, or none that is known.
+    pub(crate) fn nothing(stream: StreamId) -> Self {
+        Self {
+            stream,
+            version: Version::ZERO,
+            position: Position::ZERO,
+            last: None,
+            state: Arc::new(State::empty(stream.category())),
+        }
+    }
+
+    /// The state after `events`, of which the last is at `version` and `position`.
+    pub(crate) fn after(&self, events: &[Event], at: Timestamp, version: Version, position: Position) -> Self {
+        let state = events.iter().fold((*self.state).clone(), evolve);
+        Self { stream: self.stream, version, position, last: Some(at), state: Arc::new(state) }
+    }
+
+    fn after_envelope(self, envelope: &Envelope) -> Result<Self, CommandError> {
+        let event = envelope
+            .event()
+            .map_err(|source| CommandError::Unreadable { position: envelope.position, source })?;
+        // Not shared with anyone yet while a page is folded, so this moves and does not copy.
+        let state = Arc::try_unwrap(self.state).unwrap_or_else(|shared| (*shared).clone());
+        Ok(Self {
+            stream: self.stream,
+            version: envelope.version,
+            position: envelope.position,
+            last: Some(envelope.occurred_at),
+            state: Arc::new(evolve(state, &event)),
+        })
+    }
+}
+
+/// The states that were used last.
+pub(crate) struct States {
+    store: Arc<dyn EventStore>,
+    cache: Cache<StreamId, Known>,
+}
+
+impl States {
+    pub(crate) fn new(store: Arc<dyn EventStore>, cached_streams_max: u64) -> Self {
+        Self { store, cache: Cache::new(cached_streams_max) }
+    }
+
+    /// What is in memory, which may be behind the log.
+    pub(crate) fn cached(&self, stream: StreamId) -> Option<Known> {
+        self.cache.get(&stream)
+    }
+
+    /// What the log says now. Only what has come since the version in memory is read.
+    pub(crate) async fn read(&self, stream: StreamId) -> Result<Known, CommandError> {
+        let mut known = self.cached(stream).unwrap_or_else(|| Known::nothing(stream));
+        loop {
+            let page = self.store.read_stream(stream, known.version, PAGE_EVENTS).await?;
+            for envelope in &page {
+                known = known.after_envelope(envelope)?;
+            }
+            if page.len() < PAGE_EVENTS {
+                break;
+            }
+        }
+        if known.version > Version::ZERO {
+            self.keep(&known);
+        }
+        Ok(known)
+    }
+
+    /// Keeps a state, unless a later one is kept already.
+    pub(crate) fn keep(&self, known: &Known) {
+        self.cache.entry(known.stream).and_upsert_with(|present| match present {
+            Some(present) if present.value().version > known.version => present.into_value(),
+            _ => known.clone(),
+        });
+    }
+}

@@ -1,0 +1,11 @@
+//! The rules of a deal, by topic.
+
+mod changes;
+mod creating;
+mod losing;
+mod money;
+mod moves;
+mod reopening;
+mod required_fields;
+mod transfers;
+mod winning;

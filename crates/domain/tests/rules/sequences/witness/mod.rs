@@ -1,0 +1,59 @@
+//! Someone who sees only events, and knows what must never happen. Plain records and plain checks, written from the
+//! rules in words: nothing here calls the code that decides.
+
+mod company;
+mod deal;
+
+use std::{collections::HashMap, fmt::Debug};
+
+use dealog_events::{CustomerId, DealId, Event, PipelineId, StreamId, TeamId, UserId};
+
+use self::{
+    company::{CustomerSeen, PipelineSeen, SettingsSeen, TeamSeen, UserSeen},
+    deal::DealSeen,
+};
+
+/// What has been seen so far.
+#[derive(Clone, Default)]
+pub(super) struct Witness {
+    deals: HashMap<DealId, DealSeen>,
+    pipelines: HashMap<PipelineId, PipelineSeen>,
+    customers: HashMap<CustomerId, CustomerSeen>,
+    users: HashMap<UserId, UserSeen>,
+    teams: HashMap<TeamId, TeamSeen>,
+    settings: SettingsSeen,
+}
+
+/// Nothing, or what is wrong.
+type Seen = Result<(), String>;
+
+impl Witness {
+    /// One more event; says what is wrong with it.
+    pub(super) fn see(&mut self, stream: StreamId, event: &Event) -> Seen {
+        let name = event.event_type().0;
+        let prefix = stream.to_string();
+        let prefix = prefix.split('-').next().unwrap_or_default();
+        ensure(name.split('.').next() == Some(prefix), || format!("{name} in {stream}"))?;
+        match (stream, event) {
+            (StreamId::Deal(id), Event::Deal(event)) => self.see_deal(id, event),
+            (StreamId::Pipeline(id), Event::Pipeline(event)) => self.see_pipeline(id, event),
+            (StreamId::Customer(id), Event::Customer(event)) => self.see_customer(id, event),
+            (StreamId::User(id), Event::User(event)) => self.see_user(id, event),
+            (StreamId::Team(id), Event::Team(event)) => self.see_team(id, event),
+            (StreamId::Settings, Event::Settings(event)) => self.see_settings(event),
+            _ => Err(format!("an event of another category in {stream}")),
+        }
+    }
+}
+
+fn ensure(fine: bool, wrong: impl FnOnce() -> String) -> Seen {
+    if fine { Ok(()) } else { Err(wrong()) }
+}
+
+/// A change starts where the last one ended, and it changes something.
+fn change<T: PartialEq + Clone + Debug>(present: &mut T, from: &T, to: &T) -> Seen {
+    ensure(present == from, || format!("`from` is {from:?}, and it was {present:?}"))?;
+    ensure(from != to, || format!("a change from {from:?} to the same"))?;
+    present.clone_from(to);
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! Group commit: a bounded queue, and one task that empties it into transactions.
+//!
+//! While a commit is in flight, appends wait; then all that wait go into the next transaction together. There is no timer:
+//! batches form by themselves under load, and a lone append is not delayed. A caller is answered after the commit has
+//! returned. Where the database failed at the commit, the batch's command ids are looked up before anyone is answered.
+//!
+//! The back ends differ only in how a batch is written, so they share this task and give it a [`Writer`].
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use dealog_events::{CommandId, Position};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, ready},
+};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+
+use crate::{Append, AppendError, Appended, Limits, Remembered, StoreError, judge};
+
+/// Bytes of data that go into one transaction, so that a batch of large events stays far below what a database takes in
+/// one statement. An append that is larger by itself goes alone.
+const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How often the log is asked what became of a commit that failed.
+const RESOLVE_ATTEMPTS_MAX: u32 = 6;
+
+/// The pause after the first of these attempts; it doubles with each.
+const RESOLVE_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+type Outcome = Result<Appended, AppendError>;
+
+/// A connection that may write. It survives every error: what is broken is opened again by the next call.
+pub(crate) trait Writer: Send + 'static {
+    /// Judges a batch and writes what is accepted, all in one transaction.
+    fn write(&mut self, batch: &[Append]) -> impl Future<Output = Result<Written, WriteError>> + Send;
+
+    /// What the log remembers of these commands.
+    fn remembered(&mut self, ids: &[CommandId]) -> impl Future<Output = Result<Vec<Remembered>, StoreError>> + Send;
+
+    /// Ends the connection in good order.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// A batch after its commit has returned.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// One for each append of the batch, in order.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// The last position.
+    pub(crate) position: Position,
+}
+
+/// A batch that the database failed on.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// Before the commit was asked for: certainly nothing was written.
+    NotWritten(StoreError),
+    /// At the commit: it may have been written.
+    InDoubt(StoreError),
+}
+
+impl<E: Into<StoreError>> From<E> for WriteError {
+    fn from(error: E) -> Self {
+        Self::NotWritten(error.into())
+    }
+}
+
+struct Waiting {
+    append: Append,
+    answer: oneshot::Sender<Outcome>,
+}
+
+/// The callers' end of the queue.
+#[derive(Debug)]
+pub(crate) struct Appender {
+    queue: mpsc::Sender<Waiting>,
+    closing: Arc<Notify>,
+    position: watch::Receiver<Position>,
+    limits: Limits,
+}
+
+impl Appender {
+    /// Starts the task.
+    pub(crate) fn start(writer: impl Writer, position: Position, limits: Limits) -> Self {
+        let (queue, waiting) = mpsc::channel(limits.queue_length_max.clamp(1, Semaphore::MAX_PERMITS));
+        let (publish, position) = watch::channel(position);
+        let closing = Arc::new(Notify::new());
+        let batch_appends_max = limits.batch_appends_max.max(1);
+        tokio::spawn(Task { writer, publish, batch_appends_max }.run(waiting, Arc::clone(&closing)));
+        Self { queue, closing, position, limits }
+    }
+
+    /// Takes a place in the queue now; the future only waits for the answer.
+    pub(crate) fn append(&self, append: Append) -> BoxFuture<'static, Outcome> {
+        match self.enqueue(append) {
+            Ok(answer) => answer.map(|answer| answer.unwrap_or_else(|_| Err(stopped()))).boxed(),
+            Err(refused) => ready(Err(refused)).boxed(),
+        }
+    }
+
+    fn enqueue(&self, append: Append) -> Result<oneshot::Receiver<Outcome>, AppendError> {
+        judge::check(&append, &self.limits)?;
+        let (answer, receiver) = oneshot::channel();
+        self.queue.try_send(Waiting { append, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable("the log is closed".into()),
+        })?;
+        Ok(receiver)
+    }
+
+    /// The last position that this process committed.
+    pub(crate) fn watch(&self) -> watch::Receiver<Position> {
+        self.position.clone()
+    }
+
+    /// Takes no more appends, and returns when those that wait have been answered and the connection is closed.
+    pub(crate) async fn close(&self) {
+        self.closing.notify_one();
+        // The task owns the sender: it is gone when the task has ended.
+        let mut position = self.position.clone();
+        while position.changed().await.is_ok() {}
+    }
+}
+
+/// A task that has gone with appends in its hands: the runtime is shutting down.
+fn stopped() -> AppendError {
+    AppendError::InDoubt("the log was stopped".into())
+}
+
+struct Task<W> {
+    writer: W,
+    publish: watch::Sender<Position>,
+    batch_appends_max: usize,
+}
+
+impl<W: Writer> Task<W> {
+    async fn run(mut self, mut queue: mpsc::Receiver<Waiting>, closing: Arc<Notify>) {
+        let mut waiting = Vec::new();
+        loop {
+            tokio::select! {
+                taken = queue.recv_many(&mut waiting, self.batch_appends_max) => if taken == 0 { break },
+                () = closing.notified() => queue.close(),
+            }
+            while !waiting.is_empty() {
+                let rest = waiting.split_off(batch_length(&waiting));
+                self.commit(std::mem::replace(&mut waiting, rest)).await;
+            }
+            // Those just answered may have more to append: let them run first, or under load they would always find a
+            // commit of half their number in flight. Where nobody is ready to run this costs nothing.
+            tokio::task::yield_now().await;
+        }
+        self.writer.close().await;
+    }
+
+    async fn commit(&mut self, batch: Vec<Waiting>) {
+        let (batch, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|w| (w.append, w.answer)).unzip();
+        let outcomes = match self.writer.write(&batch).await {
+            Ok(written) => {
+                self.publish(written.position);
+                written.outcomes
+            }
+            Err(WriteError::NotWritten(error)) => {
+                tracing::error!(%error, appends = batch.len(), "a batch could not be written");
+                batch.iter().map(|_| Err(AppendError::Unavailable(error.to_string()))).collect()
+            }
+            Err(WriteError::InDoubt(error)) => self.resolve(&batch, &error).await,
+        };
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // Who no longer waits for the answer has appended all the same.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    fn publish(&self, position: Position) {
+        self.publish.send_if_modified(|last| {
+            let grown = position > *last;
+            *last = position.max(*last);
+            grown
+        });
+    }
+
+    /// The commit failed. What is found in the log was written, the rest was not.
+    async fn resolve(&mut self, batch: &[Append], error: &StoreError) -> Vec<Outcome> {
+        tracing::error!(%error, appends = batch.len(), "a commit failed; its commands are looked up");
+        let ids: Vec<_> = batch.iter().map(|append| append.command_id).collect();
+        match self.look_up(&ids).await {
+            Ok(found) => {
+                self.publish(found.iter().map(|first| first.outcome.position).max().unwrap_or_default());
+                told(batch, &found, error)
+            }
+            Err(second) => {
+                let reason = format!("{error}; and then {second}");
+                batch.iter().map(|_| Err(AppendError::InDoubt(reason.clone()))).collect()
+            }
+        }
+    }
+
+    async fn look_up(&mut self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
+        let mut pause = RESOLVE_PAUSE_MIN;
+        for _ in 1..RESOLVE_ATTEMPTS_MAX {
+            match self.writer.remembered(ids).await {
+                Ok(found) => return Ok(found),
+                Err(error) => tracing::warn!(%error, "what became of a commit cannot be told yet"),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        self.writer.remembered(ids).await
+    }
+}
+
+/// How many of those that wait go into the next transaction: at least one.
+fn batch_length(waiting: &[Waiting]) -> usize {
+    let mut bytes = 0;
+    let fits = waiting.iter().take_while(|waiting| {
+        bytes += waiting.append.events.iter().map(|event| event.data.len()).sum::<usize>();
+        bytes <= BATCH_BYTES_MAX
+    });
+    fits.count().max(1)
+}
+
+/// The outcomes of a batch by what the log remembers: the first append of a command is the one that was written.
+fn told(batch: &[Append], found: &[Remembered], error: &StoreError) -> Vec<Outcome> {
+    let mut found: HashMap<_, _> = found.iter().map(|first| (first.command_id, (*first, false))).collect();
+    let tell = |append: &Append| {
+        let Some((first, told)) = found.get_mut(&append.command_id) else {
+            return Err(AppendError::Unavailable(error.to_string()));
+        };
+        let outcome = judge::replay(first, append)?;
+        Ok(Appended { replayed: std::mem::replace(told, true), ..outcome })
+    };
+    batch.iter().map(tell).collect()
+}

@@ -1,0 +1,163 @@
+//! What becomes of a batch when the database fails, on a writer that fails on demand.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use dealog_events::{Actor, DealId, StreamId, Timestamp, Version};
+use futures_util::future::join_all;
+use uuid::Uuid;
+
+use super::*;
+use crate::{Fingerprint, NewEvent};
+
+/// What the writer does with its next batch.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    FailBeforeCommit,
+    /// The commit fails, and so many appends of the batch were written all the same.
+    FailAtCommit {
+        written: usize,
+    },
+}
+
+#[derive(Debug, Default, Clone)]
+struct Fake(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    failures: VecDeque<Next>,
+    failing_lookups: u32,
+    batches: Vec<usize>,
+    log: Vec<Remembered>,
+}
+
+impl State {
+    fn write(&mut self, append: &Append) -> Appended {
+        let position = Position(self.log.len() as u64 + 1);
+        let outcome = Appended { stream: append.stream, version: Version(1), position, events: 1, replayed: true };
+        let Append { command_id, fingerprint, .. } = *append;
+        self.log.push(Remembered { command_id, fingerprint, outcome });
+        Appended { replayed: false, ..outcome }
+    }
+}
+
+fn broken() -> StoreError {
+    StoreError::Database(sqlx::Error::WorkerCrashed)
+}
+
+impl Writer for Fake {
+    async fn write(&mut self, batch: &[Append]) -> Result<Written, WriteError> {
+        let mut state = self.0.lock().unwrap();
+        state.batches.push(batch.len());
+        match state.failures.pop_front() {
+            Some(Next::FailBeforeCommit) => Err(WriteError::NotWritten(broken())),
+            Some(Next::FailAtCommit { written }) => {
+                batch[..written].iter().for_each(|append| drop(state.write(append)));
+                Err(WriteError::InDoubt(broken()))
+            }
+            None => {
+                let outcomes = batch.iter().map(|append| Ok(state.write(append))).collect();
+                Ok(Written { outcomes, position: Position(state.log.len() as u64) })
+            }
+        }
+    }
+
+    async fn remembered(&mut self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
+        let mut state = self.0.lock().unwrap();
+        if state.failing_lookups > 0 {
+            state.failing_lookups -= 1;
+            return Err(broken());
+        }
+        Ok(state.log.iter().filter(|first| ids.contains(&first.command_id)).copied().collect())
+    }
+
+    async fn close(self) {}
+}
+
+fn append() -> Append {
+    Append {
+        actor: Actor::Local,
+        command_id: CommandId(Uuid::now_v7()),
+        fingerprint: Fingerprint([1; 32]),
+        correlation_id: Uuid::now_v7(),
+        causation_id: None,
+        now: Timestamp::MIN,
+        stream: StreamId::Deal(DealId(Uuid::now_v7())),
+        expected: Version::ZERO,
+        unchanged: vec![],
+        events: vec![NewEvent {
+            event_type: "deal.noted",
+            schema: 1,
+            occurred_at: Timestamp::MIN,
+            data: "{}".into(),
+        }],
+    }
+}
+
+fn start(failures: &[Next], failing_lookups: u32) -> (Fake, Appender) {
+    let state = State { failures: failures.iter().copied().collect(), failing_lookups, ..State::default() };
+    let fake = Fake(Arc::new(Mutex::new(state)));
+    (fake.clone(), Appender::start(fake, Position::ZERO, Limits::default()))
+}
+
+#[tokio::test]
+async fn a_batch_that_failed_before_its_commit_was_not_written() {
+    let (_, appender) = start(&[Next::FailBeforeCommit], 0);
+    let told = join_all([append(), append()].map(|a| appender.append(a))).await;
+    assert!(told.iter().all(|told| matches!(told, Err(AppendError::Unavailable(_)))), "{told:?}");
+    assert_eq!(*appender.watch().borrow(), Position::ZERO);
+    assert_eq!(appender.append(append()).await.unwrap().position, Position(1));
+}
+
+#[tokio::test]
+async fn a_commit_that_failed_is_looked_up() {
+    let (_, appender) = start(&[Next::FailAtCommit { written: 2 }], 0);
+    let told = join_all([append(), append(), append()].map(|a| appender.append(a))).await;
+    assert!(matches!(told[0], Ok(Appended { position: Position(1), replayed: false, .. })), "{told:?}");
+    assert!(matches!(told[1], Ok(Appended { position: Position(2), replayed: false, .. })), "{told:?}");
+    assert!(matches!(told[2], Err(AppendError::Unavailable(_))), "{told:?}");
+    assert_eq!(*appender.watch().borrow(), Position(2), "followers wake for what was written");
+}
+
+#[tokio::test]
+async fn a_command_twice_in_a_commit_that_failed_is_written_once_and_replayed_once() {
+    let (_, appender) = start(&[Next::FailAtCommit { written: 1 }], 0);
+    let command = append();
+    let other = Append { fingerprint: Fingerprint([2; 32]), ..command.clone() };
+    let told = join_all([command.clone(), command, other].map(|a| appender.append(a))).await;
+    assert!(matches!(told[0], Ok(Appended { replayed: false, .. })), "{told:?}");
+    assert!(matches!(told[1], Ok(Appended { replayed: true, .. })), "{told:?}");
+    assert!(matches!(told[2], Err(AppendError::FingerprintMismatch(_))), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lookup_that_fails_is_tried_again() {
+    let (_, appender) = start(&[Next::FailAtCommit { written: 1 }], RESOLVE_ATTEMPTS_MAX - 1);
+    assert_eq!(appender.append(append()).await.unwrap().position, Position(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_told_is_said_to_be_in_doubt() {
+    let (_, appender) = start(&[Next::FailAtCommit { written: 1 }], RESOLVE_ATTEMPTS_MAX);
+    let told = appender.append(append()).await;
+    assert!(matches!(told, Err(AppendError::InDoubt(_))), "{told:?}");
+    assert_eq!(appender.append(append()).await.unwrap().position, Position(2));
+}
+
+#[tokio::test]
+async fn all_that_waits_goes_into_one_transaction_up_to_its_limits() {
+    let (fake, appender) = start(&[], 0);
+    join_all((0..600).map(|_| appender.append(append()))).await;
+    let large = || {
+        let mut append = append();
+        let data = format!("{{\"a\":\"{}\"}}", "x".repeat(60_000));
+        append.events = vec![NewEvent { data, ..append.events[0].clone() }; 60];
+        append
+    };
+    join_all((0..5).map(|_| appender.append(large()))).await;
+    assert_eq!(fake.0.lock().unwrap().batches, [512, 88, 2, 2, 1]);
+}

@@ -1,0 +1,81 @@
+//! The log in one SQLite file: nothing to install, and durable on a single machine.
+//!
+//! One connection writes, so commits never wait for each other inside the process; a few read-only connections read
+//! snapshots beside it (write-ahead log). Several processes may open the same file: they take turns at the file's write
+//! lock, and each judges its appends by what it finds under it.
+
+mod read;
+mod rows;
+mod schema;
+mod writer;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
+use futures_util::future::BoxFuture;
+use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
+use tokio::sync::watch;
+
+use crate::{Append, AppendError, Appended, EventStore, Head, Limits, Remembered, StoreError, appender::Appender};
+
+/// Reads that run at the same time; more wait for one of them.
+const READ_CONNECTIONS_MAX: u32 = 4;
+
+/// A log in an SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    appender: Appender,
+    readers: SqlitePool,
+    page_events_max: usize,
+}
+
+impl SqliteStore {
+    /// Opens the log in this file; where there is none it is created, and its folder too.
+    pub async fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
+        let mut connection = schema::open(path).await?;
+        let head = read::head(&mut connection).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READ_CONNECTIONS_MAX)
+            // A connection to a file does not go stale.
+            .test_before_acquire(false)
+            .connect_lazy_with(schema::read_options(path));
+        let writer = writer::SqliteWriter::new(path.to_owned(), connection, limits);
+        let appender = Appender::start(writer, head.position, limits);
+        Ok(Self { appender, readers, page_events_max: limits.page_events_max })
+    }
+
+    /// Ends the log in good order: reads under way end, appends that wait are committed and answered, later ones refused.
+    pub async fn close(&self) {
+        // Readers first: the last to close the file tidies it up, which a read-only connection cannot do.
+        self.readers.close().await;
+        self.appender.close().await;
+    }
+}
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        self.appender.append(append)
+    }
+
+    async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
+        read::remembered(&self.readers, ids.iter().copied()).await
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        read::head(&self.readers).await
+    }
+
+    async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
+        read::events(&self.readers, after, limit.min(self.page_events_max), types).await
+    }
+
+    async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
+        read::stream(&self.readers, stream, after, limit.min(self.page_events_max)).await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.appender.watch()
+    }
+}

@@ -1,0 +1,173 @@
+//! The rows of a batch as parameters of one statement a table.
+//!
+//! A statement a row costs a trip to the connection's thread each, a statement with a parameter a value must be compiled
+//! anew for every number of rows. So the rows of a table travel as one JSON array that `json_each` takes apart; it is
+//! written by hand, since every text in it is one that needs no escaping. The events' data travels beside it as bytes,
+//! with offsets in the rows: it reaches its column without passing through any encoding.
+
+use std::fmt::{Display, Write as _};
+
+use dealog_events::CommandId;
+use uuid::Uuid;
+
+use crate::judge::{Accepted, Judged};
+
+/// Bytes of the JSON of one event: mostly ids.
+const EVENT_ROW_BYTES: usize = 384;
+
+/// Bytes of the JSON of one stream or command.
+const ROW_BYTES: usize = 224;
+
+pub(super) const INSERT_EVENTS: &str = "
+    INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor,
+        command_id, correlation_id, causation_id, data)
+    SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+        value ->> 8, unhex(value ->> 9), unhex(value ->> 10), unhex(value ->> 11),
+        CAST(substr(?2, value ->> 12, value ->> 13) AS TEXT)
+    FROM jsonb_each(?1)";
+
+pub(super) const UPSERT_STREAMS: &str = "
+    INSERT INTO streams (stream, version, occurred_at)
+    SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1) WHERE true
+    ON CONFLICT (stream) DO UPDATE SET version = excluded.version, occurred_at = excluded.occurred_at";
+
+pub(super) const INSERT_COMMANDS: &str = "
+    INSERT INTO commands (command_id, fingerprint, stream, version, position, events)
+    SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM jsonb_each(?1)";
+
+/// For [`INSERT_EVENTS`]: the rows, and the data of all events one after another.
+pub(super) fn events(accepted: &[Accepted<'_>]) -> (String, Vec<u8>) {
+    let all = || accepted.iter().flat_map(|accepted| &accepted.append.events);
+    let mut rows = Rows::with_capacity(all().count() * EVENT_ROW_BYTES);
+    let mut data = Vec::with_capacity(all().map(|event| event.data.len()).sum());
+    for Accepted { append, outcome, recorded_at } in accepted {
+        let before = append.events.len() as u64;
+        let (position, version) = (outcome.position.0 - before, outcome.version.0 - before);
+        for (index, event) in append.events.iter().enumerate() {
+            let number = index as u64 + 1;
+            rows.begin();
+            rows.plain(position + number);
+            rows.id(append.command_id.event_id(index));
+            rows.text(append.stream);
+            rows.plain(version + number);
+            rows.text(event.event_type);
+            rows.plain(event.schema);
+            rows.plain(event.occurred_at.micros());
+            rows.plain(recorded_at.micros());
+            rows.text(append.actor);
+            rows.id(append.command_id.0);
+            rows.id(append.correlation_id);
+            match append.causation_id {
+                Some(id) => rows.id(id),
+                None => rows.plain("null"),
+            }
+            // SQL counts from 1.
+            rows.plain(data.len() + 1);
+            rows.plain(event.data.len());
+            data.extend_from_slice(event.data.as_bytes());
+        }
+    }
+    (rows.end(), data)
+}
+
+/// For [`UPSERT_STREAMS`].
+pub(super) fn streams(judged: &Judged<'_>) -> String {
+    let mut rows = Rows::with_capacity(judged.grown.len() * ROW_BYTES);
+    for (stream, end) in &judged.grown {
+        rows.begin();
+        rows.text(stream);
+        rows.plain(end.version);
+        rows.plain(end.occurred_at.micros());
+    }
+    rows.end()
+}
+
+/// For [`INSERT_COMMANDS`].
+pub(super) fn commands(accepted: &[Accepted<'_>]) -> String {
+    let mut rows = Rows::with_capacity(accepted.len() * ROW_BYTES);
+    for Accepted { append, outcome, .. } in accepted {
+        rows.begin();
+        rows.id(append.command_id.0);
+        rows.hex(&append.fingerprint.0);
+        rows.text(outcome.stream);
+        rows.plain(outcome.version);
+        rows.plain(outcome.position);
+        rows.plain(outcome.events);
+    }
+    rows.end()
+}
+
+/// Ids as a JSON array of hexadecimal texts.
+pub(super) fn ids(ids: impl Iterator<Item = CommandId>) -> String {
+    list(ids.map(|id| id.0.simple()))
+}
+
+/// Values as a JSON array of texts, none of which needs escaping.
+pub(super) fn list(texts: impl Iterator<Item = impl Display>) -> String {
+    let mut json = String::from("[");
+    for text in texts {
+        json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
+        put(&mut json, text);
+        json.push('"');
+    }
+    json.push(']');
+    json
+}
+
+fn put(json: &mut String, value: impl Display) {
+    // A String takes whatever is written to it.
+    let _ = write!(json, "{value}");
+}
+
+struct Rows(String);
+
+impl Rows {
+    fn with_capacity(bytes: usize) -> Self {
+        let mut json = String::with_capacity(bytes + 2);
+        json.push('[');
+        Self(json)
+    }
+
+    fn begin(&mut self) {
+        self.0.push_str(if self.0.len() > 1 { "],[" } else { "[" });
+    }
+
+    fn next(&mut self) {
+        if !self.0.ends_with('[') {
+            self.0.push(',');
+        }
+    }
+
+    fn plain(&mut self, value: impl Display) {
+        self.next();
+        put(&mut self.0, value);
+    }
+
+    fn text(&mut self, value: impl Display) {
+        self.next();
+        self.0.push('"');
+        put(&mut self.0, value);
+        self.0.push('"');
+    }
+
+    fn id(&mut self, id: Uuid) {
+        self.next();
+        self.0.push('"');
+        self.0.push_str(id.simple().encode_lower(&mut Uuid::encode_buffer()));
+        self.0.push('"');
+    }
+
+    fn hex(&mut self, bytes: &[u8]) {
+        self.next();
+        self.0.push('"');
+        for nibble in bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
+            self.0.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
+        }
+        self.0.push('"');
+    }
+
+    fn end(mut self) -> String {
+        self.0.push_str(if self.0.len() > 1 { "]]" } else { "]" });
+        self.0
+    }
+}

@@ -1,0 +1,125 @@
+//! Opening the file, and bringing it to the schema of this version.
+//!
+//! The schema is one script, run in one transaction that also marks the file, so a file either has all of it or nothing.
+//! A file from a newer version, or of another program, is refused rather than guessed at.
+
+use std::{path::Path, time::Duration};
+
+use dealog_events::Timestamp;
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use uuid::Uuid;
+
+use crate::StoreError;
+
+/// How long a statement waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pause between attempts to open a file that another process is setting up.
+const OPEN_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often opening is tried: long enough for any setup.
+const OPEN_ATTEMPTS_MAX: u32 = 250;
+
+/// Rows that wait between the connection's thread and the task that decodes them.
+const ROW_BUFFER: usize = 512;
+
+/// The writer's page cache, in KiB (negative, as SQLite wants it): the inner pages and the ends of busy streams stay in it.
+const CACHE: &str = "-65536";
+
+/// Pages in the write-ahead log that start a checkpoint. The busy pages are written over and over: the rarer a checkpoint,
+/// the fewer of their versions reach the file. 8,192 pages are 32 MiB, read through in well under a second after a crash.
+const CHECKPOINT_PAGES: &str = "8192";
+
+/// What the file is cut back to after a checkpoint has emptied its write-ahead log.
+const JOURNAL_BYTES_MAX: &str = "67108864";
+
+/// "Deal", in the place where SQLite lets a program mark its files.
+const APPLICATION_ID: i32 = 0x4465_616C;
+
+/// The schema that this version writes.
+const SCHEMA_VERSION: i32 = 1;
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(ROW_BUFFER)
+}
+
+/// For a connection that only reads.
+pub(crate) fn read_options(path: &Path) -> SqliteConnectOptions {
+    options(path).read_only(true)
+}
+
+/// For a connection to a file that exists and is set up.
+pub(crate) fn write_options(path: &Path) -> SqliteConnectOptions {
+    options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        // What a statement would need to undo itself stays in memory; by default it is written to a file.
+        .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", CACHE)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", JOURNAL_BYTES_MAX)
+}
+
+/// Opens the file for writing, creates it where there is none, and sets it up.
+pub(crate) async fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
+    if let Some(folder) = path.parent() {
+        tokio::fs::create_dir_all(folder).await.map_err(sqlx::Error::Io)?;
+    }
+    for _ in 1..OPEN_ATTEMPTS_MAX {
+        // Going over to WAL needs the file alone, and SQLite does not wait for that by itself.
+        match try_open(path).await {
+            Err(StoreError::Database(error)) if is_busy(&error) => tokio::time::sleep(OPEN_PAUSE).await,
+            outcome => return outcome,
+        }
+    }
+    try_open(path).await
+}
+
+async fn try_open(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let mut connection = write_options(path).create_if_missing(true).connect().await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    set_up(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(connection)
+}
+
+async fn set_up(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let application: i32 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
+    if ![0, APPLICATION_ID].contains(&application) {
+        return Err(StoreError::Schema("the file belongs to another program; choose another path".into()));
+    }
+    let found: i32 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    match found {
+        0 => create(connection).await,
+        SCHEMA_VERSION if application == APPLICATION_ID => Ok(()),
+        SCHEMA_VERSION.. if application == APPLICATION_ID => Err(StoreError::Schema(format!(
+            "the file has version {found} and this program knows {SCHEMA_VERSION}; use a newer dealog"
+        ))),
+        _ => Err(StoreError::Schema("the file is not a log; choose another path".into())),
+    }
+}
+
+async fn create(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *connection).await?;
+    sqlx::query("INSERT INTO head (one, log_id, position, recorded_at) VALUES (1, ?1, 0, ?2)")
+        .bind(Uuid::now_v7())
+        .bind(Timestamp::MIN.micros())
+        .execute(&mut *connection)
+        .await?;
+    let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(marks)).execute(connection).await?;
+    Ok(())
+}
+
+/// Another connection holds what this one needs. SQLite's code is SQLITE_BUSY (5), extended in the bits above.
+fn is_busy(error: &sqlx::Error) -> bool {
+    const SQLITE_BUSY: i32 = 5;
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == SQLITE_BUSY)
+}

@@ -1,0 +1,122 @@
+//! The one connection that writes.
+//!
+//! `BEGIN IMMEDIATE` takes the file's write lock before anything is read, so what a batch is judged by cannot change until
+//! it is committed, whichever process asks. A connection that any statement failed on is closed, which rolls back, and
+//! opened again by the next batch.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use dealog_events::{CommandId, Position};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+
+use super::{read, rows, schema};
+use crate::{
+    Append, Limits, Remembered, StoreError,
+    appender::{WriteError, Writer, Written},
+    judge::{Judged, Known, judge},
+};
+
+const STREAMS: &str =
+    "SELECT stream, version, occurred_at FROM streams WHERE stream IN (SELECT value FROM json_each(?1))";
+
+const MOVE_HEAD: &str = "UPDATE head SET position = ?1, recorded_at = ?2 WHERE position = ?3";
+
+#[derive(Debug)]
+pub(super) struct SqliteWriter {
+    path: PathBuf,
+    connection: Option<SqliteConnection>,
+    limits: Limits,
+}
+
+impl SqliteWriter {
+    pub(super) fn new(path: PathBuf, connection: SqliteConnection, limits: Limits) -> Self {
+        Self { path, connection: Some(connection), limits }
+    }
+
+    async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => Ok(schema::write_options(&self.path).connect().await?),
+        }
+    }
+
+    /// Keeps the connection for the next batch, unless something failed on it.
+    async fn put_back<T, E>(&mut self, connection: SqliteConnection, outcome: Result<T, E>) -> Result<T, E> {
+        if outcome.is_ok() {
+            self.connection = Some(connection);
+        } else if let Err(error) = connection.close().await {
+            tracing::warn!(%error, "a connection to the log could not be closed");
+        }
+        outcome
+    }
+}
+
+impl Writer for SqliteWriter {
+    async fn write(&mut self, batch: &[Append]) -> Result<Written, WriteError> {
+        let mut connection = self.take().await?;
+        let outcome = write(&mut connection, batch, &self.limits).await;
+        self.put_back(connection, outcome).await
+    }
+
+    async fn remembered(&mut self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
+        let mut connection = self.take().await?;
+        let outcome = read::remembered(&mut connection, ids.iter().copied()).await;
+        self.put_back(connection, outcome).await
+    }
+
+    async fn close(self) {
+        if let Some(connection) = self.connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the log could not be closed");
+        }
+    }
+}
+
+async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Limits) -> Result<Written, WriteError> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let known = known(&mut transaction, batch).await?;
+    let before = known.position;
+    let judged = judge(batch, known, limits);
+    if judged.accepted.is_empty() {
+        transaction.rollback().await?;
+    } else {
+        insert(&mut transaction, &judged, before).await?;
+        transaction.commit().await.map_err(|error| WriteError::InDoubt(error.into()))?;
+    }
+    Ok(Written { outcomes: judged.outcomes, position: judged.position })
+}
+
+async fn known(connection: &mut SqliteConnection, batch: &[Append]) -> Result<Known, StoreError> {
+    let head = read::head(&mut *connection).await?;
+    let commands = read::remembered(&mut *connection, batch.iter().map(|append| append.command_id)).await?;
+    let named = batch.iter().flat_map(|append| {
+        std::iter::once(append.stream).chain(append.unchanged.iter().map(|(stream, _)| *stream))
+    });
+    let streams = sqlx::query(STREAMS).bind(rows::list(named)).fetch_all(connection).await?;
+    Ok(Known {
+        position: head.position,
+        recorded_at: head.recorded_at,
+        commands: commands.into_iter().map(|first| (first.command_id, first)).collect(),
+        streams: streams.iter().map(|row| read::stream_end(row, head.position)).collect::<Result<HashMap<_, _>, _>>()?,
+    })
+}
+
+async fn insert(connection: &mut SqliteConnection, judged: &Judged<'_>, before: Position) -> Result<(), StoreError> {
+    // Events first: their trigger compares them with the head and the streams as they were.
+    let (events, data) = rows::events(&judged.accepted);
+    sqlx::query(rows::INSERT_EVENTS).bind(events).bind(data).execute(&mut *connection).await?;
+    sqlx::query(rows::INSERT_COMMANDS).bind(rows::commands(&judged.accepted)).execute(&mut *connection).await?;
+    sqlx::query(rows::UPSERT_STREAMS).bind(rows::streams(judged)).execute(&mut *connection).await?;
+    let moved = sqlx::query(MOVE_HEAD)
+        .bind(read::integer(judged.position.0))
+        .bind(judged.recorded_at.micros())
+        .bind(read::integer(before.0))
+        .execute(connection)
+        .await?;
+    if moved.rows_affected() != 1 {
+        let reason = "the head moved while its lock was held".into();
+        return Err(StoreError::Damaged { position: before, reason });
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Pages of the log and of its streams.
+
+use std::sync::Arc;
+
+use dealog_events::{Envelope, Position, Version};
+use dealog_store::{Append, EventStore as _, Limits, NewEvent};
+
+use crate::backend::{Backend, all, append, append_many, deal, event};
+
+fn positions(events: &[Envelope]) -> Vec<u64> {
+    events.iter().map(|event| event.position.0).collect()
+}
+
+fn versions(events: &[Envelope]) -> Vec<u64> {
+    events.iter().map(|event| event.version.0).collect()
+}
+
+async fn with_events<B: Backend>(place: &B, count: usize, limits: Limits) -> Arc<B::Store> {
+    let store = place.open_with(limits).await;
+    store.append(append_many(deal(), 0, count)).await.unwrap();
+    store
+}
+
+pub(crate) async fn an_empty_log_has_nothing_to_read<B: Backend>() {
+    let place = B::new().await;
+    let store = place.open().await;
+    assert!(all(&*store).await.is_empty());
+    assert!(store.read(Position::ZERO, 10, &["deal.noted".into()]).await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_page_holds_what_follows_its_start<B: Backend>() {
+    let place = B::new().await;
+    let store = with_events(&place, 10, Limits::default()).await;
+    assert_eq!(positions(&store.read(Position::ZERO, 3, &[]).await.unwrap()), [1, 2, 3]);
+    assert_eq!(positions(&store.read(Position(3), 3, &[]).await.unwrap()), [4, 5, 6]);
+    assert_eq!(positions(&store.read(Position(8), 3, &[]).await.unwrap()), [9, 10]);
+    assert!(store.read(Position(3), 0, &[]).await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_page_is_never_longer_than_the_limit_of_the_log<B: Backend>() {
+    let place = B::new().await;
+    let store = with_events(&place, 10, Limits { page_events_max: 4, ..Limits::default() }).await;
+    let stream = all(&*store).await[0].stream;
+    assert_eq!(positions(&store.read(Position(1), usize::MAX, &[]).await.unwrap()), [2, 3, 4, 5]);
+    assert_eq!(store.read(Position(1), 5, &["deal.noted".into()]).await.unwrap().len(), 4);
+    assert_eq!(versions(&store.read_stream(stream, Version(1), usize::MAX).await.unwrap()), [2, 3, 4, 5]);
+}
+
+pub(crate) async fn pages_put_together_are_the_log<B: Backend>() {
+    let place = B::new().await;
+    let store = with_events(&place, 100, Limits::default()).await;
+    let (mut pages, mut after) = (Vec::new(), Position::ZERO);
+    loop {
+        let page = store.read(after, 7, &[]).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = last.position;
+        pages.extend(page);
+    }
+    assert_eq!(pages, all(&*store).await);
+    assert_eq!(pages.len(), 100);
+}
+
+pub(crate) async fn a_stream_is_read_by_its_versions<B: Backend>() {
+    let place = B::new().await;
+    let (store, one, other) = (place.open().await, deal(), deal());
+    for version in 0..5 {
+        store.append(append(one, version)).await.unwrap();
+        store.append(append(other, version)).await.unwrap();
+    }
+    let page = store.read_stream(one, Version::ZERO, 10).await.unwrap();
+    assert_eq!(versions(&page), [1, 2, 3, 4, 5]);
+    assert_eq!(positions(&page), [1, 3, 5, 7, 9]);
+    assert!(page.iter().all(|event| event.stream == one));
+    assert_eq!(versions(&store.read_stream(other, Version(2), 2).await.unwrap()), [3, 4]);
+    assert!(store.read_stream(one, Version(5), 2).await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_stream_that_does_not_exist_has_no_events<B: Backend>() {
+    let place = B::new().await;
+    let store = with_events(&place, 3, Limits::default()).await;
+    assert!(store.read_stream(deal(), Version::ZERO, 10).await.unwrap().is_empty());
+}
+
+pub(crate) async fn only_the_types_asked_for_are_read<B: Backend>() {
+    let place = B::new().await;
+    let store = place.open().await;
+    let types = ["deal.opened", "deal.noted", "deal.won", "deal.noted", "deal.lost"];
+    let events = types.map(|event_type| NewEvent { event_type, ..event("{}") }).to_vec();
+    store.append(Append { events, ..append(deal(), 0) }).await.unwrap();
+    let read = async |after, limit, types: &[&str]| {
+        let types: Vec<_> = types.iter().map(|&name| name.to_owned()).collect();
+        positions(&store.read(Position(after), limit, &types).await.unwrap())
+    };
+    assert_eq!(read(0, 10, &[]).await, [1, 2, 3, 4, 5]);
+    assert_eq!(read(0, 10, &["deal.noted"]).await, [2, 4]);
+    assert_eq!(read(0, 1, &["deal.noted"]).await, [2]);
+    assert_eq!(read(2, 10, &["deal.noted", "deal.lost", "deal.opened"]).await, [4, 5]);
+    assert!(read(0, 10, &["deal", "deal.%", "'", "\"]"]).await.is_empty());
+}
+
+pub(crate) async fn a_position_beyond_the_end_reads_nothing<B: Backend>() {
+    let place = B::new().await;
+    let store = with_events(&place, 3, Limits::default()).await;
+    for after in [3, 4, u64::MAX] {
+        assert!(store.read(Position(after), 10, &[]).await.unwrap().is_empty());
+    }
+}

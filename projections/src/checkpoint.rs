@@ -1,0 +1,64 @@
+//! How far a projection has come.
+
+use std::collections::HashSet;
+
+use dealog_events::Position;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use crate::ProjectionError;
+
+/// A projection's place in a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The version of the projection that its tables were made by.
+    pub version: i64,
+    /// The log that was folded.
+    pub log_id: Uuid,
+    /// The last event that was applied.
+    pub position: Position,
+}
+
+pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS checkpoints (projection TEXT NOT NULL PRIMARY KEY, \
+                                version BIGINT NOT NULL, log_id TEXT NOT NULL, position BIGINT NOT NULL)";
+
+/// The checkpoint of a projection; none before it has begun.
+pub async fn checkpoint(db: &mut AnyConnection, projection: &str) -> Result<Option<Checkpoint>, ProjectionError> {
+    let sql = "SELECT version, log_id, position FROM checkpoints WHERE projection = $1";
+    let Some(row) = sqlx::query(sql).bind(projection).fetch_optional(db).await? else { return Ok(None) };
+    let log_id: String = row.try_get("log_id")?;
+    let position: i64 = row.try_get("position")?;
+    Ok(Some(Checkpoint {
+        version: row.try_get("version")?,
+        log_id: log_id.parse().map_err(|_| ProjectionError::Damaged(format!("log_id {log_id}")))?,
+        position: u64::try_from(position)
+            .map(Position)
+            .map_err(|_| ProjectionError::Damaged(format!("checkpoint {position}")))?,
+    }))
+}
+
+pub(crate) async fn save(
+    db: &mut AnyConnection,
+    projection: &str,
+    checkpoint: &Checkpoint,
+) -> Result<(), ProjectionError> {
+    let sql = "INSERT INTO checkpoints (projection, version, log_id, position) VALUES ($1, $2, $3, $4) ON CONFLICT \
+               (projection) DO UPDATE SET version = excluded.version, log_id = excluded.log_id, position = \
+               excluded.position";
+    sqlx::query(sql)
+        .bind(projection)
+        .bind(checkpoint.version)
+        .bind(checkpoint.log_id.to_string())
+        .bind(checkpoint.position.0.cast_signed())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Drops those of `tables` that exist.
+pub(crate) async fn drop_tables(db: &mut AnyConnection, tables: &[&str]) -> Result<(), ProjectionError> {
+    for table in tables.iter().collect::<HashSet<_>>() {
+        sqlx::query(AssertSqlSafe(format!("DROP TABLE IF EXISTS {table}"))).execute(&mut *db).await?;
+    }
+    Ok(())
+}

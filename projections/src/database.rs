@@ -1,0 +1,77 @@
+//! The database that the read models live in.
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use sqlx::{
+    Any, AnyConnection, AnyPool, Connection, Executor, Transaction,
+    any::{AnyConnectOptions, AnyPoolOptions},
+};
+
+use crate::ProjectionError;
+
+/// Connections for queries and the workers together.
+const CONNECTIONS_MAX: u32 = 8;
+/// How long a writer waits for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A pool of connections to the read models. SQLite keeps them in a file apart from the log, so that the two writers never
+/// wait for each other and deleting the file is safe.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pool: AnyPool,
+}
+
+impl Database {
+    /// Opens, and makes if need be, the file at `path`.
+    pub async fn open(path: &Path) -> Result<Self, ProjectionError> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
+        }
+        let path = path.to_str().ok_or_else(|| {
+            sqlx::Error::Configuration(format!("{} is not a path of readable characters", path.display()).into())
+        })?;
+        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX);
+        Self::connect(&format!("sqlite://{path}?mode=rwc"), pool).await
+    }
+
+    /// Read models that are gone with their last connection.
+    pub async fn in_memory() -> Result<Self, ProjectionError> {
+        // Each connection to `:memory:` is a database of its own, so there must be one, and it must stay.
+        let pool = AnyPoolOptions::new().max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
+        Self::connect("sqlite::memory:", pool).await
+    }
+
+    async fn connect(url: &str, pool: AnyPoolOptions) -> Result<Self, ProjectionError> {
+        sqlx::any::install_default_drivers();
+        let options = AnyConnectOptions::from_str(url)?;
+        let pool = pool.after_connect(|db, _| Box::pin(async move { prepare(db).await })).connect_with(options).await?;
+        Ok(Self { pool })
+    }
+
+    /// A transaction that sees one snapshot. It must not write: see [`Database::write`].
+    pub(crate) async fn read(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
+        self.pool.begin().await
+    }
+
+    /// A transaction that writes. It takes the write lock at once: one that began by reading could find, at its first
+    /// write, that another process has written since, and would have to start over.
+    pub(crate) async fn write(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// Closes all connections, after what they are doing.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+async fn prepare(db: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
+    db.execute(sqlx::AssertSqlSafe(busy)).await?;
+    // The checkpoint is in the same file: a commit lost in a power cut takes its checkpoint with it and is folded again.
+    db.execute("PRAGMA journal_mode = WAL").await?;
+    db.execute("PRAGMA synchronous = NORMAL").await?;
+    db.execute("PRAGMA temp_store = MEMORY").await?;
+    db.execute("PRAGMA cache_size = -16000").await?;
+    db.ping().await
+}

@@ -1,0 +1,70 @@
+//! The projection `deals`: where every deal stands and ever stood, and the reference data that figures need.
+//!
+//! History is kept as rows, so that "as of" is a query and not a replay:
+//!
+//! - `spans`: what a deal was like from one instant to the next. The live row has no end.
+//! - `visits`: each stay of a deal in a stage, and how it ended.
+//! - `deals`: what only the present deal needs.
+//! - `pipelines`, `stages`, `users`, `teams`, `members`, `customers`, `settings`: each definition with the time it stood.
+//!
+//! Whatever depends on two streams (the order of stages, the chance of a stage, who is in a team) is joined when it is
+//! asked for and never stored with a deal. So the tables do not depend on the order in which events of different streams
+//! of the same instant are read, and a past figure does not move when a definition changes.
+
+mod fold;
+pub mod query;
+mod reference;
+mod tables;
+
+use async_trait::async_trait;
+use dealog_events::{Envelope, Event};
+use sqlx::AnyConnection;
+
+use crate::{Projection, ProjectionError};
+
+pub use query::Views;
+
+/// The projection. Its memory holds the live rows of the deals it saw last.
+#[derive(Default)]
+pub struct Deals {
+    live: fold::Live,
+}
+
+#[async_trait]
+impl Projection for Deals {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> i64 {
+        1
+    }
+
+    fn tables(&self) -> Vec<&'static str> {
+        tables::NAMES.to_vec()
+    }
+
+    fn schema(&self) -> Vec<String> {
+        tables::schema()
+    }
+
+    async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError> {
+        let mut read = Vec::with_capacity(events.len());
+        for envelope in events {
+            let event = envelope
+                .event()
+                .map_err(|source| ProjectionError::Unreadable { position: envelope.position, source })?;
+            read.push((envelope, event));
+        }
+        let (deals, others): (Vec<_>, Vec<_>) =
+            read.into_iter().partition(|(_, event)| matches!(event, Event::Deal(_)));
+        self.live.apply(db, &deals).await?;
+        reference::apply(db, &others).await
+    }
+
+    fn forget(&mut self) {
+        self.live = fold::Live::default();
+    }
+}
+
+pub(crate) const NAME: &str = "deals";

@@ -1,0 +1,192 @@
+//! The cohort funnel: what became of the deals created in a period.
+
+use std::collections::HashMap;
+
+use dealog_events::{PipelineId, Slug};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    Scope, Views,
+    snapshot::{Snapshot, damaged},
+    stages::{PipelineAt, push_furthest, push_stages},
+};
+use crate::{
+    ProjectionError,
+    deals::tables::status,
+    figures::{Rate, Seen},
+};
+
+/// Cohort funnels of all pipelines asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FunnelAnswer {
+    /// What the figures speak of.
+    #[serde(flatten)]
+    pub seen: Seen,
+    /// One for each pipeline.
+    pub funnels: Vec<CohortFunnel>,
+}
+
+/// Deals created in the period that are in this pipeline, followed up to the instant asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CohortFunnel {
+    /// Which pipeline.
+    pub pipeline: PipelineId,
+    /// What it is called.
+    pub name: String,
+    /// Deals created: open, won, lost and excluded together.
+    pub created: i64,
+    /// Deals still open.
+    pub open: i64,
+    /// Deals won.
+    pub won: i64,
+    /// Deals lost.
+    pub lost: i64,
+    /// Deals lost for a reason that is not counted. They appear nowhere else.
+    pub excluded: i64,
+    /// won / (created - excluded).
+    pub overall: Option<Rate>,
+    /// Stages in order.
+    pub stages: Vec<FunnelStage>,
+}
+
+/// A stage of a cohort funnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FunnelStage {
+    /// Which one.
+    pub stage: Slug,
+    /// What it is called.
+    pub name: String,
+    /// Deals that ever stood in it or in a later one; a deal ever won reached all.
+    pub reached: i64,
+    /// reached of the next stage / reached; of the last stage, won / reached.
+    pub step_conversion: Option<Rate>,
+    /// Open deals that are in it.
+    pub open_in: i64,
+    /// Lost deals that were lost from it.
+    pub lost_from: i64,
+    /// Open deals that got no further than it.
+    pub open_furthest: i64,
+    /// Lost deals that got no further than it.
+    pub lost_furthest: i64,
+}
+
+/// Deals of one pipeline with the same furthest stage, present stage and status.
+struct Group {
+    furthest: Option<usize>,
+    stage: String,
+    status: String,
+    deals: i64,
+}
+
+impl Views {
+    /// The cohort funnel: ANALYTICS "Funnel". The filter's `created` chooses the cohort.
+    pub async fn funnel(&self, scope: &Scope) -> Result<FunnelAnswer, ProjectionError> {
+        let mut snapshot = self.snapshot(scope).await?;
+        let pipelines = snapshot.pipelines(&scope.filter).await?;
+        let mut groups = snapshot.cohort(scope, &pipelines).await?;
+        let funnels = pipelines
+            .iter()
+            .map(|pipeline| funnel(pipeline, &groups.remove(&pipeline.id).unwrap_or_default()))
+            .collect::<Result<_, _>>()?;
+        Ok(FunnelAnswer { seen: snapshot.seen(), funnels })
+    }
+}
+
+fn funnel(pipeline: &PipelineAt, groups: &[Group]) -> Result<CohortFunnel, ProjectionError> {
+    let sum = |counts: &dyn Fn(&Group) -> bool| -> i64 {
+        groups.iter().filter(|group| counts(group)).map(|group| group.deals).sum()
+    };
+    let has = |wanted: &'static str| move |group: &Group| group.status == wanted;
+    let excluded = sum(&has(status::EXCLUDED));
+    let created = sum(&|_| true);
+    let won = sum(&has(status::WON));
+    let reached = |ordinal: usize| {
+        sum(&|group| group.status != status::EXCLUDED && group.furthest.is_some_and(|furthest| furthest >= ordinal))
+    };
+
+    let mut stages = Vec::with_capacity(pipeline.stages.len());
+    for (ordinal, stage) in pipeline.stages.iter().enumerate() {
+        let at_furthest =
+            |wanted: &'static str| sum(&|group| group.status == wanted && group.furthest == Some(ordinal));
+        let in_stage = |wanted: &'static str| sum(&|group| group.status == wanted && group.stage == stage.stage);
+        let next = if ordinal + 1 < pipeline.stages.len() { reached(ordinal + 1) } else { won };
+        stages.push(FunnelStage {
+            stage: stage.stage.parse().map_err(|error| damaged(&error))?,
+            name: stage.name.clone(),
+            reached: reached(ordinal),
+            step_conversion: Rate::of(next, reached(ordinal)),
+            open_in: in_stage(status::OPEN),
+            lost_from: in_stage(status::LOST),
+            open_furthest: at_furthest(status::OPEN),
+            lost_furthest: at_furthest(status::LOST),
+        });
+    }
+    Ok(CohortFunnel {
+        pipeline: pipeline.id.parse().map_err(|error| damaged(&error))?,
+        name: pipeline.name.clone(),
+        created,
+        open: sum(&has(status::OPEN)),
+        won,
+        lost: sum(&has(status::LOST)),
+        excluded,
+        overall: Rate::of(won, created - excluded),
+        stages,
+    })
+}
+
+impl Snapshot<'_> {
+    async fn cohort(
+        &mut self,
+        scope: &Scope,
+        pipelines: &[PipelineAt],
+    ) -> Result<HashMap<String, Vec<Group>>, ProjectionError> {
+        let mut sql = self.deals(&scope.filter);
+        push_stages(&mut sql, pipelines);
+        push_furthest(&mut sql, self.at);
+        sql.push(
+            " SELECT d.pipeline, f.furthest, d.stage, d.status, COUNT(*) FROM d LEFT JOIN f ON f.deal = d.deal GROUP BY \
+             d.pipeline, f.furthest, d.stage, d.status",
+        );
+        let mut groups: HashMap<String, Vec<Group>> = HashMap::new();
+        for (pipeline, furthest, stage, status, deals) in
+            sql.fetch_all::<(String, Option<i64>, String, String, i64)>(&mut self.db).await?
+        {
+            let furthest = furthest.and_then(|ordinal| usize::try_from(ordinal).ok());
+            groups.entry(pipeline).or_default().push(Group { furthest, stage, status, deals });
+        }
+        Ok(groups)
+    }
+
+    /// The chance of being won that history gives each stage: `(won + 1) / (closed + 2)` in basis points, over deals of
+    /// the pipeline that were closed in the year before and had reached the stage.
+    pub(super) async fn historical_chances(
+        &mut self,
+        pipelines: &[PipelineAt],
+    ) -> Result<HashMap<(String, String), i64>, ProjectionError> {
+        const YEAR_MICROS: i64 = 365 * crate::figures::DAY_MICROS;
+        let mut sql = super::sql::Sql::default();
+        sql.push("WITH d AS (SELECT s.* FROM spans s WHERE s.valid_from <= ").time(self.at);
+        sql.push(" AND s.valid_to > ").time(self.at).push(" AND s.closed_at > ");
+        sql.time(self.at.saturating_add_micros(-YEAR_MICROS)).push(" AND s.status <> ").text(status::EXCLUDED);
+        sql.push(")");
+        push_stages(&mut sql, pipelines);
+        push_furthest(&mut sql, self.at);
+        sql.push(" SELECT d.pipeline, f.furthest, CAST(SUM(CASE WHEN d.status = ").text(status::WON);
+        sql.push(
+            " THEN 1 ELSE 0 END) AS BIGINT), COUNT(*) FROM d JOIN f ON f.deal = d.deal GROUP BY d.pipeline, f.furthest",
+        );
+        let groups: Vec<(String, i64, i64, i64)> = sql.fetch_all(&mut self.db).await?;
+
+        let mut chances = HashMap::new();
+        for pipeline in pipelines {
+            for (ordinal, stage) in (0_i64..).zip(&pipeline.stages) {
+                let reached = groups.iter().filter(|(of, furthest, ..)| *of == pipeline.id && *furthest >= ordinal);
+                let (won, closed) = reached.fold((0, 0), |sums, (_, _, won, closed)| (sums.0 + won, sums.1 + closed));
+                let chance = Rate::of(won + 1, closed + 2).map_or(0, |rate| rate.basis_points);
+                chances.insert((pipeline.id.clone(), stage.stage.clone()), chance);
+            }
+        }
+        Ok(chances)
+    }
+}

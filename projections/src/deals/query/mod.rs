@@ -1,0 +1,60 @@
+//! Questions to the projection `deals`. Each is answered from one snapshot, and its answer says which position and which
+//! instant it speaks of. The definition of every figure is one sentence in the documentation of its field.
+
+mod board;
+mod closed;
+mod forecast;
+mod funnel;
+mod list;
+mod period;
+mod pipeline;
+mod scope;
+mod snapshot;
+mod sql;
+mod stages;
+mod time_in_stage;
+
+use dealog_events::{Position, Timestamp};
+
+pub use board::{Board, BoardColumn, BoardPage, Card};
+pub use closed::{Cycle, CycleFigures, Velocity, WinRate};
+pub use forecast::{Booked, Categories, CategoryFigures, Forecast, ForecastPart, ForecastPeriod};
+pub use funnel::{CohortFunnel, FunnelAnswer, FunnelStage};
+pub use list::{
+    Customer, Deal, DealList, DealQuery, DealStatus, ListPage, Named, Pipeline as PipelineDefinition, Settings, Team,
+    User,
+};
+pub use period::{PeriodAnswer, PeriodFunnel, PeriodMove, PeriodStage};
+pub use pipeline::{ClosedFigures, PipelineAnswer, PipelineFigures, StageFigures, StageTotals};
+pub use scope::{AmountRange, Filter, Range, Scope, When};
+pub use time_in_stage::{PipelineTimes, StageTime, TimeInStage};
+
+use crate::{Database, ProjectionError};
+
+/// The read side of the projection `deals`.
+#[derive(Debug, Clone)]
+pub struct Views {
+    database: Database,
+}
+
+impl Views {
+    /// Answers from `database`.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// The position that queries speak of now.
+    pub async fn position(&self) -> Result<Position, ProjectionError> {
+        let mut db = self.database.read().await?;
+        let checkpoint = crate::checkpoint(&mut db, super::NAME).await?;
+        Ok(checkpoint.map_or(Position::ZERO, |checkpoint| checkpoint.position))
+    }
+
+    async fn snapshot(&self, scope: &Scope) -> Result<snapshot::Snapshot<'_>, ProjectionError> {
+        snapshot::Snapshot::take(&self.database, scope.as_of, scope.now).await
+    }
+
+    async fn snapshot_now(&self, now: Timestamp) -> Result<snapshot::Snapshot<'_>, ProjectionError> {
+        snapshot::Snapshot::take(&self.database, None, now).await
+    }
+}

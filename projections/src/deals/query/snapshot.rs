@@ -1,0 +1,92 @@
+//! One snapshot of the read models, and what every question needs to know of it first.
+
+use chrono::NaiveDate;
+use dealog_events::{Currency, Position, TimeZone, Timestamp};
+use sqlx::{Any, Transaction};
+
+use super::{
+    scope::{Filter, When},
+    sql::Sql,
+};
+use crate::{Database, ProjectionError, checkpoint, deals::tables::FOREVER, figures::Seen};
+
+/// A snapshot at a position, asked about an instant.
+pub(super) struct Snapshot<'a> {
+    pub(super) db: Transaction<'a, Any>,
+    pub(super) position: Position,
+    /// The instant asked about.
+    pub(super) at: Timestamp,
+    pub(super) zone: TimeZone,
+    currency: Option<Currency>,
+}
+
+impl<'a> Snapshot<'a> {
+    pub(super) async fn take(
+        database: &'a Database,
+        as_of: Option<When>,
+        now: Timestamp,
+    ) -> Result<Self, ProjectionError> {
+        let mut db = database.read().await?;
+        let position = checkpoint(&mut db, crate::deals::NAME).await?.map_or(Position::ZERO, |found| found.position);
+        let mut sql = Sql::default();
+        sql.push("SELECT reporting_currency, time_zone, valid_from, valid_to FROM settings ORDER BY position");
+        let history: Vec<(Option<String>, Option<String>, i64, i64)> = sql.fetch_all(&mut db).await?;
+
+        // Days are the company's of today; what it reported in is that of then.
+        let zone = history.iter().find(|(.., to)| *to == FOREVER).and_then(|(_, zone, ..)| zone.as_deref());
+        let zone = zone.map_or(Ok(TimeZone::UTC), str::parse).map_err(|error| damaged(&error))?;
+        let at = as_of.map_or(now, |when| when.end(zone));
+        let then = history.iter().find(|(_, _, from, to)| *from <= at.micros() && at.micros() < *to);
+        let currency = then.and_then(|(currency, ..)| currency.as_deref()).map(str::parse).transpose();
+        let currency = currency.map_err(|error| damaged(&error))?;
+        Ok(Self { db, position, at, zone, currency })
+    }
+
+    /// The currency of the figures.
+    pub(super) fn currency(&self) -> Result<Currency, ProjectionError> {
+        self.currency.ok_or_else(|| ProjectionError::Query {
+            field: "currency",
+            message: "no reporting currency is set: set one with PATCH /v1/settings".into(),
+        })
+    }
+
+    /// The local day of the instant asked about.
+    pub(super) fn today(&self) -> NaiveDate {
+        self.zone.day_of(self.at)
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        Seen { position: self.position, as_of: self.at }
+    }
+
+    /// Begins a statement with the deals as they were at the instant asked about: `WITH d AS (...)`.
+    pub(super) fn deals(&self, filter: &Filter) -> Sql {
+        let mut sql = Sql::default();
+        sql.push("WITH d AS (SELECT s.* FROM spans s WHERE s.valid_from <= ");
+        sql.time(self.at).push(" AND s.valid_to > ").time(self.at);
+        filter.push(&mut sql, "s", self.at, self.zone);
+        sql.push(")");
+        sql
+    }
+
+    /// Refuses to add up amounts of another currency: there is no rate to convert them with.
+    pub(super) fn check_currency(&self, found: Option<&String>) -> Result<(), ProjectionError> {
+        match found {
+            None => Ok(()),
+            Some(from) => {
+                Err(ProjectionError::NoRate { from: from.clone(), to: self.currency()?.to_string(), day: self.today() })
+            }
+        }
+    }
+}
+
+/// Pushes a column that names a currency other than the reporting one, if there is any among the deals `d`.
+pub(super) fn push_foreign(sql: &mut Sql, currency: Currency) {
+    sql.push("MAX(CASE WHEN d.amount IS NOT NULL AND d.currency <> ")
+        .text(currency.code())
+        .push(" THEN d.currency END)");
+}
+
+pub(super) fn damaged(error: &dyn std::fmt::Display) -> ProjectionError {
+    ProjectionError::Damaged(error.to_string())
+}

@@ -1,0 +1,118 @@
+//! Tables as Rust structs: the columns, the SQL that makes them, and the JSON that fills them, from one declaration.
+//!
+//! Only what both databases and sqlx's `Any` driver know: BIGINT (microseconds, minor units, basis points, 0 or 1) and
+//! TEXT, each with or without NULL.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+/// A type that a column can have.
+pub(crate) trait Column {
+    const SQL: &'static str;
+}
+
+impl Column for i64 {
+    const SQL: &'static str = "BIGINT NOT NULL";
+}
+impl Column for Option<i64> {
+    const SQL: &'static str = "BIGINT";
+}
+impl Column for String {
+    const SQL: &'static str = "TEXT NOT NULL";
+}
+impl Column for Option<String> {
+    const SQL: &'static str = "TEXT";
+}
+
+/// A row of a table.
+pub(crate) trait Row: Serialize {
+    const TABLE: &'static str;
+    const KEY: &'static str;
+    /// Names and SQL types.
+    const COLUMNS: &'static [(&'static str, &'static str)];
+}
+
+/// Declares a row: a struct whose fields are the columns, written as a JSON array in their order.
+macro_rules! table {
+    ($(#[$meta:meta])* $table:literal ($key:literal) $name:ident { $($(#[$column_meta:meta])* $column:ident: $type:ty),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(crate) struct $name { $($(#[$column_meta])* pub(crate) $column: $type),+ }
+
+        impl $crate::table::Row for $name {
+            const TABLE: &'static str = $table;
+            const KEY: &'static str = $key;
+            const COLUMNS: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($column), <$type as $crate::table::Column>::SQL)),+];
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeSeq as _;
+                let mut row = serializer.serialize_seq(None)?;
+                $(row.serialize_element(&self.$column)?;)+
+                row.end()
+            }
+        }
+
+        impl sqlx::FromRow<'_, sqlx::any::AnyRow> for $name {
+            fn from_row(row: &sqlx::any::AnyRow) -> Result<Self, sqlx::Error> {
+                use sqlx::Row as _;
+                Ok(Self { $($column: row.try_get(stringify!($column))?),+ })
+            }
+        }
+    };
+}
+
+/// `CREATE TABLE` for a row type.
+pub(crate) fn create<R: Row>() -> String {
+    let mut sql = format!("CREATE TABLE {} (", R::TABLE);
+    for (name, sql_type) in R::COLUMNS {
+        let _ = write!(sql, "{name} {sql_type}, ");
+    }
+    let _ = write!(sql, "PRIMARY KEY ({}))", R::KEY);
+    sql
+}
+
+/// Writes rows with one statement, over those with the same key. The database takes the rows as one JSON text: binding
+/// each value of thousands of rows costs more than parsing that text.
+pub(crate) async fn upsert<R: Row>(db: &mut AnyConnection, rows: &[R]) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let json = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query(AssertSqlSafe(upsert_sql::<R>())).bind(json).execute(db).await?;
+    Ok(())
+}
+
+fn upsert_sql<R: Row>() -> String {
+    let names: Vec<&str> = R::COLUMNS.iter().map(|(name, _)| *name).collect();
+    let values: Vec<String> = (0..names.len()).map(|index| format!("value ->> {index}")).collect();
+    let updates: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    format!(
+        "INSERT INTO {} ({}) SELECT {} FROM json_each($1) WHERE true ON CONFLICT ({}) DO UPDATE SET {}",
+        R::TABLE,
+        names.join(", "),
+        values.join(", "),
+        R::KEY,
+        updates.join(", ")
+    )
+}
+
+/// The rows whose `column` is one of `keys`.
+pub(crate) async fn find<R>(db: &mut AnyConnection, column: &str, keys: &[&str]) -> Result<Vec<R>, sqlx::Error>
+where
+    R: Row + for<'r> sqlx::FromRow<'r, sqlx::any::AnyRow> + Send + Unpin,
+{
+    let json = serde_json::to_string(keys).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let sql =
+        format!("SELECT {} FROM {} WHERE {column} IN (SELECT value FROM json_each($1))", columns::<R>(), R::TABLE);
+    sqlx::query_as(AssertSqlSafe(sql)).bind(json).fetch_all(db).await
+}
+
+/// The columns of a row, for a SELECT.
+pub(crate) fn columns<R: Row>() -> String {
+    R::COLUMNS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
