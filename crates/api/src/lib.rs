@@ -1,1 +1,140 @@
+//! The HTTP API: axum, one module for each resource.
 //!
+//! Handlers parse, call and answer; they decide nothing. A command goes to [`dealog_commands::Commands`], a question to
+//! [`dealog_projections::deals::Views`], and whatever goes wrong comes back as an RFC 9457 problem with a stable `code`.
+
+mod command;
+mod extract;
+mod layers;
+mod problem;
+mod query;
+mod resources;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use dealog_commands::Commands;
+use dealog_events::Timestamp;
+use dealog_projections::{Status, deals::Views};
+use dealog_store::EventStore;
+use tokio::sync::watch;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Named limits of the API.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of a request's body.
+    pub body_bytes_max: usize,
+    /// Items of a page.
+    pub page_items_max: u32,
+    /// Events of a page.
+    pub page_events_max: u32,
+    /// Characters of an idempotency key.
+    pub idempotency_key_chars_max: usize,
+    /// How long a query waits for its `min_position`.
+    pub min_position_wait: Duration,
+    /// How long a request may take.
+    pub request_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 256 * 1024,
+            page_items_max: 500,
+            page_events_max: 1_000,
+            idempotency_key_chars_max: 255,
+            min_position_wait: Duration::from_secs(5),
+            request_time: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A projection that this server asks, and how it is doing where a worker of this process folds it.
+#[derive(Debug, Clone)]
+pub struct Followed {
+    /// The projection's name.
+    pub name: &'static str,
+    /// None where another process folds it.
+    pub status: Option<watch::Receiver<Status>>,
+}
+
+/// What the handlers need. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The write side.
+    pub commands: Commands,
+    /// The read side.
+    pub views: Views,
+    /// The projection that `views` asks.
+    pub followed: Followed,
+    /// Limits.
+    pub limits: Limits,
+}
+
+impl App {
+    fn store(&self) -> &Arc<dyn EventStore> {
+        self.commands.store()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.commands.now()
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Dealog",
+        description = "An event-sourced engine for sales deals. Commands append events to a log that nobody rewrites; \
+                       figures are folded from it and can be asked for as of any instant.\n\nEvery command answers with \
+                       a `position`; a query with this as `min_position` sees what the command did. Send \
+                       `Idempotency-Key` to be able to repeat a command safely, and `If-Match` with an `ETag` to change \
+                       only what you have seen. Errors are RFC 9457 problems with a stable `code`."
+    ),
+    tags(
+        (name = "deals", description = "Commands on deals, and deals as they are now"),
+        (name = "figures", description = "Pipeline, board, funnel, forecast and rates, as of any instant"),
+        (name = "events", description = "The log"),
+        (name = "pipelines", description = "Stages that deals go through"),
+        (name = "customers", description = "To whom is sold"),
+        (name = "users", description = "Who works here"),
+        (name = "teams", description = "Users whose figures are taken together"),
+        (name = "settings", description = "What the company sets for itself"),
+        (name = "health", description = "Whether the server lives and is ready")
+    )
+)]
+struct Docs;
+
+/// The API, and its description as an OpenAPI document.
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Docs::openapi())
+        .merge(resources::deals::router())
+        .merge(resources::pipelines::router())
+        .merge(resources::customers::router())
+        .merge(resources::users::router())
+        .merge(resources::teams::router())
+        .merge(resources::settings::router())
+        .merge(resources::figures::router())
+        .merge(resources::events::router())
+        .merge(resources::health::router())
+}
+
+/// The API with its page to read and try it.
+pub fn router(app: App) -> Router {
+    let (router, openapi) = described().split_for_parts();
+    let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", openapi);
+    let limits = app.limits;
+    let router = router
+        .merge(docs)
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .with_state(app);
+    layers::wrap(router, limits)
+}
+
+/// The API's description.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    described().split_for_parts().1
+}

@@ -20,7 +20,7 @@ const PIPELINE_KEY: &str = "found:pipeline";
 
 /// Why a company could not be founded.
 #[derive(Debug, thiserror::Error)]
-pub enum FoundError {
+pub(crate) enum FoundError {
     /// A command was not carried out.
     #[error("the company's first settings could not be made: {0}")]
     Command(#[from] CommandError),
@@ -31,7 +31,7 @@ pub enum FoundError {
 
 /// Gives an empty log its settings and its first pipeline, or finishes what was begun. Any other log is left as it is.
 /// Tells whether anything was appended.
-pub async fn found(commands: &Commands, currency: Currency, time_zone: TimeZone) -> Result<bool, FoundError> {
+pub(crate) async fn found(commands: &Commands, currency: Currency, time_zone: TimeZone) -> Result<bool, FoundError> {
     let ids = [SETTINGS_KEY, PIPELINE_KEY].map(|key| command_id(Actor::Local, key));
     let done = commands.store().remembered(&ids).await.map_err(CommandError::from)?;
     let begun_otherwise = done.is_empty() && {
@@ -71,7 +71,7 @@ fn requests(currency: Currency, time_zone: TimeZone) -> Result<[Request; 2], Inv
 }
 
 /// The default reasons for losing a deal.
-pub fn loss_reasons() -> Result<Vec<LossReason>, Invalid> {
+pub(crate) fn loss_reasons() -> Result<Vec<LossReason>, Invalid> {
     [
         ("price", "Price", true),
         ("no_budget", "No budget", true),
@@ -87,7 +87,7 @@ pub fn loss_reasons() -> Result<Vec<LossReason>, Invalid> {
 }
 
 /// The default pipeline's stages: from the first contact to the contract.
-pub fn stages() -> Result<Vec<Stage>, Invalid> {
+pub(crate) fn stages() -> Result<Vec<Stage>, Invalid> {
     [
         stage("first_contact", "First contact", 10, ForecastCategory::Pipeline),
         stage("qualified", "Qualified", 20, ForecastCategory::Pipeline),
@@ -101,7 +101,7 @@ pub fn stages() -> Result<Vec<Stage>, Invalid> {
 }
 
 /// A stage that asks for nothing.
-pub fn stage(slug: &str, name: &str, percent: u16, forecast_category: ForecastCategory) -> Result<Stage, Invalid> {
+pub(crate) fn stage(slug: &str, name: &str, percent: u16, forecast_category: ForecastCategory) -> Result<Stage, Invalid> {
     Ok(Stage {
         slug: slug.parse()?,
         name: name.parse()?,

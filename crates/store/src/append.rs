@@ -1,6 +1,6 @@
 //! What is appended, and what comes of it.
 
-use super::{Actor, CommandId, Position, StreamId, StoreError, Timestamp, Uuid, Version};
+use super::{Actor, CommandId, Position, StoreError, StreamId, Timestamp, Uuid, Version};
 
 /// A hash of what a command asked for, so that its id cannot be used again for something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,7 +65,8 @@ pub(crate) fn check(append: &Append, limits: &Limits) -> Result<(), AppendError>
 
 /// Judges the appends in order.
 pub(crate) fn judge<'a>(batch: &'a [Append], known: Known, limits: &Limits) -> Judged<'a> {
-    let mut bench = Bench { known, stream_events_max: limits.stream_events_max, grown: HashMap::new(), accepted: vec![] };
+    let mut bench =
+        Bench { known, stream_events_max: limits.stream_events_max, grown: HashMap::new(), accepted: vec![] };
     let outcomes = batch.iter().map(|append| bench.judge(append)).collect();
     Judged {
         outcomes,

@@ -26,7 +26,7 @@ use dealog_events::{Actor, Invalid, ReadError, StreamId, TimeZone, Timestamp};
 use dealog_store::StoreError;
 use uuid::Uuid;
 
-pub use fill::fill;
+pub(crate) use fill::fill;
 
 /// The namespace of all ids in samples. Another one would make another log of the same seed.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8a4e_19d3_6c27_5b0f_b1e8_4f72_93ad_c650);
@@ -35,28 +35,28 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x8a4e_19d3_6c27_5b0f_b1e8_4f72_93ad_c65
 const TIME_ZONE: &str = "Europe/Riga";
 
 /// The time zone of the sample company: "until today" means the day it is there.
-pub fn time_zone() -> Result<TimeZone, DemoError> {
+pub(crate) fn time_zone() -> Result<TimeZone, DemoError> {
     Ok(TIME_ZONE.parse::<TimeZone>()?)
 }
 
 /// Which sample: all of it follows from these.
 #[derive(Debug, Clone, Copy)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Another seed, other deals.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// The day on which the two years end; its own events are not among them.
-    pub until: NaiveDate,
+    pub(crate) until: NaiveDate,
     /// How much there is of it.
-    pub size: Size,
+    pub(crate) size: Size,
 }
 
 /// How large a sample is.
 #[derive(Debug, Clone, Copy)]
-pub struct Size {
+pub(crate) struct Size {
     /// Deals that begin.
-    pub deals: u32,
+    pub(crate) deals: u32,
     /// Customers that become known.
-    pub customers: u32,
+    pub(crate) customers: u32,
 }
 
 impl Default for Size {
@@ -67,20 +67,20 @@ impl Default for Size {
 
 /// What came of filling a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Filled {
+pub(crate) struct Filled {
     /// The day until which the sample goes. Another one than was asked for where the log held an older sample.
-    pub until: NaiveDate,
+    pub(crate) until: NaiveDate,
     /// Events appended now.
-    pub events: u64,
+    pub(crate) events: u64,
     /// Commands of the whole sample.
-    pub commands: usize,
+    pub(crate) commands: usize,
     /// Whether the log held the whole sample before.
-    pub already_there: bool,
+    pub(crate) already_there: bool,
 }
 
 /// Why a log was not filled.
 #[derive(Debug, thiserror::Error)]
-pub enum DemoError {
+pub(crate) enum DemoError {
     /// The log has other content.
     #[error("the log holds a company of its own or a sample of another seed; name another folder for this sample")]
     Occupied,
@@ -111,18 +111,18 @@ pub enum DemoError {
 
 /// A command of the plan, with the instant at which it is handled.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub(crate) struct Step {
     /// What it is called within the sample, such as `deal:17:3`.
-    pub name: String,
+    pub(crate) name: String,
     /// When it is handled; its request says the same.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
     /// The command.
-    pub request: Request,
+    pub(crate) request: Request,
 }
 
 impl Sample {
     /// All commands in the order in which they are sent.
-    pub fn plan(&self) -> Result<Vec<Step>, DemoError> {
+    pub(super) fn plan(&self) -> Result<Vec<Step>, DemoError> {
         let company = company::Company::new(*self)?;
         let mut steps = company.steps()?;
         for index in 0..self.size.deals {

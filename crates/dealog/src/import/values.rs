@@ -1,10 +1,10 @@
 //! What a cell says: times, amounts, values of fields.
 
-use std::fmt::Display;
+use std::{fmt::Display, str::FromStr};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone as _, Utc};
 use chrono_tz::Tz;
-use dealog_events::{FieldValue, Money, Timestamp, settings::FieldKind};
+use dealog_events::{FieldValue, Invalid, Money, Timestamp, settings::FieldKind};
 
 use super::{
     mapping::{Field, Format, Source},
@@ -32,6 +32,16 @@ impl Bad {
     pub(super) fn empty(row: &Row<'_>, column: &str, what: &str) -> Self {
         Self::cell(row, column, format!("it is empty, and {what}"))
     }
+}
+
+/// A text, an address or whatever else a cell can be parsed as.
+pub(super) fn needed<T: FromStr<Err = Invalid>>(row: &Row<'_>, column: &str) -> Result<T, Bad> {
+    row.cell(column).parse().map_err(|error| Bad::cell(row, column, error))
+}
+
+/// The same; none where the mapping names no column, or the column is empty.
+pub(super) fn optional<T: FromStr<Err = Invalid>>(row: &Row<'_>, column: Option<&String>) -> Result<Option<T>, Bad> {
+    column.filter(|column| row.filled(column).is_some()).map(|column| needed(row, column)).transpose()
 }
 
 /// Reads values the way the source writes them.

@@ -56,7 +56,9 @@ impl Writer for Fake {
         match state.failures.pop_front() {
             Some(Next::FailBeforeCommit) => Err(WriteError::NotWritten(broken())),
             Some(Next::FailAtCommit { written }) => {
-                batch[..written].iter().for_each(|append| drop(state.write(append)));
+                for append in &batch[..written] {
+                    state.write(append);
+                }
                 Err(WriteError::InDoubt(broken()))
             }
             None => {
@@ -89,12 +91,7 @@ fn append() -> Append {
         stream: StreamId::Deal(DealId(Uuid::now_v7())),
         expected: Version::ZERO,
         unchanged: vec![],
-        events: vec![NewEvent {
-            event_type: "deal.noted",
-            schema: 1,
-            occurred_at: Timestamp::MIN,
-            data: "{}".into(),
-        }],
+        events: vec![NewEvent { event_type: "deal.noted", schema: 1, occurred_at: Timestamp::MIN, data: "{}".into() }],
     }
 }
 

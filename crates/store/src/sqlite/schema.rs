@@ -30,10 +30,11 @@ const ROW_BUFFER: usize = 512;
 const CACHE: &str = "-65536";
 
 /// Pages in the write-ahead log that start a checkpoint. The busy pages are written over and over: the rarer a checkpoint,
-/// the fewer of their versions reach the file. 8,192 pages are 32 MiB, read through in well under a second after a crash.
+/// the fewer of their versions reach the file. 8,192 pages are 32 MiB, which
+/// is what has to be read through after a crash.
 const CHECKPOINT_PAGES: &str = "8192";
 
-/// What the file is cut back to after a checkpoint has emptied its write-ahead log.
+/// What the file of the write-ahead log is cut back to once a checkpoint has emptied it.
 const JOURNAL_BYTES_MAX: &str = "67108864";
 
 /// "Deal", in the place where SQLite lets a program mark its files.
@@ -43,10 +44,7 @@ const APPLICATION_ID: i32 = 0x4465_616C;
 const SCHEMA_VERSION: i32 = 1;
 
 fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(BUSY_TIMEOUT)
-        .row_buffer_size(ROW_BUFFER)
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).row_buffer_size(ROW_BUFFER)
 }
 
 /// For a connection that only reads.
@@ -69,7 +67,7 @@ pub(crate) fn write_options(path: &Path) -> SqliteConnectOptions {
 /// Opens the file for writing, creates it where there is none, and sets it up.
 pub(crate) async fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
     if let Some(folder) = path.parent() {
-        tokio::fs::create_dir_all(folder).await.map_err(sqlx::Error::Io)?;
+        std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
     }
     for _ in 1..OPEN_ATTEMPTS_MAX {
         // Going over to WAL needs the file alone, and SQLite does not wait for that by itself.
@@ -117,9 +115,9 @@ async fn create(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Another connection holds what this one needs. SQLite's code is SQLITE_BUSY (5), extended in the bits above.
+/// Another connection holds what this one needs: `SQLITE_BUSY`, whatever extends it in the bits above.
 fn is_busy(error: &sqlx::Error) -> bool {
     const SQLITE_BUSY: i32 = 5;
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == SQLITE_BUSY)
+    let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else { return false };
+    code.parse::<i32>().is_ok_and(|code| code & 0xff == SQLITE_BUSY)
 }

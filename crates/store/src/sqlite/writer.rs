@@ -90,15 +90,18 @@ async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Lim
 async fn known(connection: &mut SqliteConnection, batch: &[Append]) -> Result<Known, StoreError> {
     let head = read::head(&mut *connection).await?;
     let commands = read::remembered(&mut *connection, batch.iter().map(|append| append.command_id)).await?;
-    let named = batch.iter().flat_map(|append| {
-        std::iter::once(append.stream).chain(append.unchanged.iter().map(|(stream, _)| *stream))
-    });
+    let named = batch
+        .iter()
+        .flat_map(|append| std::iter::once(append.stream).chain(append.unchanged.iter().map(|(stream, _)| *stream)));
     let streams = sqlx::query(STREAMS).bind(rows::list(named)).fetch_all(connection).await?;
     Ok(Known {
         position: head.position,
         recorded_at: head.recorded_at,
         commands: commands.into_iter().map(|first| (first.command_id, first)).collect(),
-        streams: streams.iter().map(|row| read::stream_end(row, head.position)).collect::<Result<HashMap<_, _>, _>>()?,
+        streams: streams
+            .iter()
+            .map(|row| read::stream_end(row, head.position))
+            .collect::<Result<HashMap<_, _>, _>>()?,
     })
 }
 

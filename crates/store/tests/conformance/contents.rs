@@ -11,8 +11,7 @@ pub(crate) async fn every_field_comes_back_as_it_was_given<B: Backend>() {
     let place = B::new().await;
     let store = place.open().await;
     let id = Uuid::now_v7;
-    for actor in
-        [Actor::User(UserId(id())), Actor::Service(id()), Actor::Rule(id()), Actor::Import(id()), Actor::Local]
+    for actor in [Actor::User(UserId(id())), Actor::Service(id()), Actor::Rule(id()), Actor::Import(id()), Actor::Local]
     {
         for causation_id in [None, Some(id())] {
             let events = vec![

@@ -41,10 +41,7 @@ pub(crate) async fn a_stream_that_was_read_must_be_unchanged<B: Backend>() {
     };
     store.append(reading(2, 0)).await.unwrap();
     let refused = store.append(reading(1, 0)).await.unwrap_err();
-    assert!(
-        matches!(refused, AppendError::Conflict { stream, found: Version(2), .. } if stream == read),
-        "{refused}"
-    );
+    assert!(matches!(refused, AppendError::Conflict { stream, found: Version(2), .. } if stream == read), "{refused}");
     let refused = store.append(reading(2, 1)).await.unwrap_err();
     assert!(
         matches!(refused, AppendError::Conflict { stream, found: Version(0), .. } if stream == absent),

@@ -241,6 +241,15 @@ pub struct Named<T> {
     pub next: Option<i64>,
 }
 
+/// One thing, if there is such a one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<T> {
+    /// The position that the answer speaks of.
+    pub position: Position,
+    /// The thing.
+    pub item: Option<T>,
+}
+
 /// A deal's two rows, joined.
 struct DealAndSpan(DealRow, SpanRow);
 
@@ -252,12 +261,13 @@ impl<'r> FromRow<'r, AnyRow> for DealAndSpan {
 
 impl Views {
     /// A deal as it is now; none if there is none.
-    pub async fn deal(&self, id: DealId, now: Timestamp) -> Result<Option<Deal>, ProjectionError> {
+    pub async fn deal(&self, id: DealId, now: Timestamp) -> Result<Found<Deal>, ProjectionError> {
         let mut snapshot = self.snapshot_now(now).await?;
         let mut sql = select_deals();
         sql.push(" WHERE r.deal = ").text(id.to_string());
         let rows: Vec<DealAndSpan> = sql.fetch_all(&mut snapshot.db).await?;
-        rows.into_iter().next().map(deal).transpose()
+        let item = rows.into_iter().next().map(deal).transpose()?;
+        Ok(Found { position: snapshot.position, item })
     }
 
     /// A page of deals as they are now.
@@ -304,7 +314,7 @@ impl Views {
     }
 
     /// A customer as it is now.
-    pub async fn customer(&self, id: CustomerId, now: Timestamp) -> Result<Option<Customer>, ProjectionError> {
+    pub async fn customer(&self, id: CustomerId, now: Timestamp) -> Result<Found<Customer>, ProjectionError> {
         self.one::<CustomerRow, _>("customer", id.to_string(), now, customer).await
     }
 
@@ -314,7 +324,7 @@ impl Views {
     }
 
     /// A user as they are now.
-    pub async fn user(&self, id: UserId, now: Timestamp) -> Result<Option<User>, ProjectionError> {
+    pub async fn user(&self, id: UserId, now: Timestamp) -> Result<Found<User>, ProjectionError> {
         self.one::<UserRow, _>("user_id", id.to_string(), now, user).await
     }
 
@@ -339,15 +349,16 @@ impl Views {
     }
 
     /// The settings as they are now.
-    pub async fn settings(&self, now: Timestamp) -> Result<Settings, ProjectionError> {
-        let row = self.one::<SettingsRow, _>("stream", "settings".into(), now, settings).await?;
-        Ok(row.unwrap_or(Settings {
+    pub async fn settings(&self, now: Timestamp) -> Result<Found<Settings>, ProjectionError> {
+        let mut found = self.one::<SettingsRow, _>("stream", "settings".into(), now, settings).await?;
+        found.item = found.item.or(Some(Settings {
             version: Version::ZERO,
             reporting_currency: None,
             time_zone: TimeZone::UTC,
             loss_reasons: Vec::new(),
             fields: Vec::new(),
-        }))
+        }));
+        Ok(found)
     }
 
     async fn named<R, T>(
@@ -372,7 +383,7 @@ impl Views {
         id: String,
         now: Timestamp,
         read: fn(R) -> Result<T, ProjectionError>,
-    ) -> Result<Option<T>, ProjectionError>
+    ) -> Result<Found<T>, ProjectionError>
     where
         R: Row + for<'r> FromRow<'r, AnyRow> + Send + Unpin,
     {
@@ -381,7 +392,8 @@ impl Views {
         sql.push(&format!("SELECT {} FROM {} WHERE valid_to = ", columns::<R>(), R::TABLE));
         sql.integer(FOREVER).push(&format!(" AND {column} = ")).text(id);
         let rows: Vec<R> = sql.fetch_all(&mut snapshot.db).await?;
-        rows.into_iter().next().map(read).transpose()
+        let item = rows.into_iter().next().map(read).transpose()?;
+        Ok(Found { position: snapshot.position, item })
     }
 }
 

@@ -21,8 +21,8 @@ pub use closed::{Cycle, CycleFigures, Velocity, WinRate};
 pub use forecast::{Booked, Categories, CategoryFigures, Forecast, ForecastPart, ForecastPeriod};
 pub use funnel::{CohortFunnel, FunnelAnswer, FunnelStage};
 pub use list::{
-    Customer, Deal, DealList, DealQuery, DealStatus, ListPage, Named, Pipeline as PipelineDefinition, Settings, Team,
-    User,
+    Customer, Deal, DealList, DealQuery, DealStatus, Found, ListPage, Named, Pipeline as PipelineDefinition,
+    PipelineStage, Settings, Team, User,
 };
 pub use period::{PeriodAnswer, PeriodFunnel, PeriodMove, PeriodStage};
 pub use pipeline::{ClosedFigures, PipelineAnswer, PipelineFigures, StageFigures, StageTotals};

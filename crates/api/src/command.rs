@@ -1,0 +1,247 @@
+//! Commands over HTTP: what surrounds them comes in headers, what they ask for in the body.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use dealog_commands::{Meta, Outcome, command_id, fingerprint};
+use dealog_domain::{Command, Occurred};
+use dealog_events::{Actor, CommandId, Position, StreamId, Timestamp, Version};
+use serde::{Serialize, de::DeserializeOwned};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::{App, problem::Problem};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that an answer is the first outcome of a command that came again.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Headers that every command takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "a description; `Asked` reads them")]
+pub(crate) struct CommandHeaders {
+    /// A name of your own for this command, 1 to 255 characters. Sent again with the same body it is not carried out
+    /// again; its first outcome is the answer.
+    #[param(rename = "Idempotency-Key", max_length = 255)]
+    idempotency_key: Option<String>,
+    /// The `ETag` that you saw. The command is refused (412) if the stream has another version by now.
+    #[param(rename = "If-Match", example = "\"3\"")]
+    if_match: Option<String>,
+}
+
+/// A body with the time at which it happened.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a description; `Asked` reads it")]
+pub(crate) struct At<T> {
+    #[schema(inline)]
+    #[serde(flatten)]
+    command: T,
+    /// When it happened: not later than now, not before the stream's last event. Now if absent.
+    occurred_at: Option<Timestamp>,
+}
+
+/// What is asked, and what surrounds it. A command without a body may be sent without one.
+pub(crate) struct Asked<T> {
+    pub(crate) body: T,
+    meta: Meta,
+}
+
+/// What a command without attributes takes: at most `occurred_at`.
+#[derive(Debug, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let detail = format!("a body has at most {} bytes", app.limits.body_bytes_max);
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).field("body")
+            }
+            _ => Problem::bad_request("body", rejection.body_text()),
+        })?;
+        let (occurred, command) = parse(&headers, &body)?;
+        let print = fingerprint(&[method.as_str().as_bytes(), path.as_bytes(), &body]);
+        let actor = Actor::Local;
+        let command_id = match idempotency_key(&headers, app.limits.idempotency_key_chars_max)? {
+            Some(key) => command_id(actor, key),
+            None => CommandId(Uuid::now_v7()),
+        };
+        let meta = Meta {
+            fingerprint: print,
+            occurred,
+            if_match: if_match(&headers)?,
+            command_id,
+            correlation_id: command_id.0,
+            ..Meta::keyed(actor, "")
+        };
+        Ok(Self { body: command, meta })
+    }
+}
+
+/// Takes `occurred_at` out of a JSON object; the rest is the command.
+fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<(Occurred, T), Problem> {
+    let mut object = if body.iter().all(u8::is_ascii_whitespace) {
+        serde_json::Map::new()
+    } else {
+        check_content_type(headers)?;
+        let value: serde_json::Value = serde_json::from_slice(body)
+            .map_err(|error| Problem::bad_request("body", format!("the body is not JSON: {error}")))?;
+        match value {
+            serde_json::Value::Object(object) => object,
+            _ => return Err(Problem::bad_request("body", "the body must be a JSON object, in braces")),
+        }
+    };
+    let occurred = match object.remove("occurred_at") {
+        None | Some(serde_json::Value::Null) => Occurred::Now,
+        Some(time) => serde_json::from_value::<Timestamp>(time)
+            .map(Occurred::At)
+            .map_err(|error| Problem::bad_request("occurred_at", error.to_string()))?,
+    };
+    let command = serde_path_to_error::deserialize(serde_json::Value::Object(object)).map_err(|error| {
+        let (path, reason) = (error.path().to_string(), error.inner().to_string());
+        // A missing or unknown field is reported where it would stand; its name is in the message.
+        let named = reason.strip_prefix("missing field `").or_else(|| reason.strip_prefix("unknown field `"));
+        let name = named.and_then(|rest| rest.split_once('`')).map(|(name, _)| name);
+        let field = match (path.as_str(), name) {
+            (".", Some(name)) => name.to_owned(),
+            (_, Some(name)) if path != name && !path.ends_with(&format!(".{name}")) => format!("{path}.{name}"),
+            (".", None) => "body".to_owned(),
+            _ => path,
+        };
+        Problem::bad_request(&field, reason)
+    })?;
+    Ok((occurred, command))
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let found = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media_type == "application/json" || media_type.ends_with("+json") {
+        return Ok(());
+    }
+    let detail = format!("send the body as application/json, not `{found}`");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", detail).field("Content-Type"))
+}
+
+fn idempotency_key(headers: &HeaderMap, chars_max: usize) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=chars_max).contains(&key.len()) => Ok(Some(key)),
+        _ => Err(Problem::bad_request(
+            "Idempotency-Key",
+            format!("an Idempotency-Key has 1 to {chars_max} visible ASCII characters"),
+        )),
+    }
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    // Any version will do, and a stream that has none is not found anyway.
+    if text == "*" {
+        return Ok(None);
+    }
+    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    match quoted.and_then(|version| version.parse().ok()) {
+        Some(version) => Ok(Some(Version(version))),
+        None => Err(Problem::bad_request(
+            "If-Match",
+            format!("`{text}` is not an ETag of this server's: expected one in quotes, such as \"3\""),
+        )),
+    }
+}
+
+/// What came of a command.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Outcome)]
+pub(crate) struct Answer {
+    /// The id of what the command was for; null for the settings.
+    id: Option<Uuid>,
+    /// Its stream.
+    stream: StreamId,
+    /// The version of the stream after the command: its `ETag`.
+    version: Version,
+    /// Send this as `min_position` with a query that must see what the command did.
+    position: Position,
+    /// How many events were appended; 0 where all was already as asked.
+    events: u32,
+    /// Whether the command had been carried out before and this is what came of it then.
+    replayed: bool,
+}
+
+impl<T> Asked<T> {
+    /// Carries out `command`, made of the body, on a stream that exists.
+    pub(crate) async fn send(
+        self,
+        app: &App,
+        stream: StreamId,
+        command: impl FnOnce(T) -> Command,
+    ) -> Result<Response, Problem> {
+        let outcome = self.execute(app, stream, command).await?;
+        Ok(answer(StatusCode::OK, outcome))
+    }
+
+    /// Carries out `command`, made of the body, which begins a stream under `path`.
+    pub(crate) async fn create(
+        self,
+        app: &App,
+        stream: StreamId,
+        path: &str,
+        command: impl FnOnce(T) -> Command,
+    ) -> Result<Response, Problem> {
+        let outcome = self.execute(app, stream, command).await?;
+        let mut response = answer(StatusCode::CREATED, outcome);
+        if let Some(id) = id(outcome.stream)
+            && let Ok(location) = HeaderValue::try_from(format!("{path}/{id}"))
+        {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
+    }
+
+    async fn execute(
+        self,
+        app: &App,
+        stream: StreamId,
+        command: impl FnOnce(T) -> Command,
+    ) -> Result<Outcome, Problem> {
+        let request = dealog_commands::Request { stream, command: command(self.body), meta: self.meta };
+        Ok(app.commands.execute(&request).await?)
+    }
+}
+
+fn answer(status: StatusCode, outcome: Outcome) -> Response {
+    let Outcome { stream, version, position, events, replayed } = outcome;
+    let mut response =
+        (status, Json(Answer { id: id(stream), stream, version, position, events, replayed })).into_response();
+    response.headers_mut().extend(etag(version).map(|etag| (header::ETAG, etag)));
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+pub(crate) fn etag(version: Version) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("\"{version}\"")).ok()
+}
+
+fn id(stream: StreamId) -> Option<Uuid> {
+    match stream {
+        StreamId::Deal(id) => Some(id.0),
+        StreamId::Pipeline(id) => Some(id.0),
+        StreamId::Customer(id) => Some(id.0),
+        StreamId::User(id) => Some(id.0),
+        StreamId::Team(id) => Some(id.0),
+        StreamId::Settings => None,
+    }
+}

@@ -1,0 +1,251 @@
+//! Everything that goes wrong, as the caller sees it: RFC 9457, with a stable `code`.
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use dealog_commands::CommandError;
+use dealog_domain::Kind;
+use dealog_projections::ProjectionError;
+use dealog_store::{AppendError, StoreError};
+use problem_details::ProblemDetails;
+use serde::Serialize;
+use utoipa::{IntoResponses, ToSchema};
+
+/// How long a caller should wait where the server is busy or behind.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// Why a request was not carried out.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    field: Option<String>,
+    allowed: Vec<String>,
+    retry: bool,
+}
+
+/// What a problem says besides the members of RFC 9457.
+#[derive(Debug, Clone, Serialize)]
+struct Extensions {
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed: Vec<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), field: None, allowed: Vec::new(), retry: false }
+    }
+
+    /// The request cannot be understood.
+    pub(crate) fn bad_request(field: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail).field(field)
+    }
+
+    /// What is understood makes no sense.
+    pub(crate) fn unprocessable(code: &'static str, field: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).field(field)
+    }
+
+    pub(crate) fn not_found(what: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} does not exist"))
+    }
+
+    pub(crate) fn busy(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail) }
+    }
+
+    /// A fault of this server's. The log has the reason; the caller learns that it was not the request.
+    fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the server failed; its log says why, under this request's id",
+        )
+    }
+
+    pub(crate) fn field(self, field: &str) -> Self {
+        Self { field: Some(field.to_owned()), ..self }
+    }
+
+    pub(crate) fn allowed(self, allowed: Vec<String>) -> Self {
+        Self { allowed, ..self }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or_default();
+        let mut problem = ProblemDetails::new()
+            .with_status(self.status)
+            .with_title(title)
+            .with_detail(self.detail)
+            .with_extensions(Extensions { code: self.code, field: self.field, allowed: self.allowed });
+        if let Ok(uri) = format!("/problems/{}", self.code.replace('_', "-")).parse::<Uri>() {
+            problem = problem.with_type(uri);
+        }
+        let mut response = problem.into_response();
+        if self.retry {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CommandError::Rejected(rejection) => {
+                let status = match rejection.kind() {
+                    Kind::NotFound => StatusCode::NOT_FOUND,
+                    Kind::Conflict => StatusCode::CONFLICT,
+                    Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                let problem = Self::new(status, rejection.code(), detail).allowed(rejection.allowed());
+                Self { field: rejection.field(), ..problem }
+            }
+            CommandError::Precondition { .. } => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "stale_version", detail).field("If-Match")
+            }
+            CommandError::Contended { .. } => Self::busy("contended", detail),
+            CommandError::Append(error) => error.into(),
+            CommandError::Store(error) => error.into(),
+            CommandError::Unreadable { .. } | CommandError::Unwritable(_) => Self::internal(&detail),
+        }
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AppendError::FingerprintMismatch(_) => Self::unprocessable(
+                "idempotency_key_reused",
+                "Idempotency-Key",
+                "this Idempotency-Key was sent before with another request: use a new one for another command",
+            ),
+            AppendError::Overloaded => Self::busy("overloaded", detail),
+            AppendError::Unavailable(_) => Self::busy("unavailable", detail),
+            AppendError::InDoubt(_) => Self::busy("in_doubt", detail),
+            AppendError::Limit { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "limit", detail),
+            AppendError::Conflict { .. } => Self::busy("contended", detail),
+            AppendError::Malformed(_) => Self::internal(&detail),
+            AppendError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<ProjectionError> for Problem {
+    fn from(error: ProjectionError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ProjectionError::Query { field, .. } => Self::unprocessable("query", field, detail),
+            ProjectionError::NoRate { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_rate", detail).field("currency")
+            }
+            _ => Self::internal(&detail),
+        }
+    }
+}
+
+pub(crate) async fn no_such_path(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_path", format!("there is nothing at {}; see /docs", uri.path()))
+}
+
+pub(crate) async fn no_such_method(method: axum::http::Method, uri: Uri) -> Problem {
+    let detail = format!("{method} is not possible at {}; see /docs", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", detail)
+}
+
+/// A problem as documented: RFC 9457, with a stable code, the field it is about, and what would have been allowed.
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+#[expect(dead_code, reason = "a description; `Problem` is what is sent")]
+pub(crate) struct Described {
+    /// Where this kind of problem is named.
+    #[schema(example = "/problems/deal-closed")]
+    r#type: String,
+    /// The HTTP status.
+    status: u16,
+    /// The status in words.
+    title: String,
+    /// What is wrong and what to do.
+    #[schema(example = "the deal is won; reopen it first")]
+    detail: String,
+    /// A stable name for programs.
+    #[schema(example = "deal_closed")]
+    code: String,
+    /// The field, parameter or header that it is about.
+    field: Option<String>,
+    /// What would have been allowed, where that is a list.
+    allowed: Option<Vec<String>>,
+}
+
+/// What can go wrong with a command.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "a description")]
+pub(crate) enum CommandProblems {
+    /// The request cannot be understood.
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(#[to_schema] Described),
+    /// What it is about does not exist.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(#[to_schema] Described),
+    /// It does not fit the present state.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(#[to_schema] Described),
+    /// The stream is not at the version of If-Match.
+    #[response(status = 412, content_type = "application/problem+json")]
+    Precondition(#[to_schema] Described),
+    /// The body is too large.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(#[to_schema] Described),
+    /// The body is not JSON.
+    #[response(status = 415, content_type = "application/problem+json")]
+    MediaType(#[to_schema] Described),
+    /// It would not be right as it stands.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Unprocessable(#[to_schema] Described),
+    /// The server failed.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(#[to_schema] Described),
+    /// The server is busy; try again after Retry-After.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Busy(#[to_schema] Described),
+}
+
+/// What can go wrong with a question.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "a description")]
+pub(crate) enum QueryProblems {
+    /// The request cannot be understood.
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(#[to_schema] Described),
+    /// What it is about does not exist.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(#[to_schema] Described),
+    /// It makes no sense as it stands.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Unprocessable(#[to_schema] Described),
+    /// The server failed.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(#[to_schema] Described),
+    /// The read model has not come to min_position in time; try again after Retry-After.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Busy(#[to_schema] Described),
+}
+
+/// The header that names a request in logs and answers.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

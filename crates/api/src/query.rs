@@ -1,0 +1,261 @@
+//! Questions over HTTP: the parameters that many of them share, and reading what one has written.
+
+use std::{str::FromStr, time::Duration};
+
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use dealog_events::{CampaignId, CustomerId, Label, Money, PipelineId, Position, TeamId, Timestamp, UserId, Version};
+use dealog_projections::deals::query::{AmountRange, Filter, Found, ListPage, Range, Scope, When};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use utoipa::IntoParams;
+
+use crate::{App, command::etag, problem::Problem};
+
+/// The position that an answer speaks of.
+const POSITION: HeaderName = HeaderName::from_static("dealog-position");
+/// How often a query that waits looks again, where no worker of this process wakes it.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Read your own writes.
+#[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AtLeast {
+    /// Wait until the read model has come to this position: the one that a command answered with.
+    pub(crate) min_position: Option<u64>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery {
+    /// Wait until the read model has come to this position: the one that a command answered with.
+    pub(crate) min_position: Option<u64>,
+    /// Items of a page, 1 to 500; 50 if absent.
+    #[param(minimum = 1, maximum = 500)]
+    pub(crate) limit: Option<u32>,
+    /// The `next` of the page before.
+    pub(crate) after: Option<i64>,
+}
+
+impl PageQuery {
+    pub(crate) fn page(self, app: &App) -> Result<ListPage, Problem> {
+        Ok(ListPage { limit: limit(self.limit, 50, app.limits.page_items_max)?, after: self.after })
+    }
+}
+
+/// A page size within its bounds.
+pub(crate) fn limit(wanted: Option<u32>, default: u32, max: u32) -> Result<u32, Problem> {
+    match wanted.unwrap_or(default) {
+        limit if (1..=max).contains(&limit) => Ok(limit),
+        limit => Err(Problem::unprocessable("limit", "limit", format!("limit is {limit}; expected 1 to {max}"))),
+    }
+}
+
+/// An instant (RFC 3339) or a local day (`2026-03-01`).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WhenText(pub(crate) When);
+
+impl<'de> Deserialize<'de> for WhenText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if let Ok(day) = text.parse::<chrono::NaiveDate>() {
+            return Ok(Self(When::Day(day)));
+        }
+        Timestamp::from_str(&text).map(|time| Self(When::Instant(time))).map_err(|_| {
+            de::Error::custom(format!(
+                "`{text}` is neither a day such as 2026-03-01 nor an instant such as 2026-03-01T09:30:00Z"
+            ))
+        })
+    }
+}
+
+/// Declares the parameters of a figure: those that all figures take, and its own.
+macro_rules! figure_query {
+    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, serde::Deserialize, utoipa::IntoParams)]
+        #[into_params(parameter_in = Query)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name {
+            /// The figures as they were at this instant, or at the end of this local day; now if absent.
+            #[param(value_type = Option<String>, example = "2026-03-01")]
+            as_of: Option<$crate::query::WhenText>,
+            /// Wait until the read model has come to this position: the one that a command answered with.
+            min_position: Option<u64>,
+            /// Only this pipeline.
+            pipeline: Option<dealog_events::PipelineId>,
+            /// Only this owner's deals.
+            owner: Option<dealog_events::UserId>,
+            /// Only deals of owners in this team.
+            team: Option<dealog_events::TeamId>,
+            /// Only deals with this customer.
+            customer: Option<dealog_events::CustomerId>,
+            /// Only deals from this source.
+            source: Option<dealog_events::Label>,
+            /// Only deals that this campaign brought.
+            campaign: Option<dealog_events::CampaignId>,
+            /// Only deals created from this instant or local day on.
+            #[param(value_type = Option<String>, example = "2026-01-01")]
+            created_from: Option<$crate::query::WhenText>,
+            /// Only deals created before this instant or local day.
+            #[param(value_type = Option<String>, example = "2026-04-01")]
+            created_to: Option<$crate::query::WhenText>,
+            /// Only deals worth at least this, in the reporting currency.
+            #[param(example = "1000.00")]
+            amount_from: Option<String>,
+            /// Only deals worth at most this, in the reporting currency.
+            #[param(example = "50000.00")]
+            amount_to: Option<String>,
+            $($(#[$field_meta])* $field: $type,)*
+        }
+
+        impl $name {
+            fn shared(&self) -> $crate::query::Shared {
+                $crate::query::Shared {
+                    as_of: self.as_of,
+                    min_position: self.min_position,
+                    pipeline: self.pipeline,
+                    owner: self.owner,
+                    team: self.team,
+                    customer: self.customer,
+                    source: self.source.clone(),
+                    campaign: self.campaign,
+                    created_from: self.created_from,
+                    created_to: self.created_to,
+                    amount_from: self.amount_from.clone(),
+                    amount_to: self.amount_to.clone(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use figure_query;
+
+/// What all figures take.
+pub(crate) struct Shared {
+    pub(crate) as_of: Option<WhenText>,
+    pub(crate) min_position: Option<u64>,
+    pub(crate) pipeline: Option<PipelineId>,
+    pub(crate) owner: Option<UserId>,
+    pub(crate) team: Option<TeamId>,
+    pub(crate) customer: Option<CustomerId>,
+    pub(crate) source: Option<Label>,
+    pub(crate) campaign: Option<CampaignId>,
+    pub(crate) created_from: Option<WhenText>,
+    pub(crate) created_to: Option<WhenText>,
+    pub(crate) amount_from: Option<String>,
+    pub(crate) amount_to: Option<String>,
+}
+
+impl Shared {
+    /// Which instant and which deals, once the read model has come to `min_position`.
+    pub(crate) async fn scope(self, app: &App) -> Result<Scope, Problem> {
+        app.wait_for(self.min_position).await?;
+        let now = app.now();
+        if let Some(WhenText(When::Instant(as_of))) = self.as_of
+            && as_of > now
+        {
+            let detail = format!("as_of {as_of} lies ahead of now, {now}: nothing is known of it");
+            return Err(Problem::unprocessable("in_future", "as_of", detail));
+        }
+        let when = |when: Option<WhenText>| when.map(|WhenText(when)| when);
+        let amount = self.amounts(app, now).await?;
+        Ok(Scope {
+            now,
+            as_of: when(self.as_of),
+            filter: Filter {
+                pipeline: self.pipeline,
+                owner: self.owner,
+                team: self.team,
+                customer: self.customer,
+                source: self.source,
+                campaign: self.campaign,
+                created: Range { from: when(self.created_from), to: when(self.created_to) },
+                amount,
+            },
+        })
+    }
+
+    async fn amounts(&self, app: &App, now: Timestamp) -> Result<AmountRange, Problem> {
+        if self.amount_from.is_none() && self.amount_to.is_none() {
+            return Ok(AmountRange::default());
+        }
+        let settings = app.views.settings(now).await?;
+        let currency = settings.item.and_then(|settings| settings.reporting_currency).ok_or_else(|| {
+            Problem::unprocessable("query", "amount_from", "amounts mean the reporting currency, and none is set")
+        })?;
+        let minor = |field: &str, amount: Option<&String>| {
+            let money = amount.map(|amount| Money::parse(amount, currency)).transpose();
+            money.map(|money| money.map(Money::minor)).map_err(|error| Problem::bad_request(field, error.to_string()))
+        };
+        Ok(AmountRange {
+            from: minor("amount_from", self.amount_from.as_ref())?,
+            to: minor("amount_to", self.amount_to.as_ref())?,
+        })
+    }
+}
+
+/// A period from two optional ends.
+pub(crate) fn range(from: Option<WhenText>, to: Option<WhenText>) -> Range {
+    let when = |when: Option<WhenText>| when.map(|WhenText(when)| when);
+    Range { from: when(from), to: when(to) }
+}
+
+impl App {
+    /// Returns once the read model has come to `position`.
+    pub(crate) async fn wait_for(&self, position: Option<u64>) -> Result<(), Problem> {
+        let Some(wanted) = position.map(Position) else { return Ok(()) };
+        if self.views.position().await? >= wanted {
+            return Ok(());
+        }
+        let head = self.store().head().await?.position;
+        if wanted > head {
+            let detail = format!("min_position {wanted} lies beyond the end of the log, {head}");
+            return Err(Problem::unprocessable("beyond_head", "min_position", detail));
+        }
+        match tokio::time::timeout(self.limits.min_position_wait, self.reach(wanted)).await {
+            Ok(result) => result,
+            Err(_) => Err(Problem::busy("not_caught_up", format!("the read model has not come to {wanted} yet"))
+                .field("min_position")),
+        }
+    }
+
+    async fn reach(&self, wanted: Position) -> Result<(), Problem> {
+        let mut status = self.followed.status.clone();
+        while self.views.position().await? < wanted {
+            match &mut status {
+                Some(status) => {
+                    tokio::select! {
+                        _ = status.changed() => {}
+                        () = tokio::time::sleep(LOOK_AGAIN) => {}
+                    }
+                }
+                None => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An answer that speaks of a position.
+pub(crate) fn seen<T: Serialize>(position: Position, body: &T) -> Response {
+    let mut response = Json(body).into_response();
+    response.headers_mut().extend(HeaderValue::try_from(position.to_string()).map(|value| (POSITION, value)));
+    response
+}
+
+/// One thing with its `ETag`, or that there is none.
+pub(crate) fn one<T: Serialize>(
+    found: Found<T>,
+    version: impl FnOnce(&T) -> Version,
+    what: impl std::fmt::Display,
+) -> Result<Response, Problem> {
+    let item = found.item.ok_or_else(|| Problem::not_found(what))?;
+    let mut response = seen(found.position, &item);
+    response.headers_mut().extend(etag(version(&item)).map(|etag| (header::ETAG, etag)));
+    Ok(response)
+}

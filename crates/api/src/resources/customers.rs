@@ -1,0 +1,59 @@
+//! `/v1/customers`
+
+use axum::{extract::State, response::Response};
+use dealog_domain::{
+    Command,
+    customer::{self, Change, Register},
+};
+use dealog_events::{CustomerId, StreamId};
+use dealog_projections::deals::query::{Customer, Named};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    command::{Answer, Asked, At, CommandHeaders},
+    extract::{Params, PathIds},
+    problem::{CommandProblems, Problem, QueryProblems},
+    query::{AtLeast, PageQuery, one, seen},
+};
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(register, list)).routes(routes!(get, change))
+}
+
+/// Make a customer known.
+#[utoipa::path(post, path = "/v1/customers", tag = "customers", params(CommandHeaders), request_body = At<Register>,
+    responses((status = 201, body = Answer), CommandProblems))]
+async fn register(State(app): State<App>, asked: Asked<Register>) -> Result<Response, Problem> {
+    let stream = StreamId::Customer(CustomerId(Uuid::now_v7()));
+    asked.create(&app, stream, "/v1/customers", |body| Command::Customer(customer::Command::Register(body))).await
+}
+
+/// Change what is known of a customer: what is absent stays as it is.
+#[utoipa::path(patch, path = "/v1/customers/{id}", tag = "customers",
+    params(("id" = CustomerId, Path), CommandHeaders), request_body = At<Change>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn change(State(app): State<App>, ids: PathIds, asked: Asked<Change>) -> Result<Response, Problem> {
+    let stream = StreamId::Customer(ids.get("id")?);
+    asked.send(&app, stream, |body| Command::Customer(customer::Command::Change(body))).await
+}
+
+/// Customers as they are now, the last changed first.
+#[utoipa::path(get, path = "/v1/customers", tag = "customers", params(PageQuery),
+    responses((status = 200, body = Named<Customer>), QueryProblems))]
+async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
+    let page = query.page(&app)?;
+    app.wait_for(query.min_position).await?;
+    let customers = app.views.customers(page, app.now()).await?;
+    Ok(seen(customers.position, &customers))
+}
+
+/// A customer as it is now.
+#[utoipa::path(get, path = "/v1/customers/{id}", tag = "customers", params(("id" = CustomerId, Path), AtLeast),
+    responses((status = 200, body = Customer), QueryProblems))]
+async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+    let id: CustomerId = ids.get("id")?;
+    app.wait_for(query.min_position).await?;
+    one(app.views.customer(id, app.now()).await?, |customer| customer.version, StreamId::Customer(id))
+}

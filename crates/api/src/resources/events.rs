@@ -1,0 +1,87 @@
+//! `/v1/events`
+
+use axum::{Json, extract::State};
+use dealog_events::{Envelope, Position, event_types};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    extract::Params,
+    problem::{Problem, QueryProblems},
+    query::limit,
+};
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(events))
+}
+
+/// Which events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    /// Only events after this position; 0 if absent.
+    after: Option<u64>,
+    /// Only these types, separated by commas; `deal.*` means all that begin so.
+    #[param(example = "deal.won,deal.lost")]
+    types: Option<String>,
+    /// Events of a page, 1 to 1,000; 100 if absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// A page of the log.
+#[derive(Debug, Serialize, ToSchema)]
+struct EventsPage {
+    /// Which log this is.
+    log_id: Uuid,
+    /// The last position of the log.
+    head: Position,
+    /// Events in the order of the log.
+    events: Vec<Envelope>,
+    /// What to send as `after` to go on from here, now or later: nothing between is missed.
+    next: Position,
+}
+
+/// The log, from a position on.
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(EventsQuery),
+    responses((status = 200, body = EventsPage), QueryProblems))]
+async fn events(State(app): State<App>, Params(query): Params<EventsQuery>) -> Result<Json<EventsPage>, Problem> {
+    let limit = limit(query.limit, 100, app.limits.page_events_max)? as usize;
+    let after = Position(query.after.unwrap_or(0));
+    let types = query.types.as_deref().map(types).transpose()?.unwrap_or_default();
+    // The head first: an event that comes in between is then after `next`, and not lost.
+    let head = app.store().head().await?;
+    if after > head.position {
+        let detail = format!("after is {after}, and the log ends at {}", head.position);
+        return Err(Problem::unprocessable("beyond_head", "after", detail));
+    }
+    let events = app.store().read(after, limit, &types).await?;
+    let next = match events.last() {
+        Some(last) if events.len() == limit => last.position,
+        Some(last) => last.position.max(head.position),
+        None => head.position,
+    };
+    Ok(Json(EventsPage { log_id: head.log_id, head: head.position.max(next), events, next }))
+}
+
+/// The types that a list of names and prefixes means.
+fn types(list: &str) -> Result<Vec<String>, Problem> {
+    let mut found = Vec::new();
+    for wanted in list.split(',').map(str::trim) {
+        let prefix = wanted.strip_suffix('*').filter(|prefix| prefix.ends_with('.'));
+        let matches = |name: &str| prefix.map_or(name == wanted, |prefix| name.starts_with(prefix));
+        let before = found.len();
+        found.extend(event_types().map(|known| known.name).filter(|name| matches(name)).map(ToOwned::to_owned));
+        if found.len() == before {
+            let detail =
+                format!("`{wanted}` is not an event type; a type is like deal.won, or deal.* for all of a kind");
+            let known = event_types().map(|known| known.name.to_owned()).collect();
+            return Err(Problem::unprocessable("unknown_type", "types", detail).allowed(known));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,195 @@
+//! `/v1/pipeline`, `/v1/board`, `/v1/funnel`, `/v1/forecast`, and the rates over closed deals.
+
+use axum::{extract::State, response::Response};
+use dealog_events::Slug;
+use dealog_projections::deals::query::{
+    Board, BoardPage, Cycle, Forecast, FunnelAnswer, PeriodAnswer, PipelineAnswer, TimeInStage, Velocity, WinRate,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    extract::Params,
+    problem::{Problem, QueryProblems},
+    query::{WhenText, figure_query, limit, range, seen},
+};
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(pipeline))
+        .routes(routes!(board))
+        .routes(routes!(funnel))
+        .routes(routes!(forecast))
+        .routes(routes!(time_in_stage))
+        .routes(routes!(win_rate))
+        .routes(routes!(cycle))
+        .routes(routes!(velocity))
+}
+
+figure_query!(
+    /// What all figures take.
+    SnapshotQuery {}
+);
+
+figure_query!(
+    /// Figures over a period.
+    PeriodQuery {
+        /// The first instant or local day of the period; by default a year before `to`.
+        #[param(value_type = Option<String>, example = "2026-01-01")]
+        from: Option<WhenText>,
+        /// The first instant or local day after the period; by default the instant asked about.
+        #[param(value_type = Option<String>, example = "2026-04-01")]
+        to: Option<WhenText>,
+    }
+);
+
+figure_query!(
+    /// The forecast's period, in whole local days.
+    ForecastQuery {
+        /// The first day; by default the first of the month of the instant asked about.
+        #[param(value_type = Option<String>, example = "2026-04-01")]
+        from: Option<WhenText>,
+        /// The day after the last; by default a month later.
+        #[param(value_type = Option<String>, example = "2026-07-01")]
+        to: Option<WhenText>,
+    }
+);
+
+/// Which funnel.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    /// What became of the deals created in the period.
+    #[default]
+    Cohort,
+    /// What happened in the period.
+    Period,
+}
+
+figure_query!(
+    /// Which funnel, of which period.
+    FunnelQuery {
+        /// `cohort` (the default): what became of the deals created in the period. `period`: what happened in it.
+        #[serde(default)]
+        #[param(inline)]
+        mode: Mode,
+        /// The first instant or local day of the period. By default a cohort has all deals, a period the year before `to`.
+        #[param(value_type = Option<String>, example = "2026-01-01")]
+        from: Option<WhenText>,
+        /// The first instant or local day after the period; by default the instant asked about.
+        #[param(value_type = Option<String>, example = "2026-04-01")]
+        to: Option<WhenText>,
+    }
+);
+
+figure_query!(
+    /// Which part of the board.
+    BoardQuery {
+        /// Only this column.
+        stage: Option<Slug>,
+        /// Cards of a column, 1 to 500; 20 if absent.
+        #[param(minimum = 1, maximum = 500)]
+        limit: Option<u32>,
+        /// The `next` of the column's page before; goes with `stage`.
+        after: Option<i64>,
+    }
+);
+
+/// Either funnel.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a description")]
+enum Funnel {
+    Cohort(FunnelAnswer),
+    Period(PeriodAnswer),
+}
+
+/// The open deals of every stage: count, amount, weighted amount, age, stale and overdue ones; and the closed ones.
+#[utoipa::path(get, path = "/v1/pipeline", tag = "figures", params(SnapshotQuery),
+    responses((status = 200, body = PipelineAnswer), QueryProblems))]
+async fn pipeline(State(app): State<App>, Params(query): Params<SnapshotQuery>) -> Result<Response, Problem> {
+    let answer = app.views.pipeline(&query.shared().scope(&app).await?).await?;
+    Ok(seen(answer.seen.position, &answer))
+}
+
+/// The open deals of one pipeline by stage, longest in the stage first, in pages.
+#[utoipa::path(get, path = "/v1/board", tag = "figures", params(BoardQuery),
+    responses((status = 200, body = Board), QueryProblems))]
+async fn board(State(app): State<App>, Params(query): Params<BoardQuery>) -> Result<Response, Problem> {
+    if query.after.is_some() && query.stage.is_none() {
+        return Err(Problem::unprocessable("query", "after", "after belongs to one column: send its stage too"));
+    }
+    let limit = limit(query.limit, 20, app.limits.page_items_max)?;
+    let page = BoardPage { limit, stage: query.stage.clone(), after: query.after };
+    let answer = app.views.board(&query.shared().scope(&app).await?, &page).await?;
+    Ok(seen(answer.seen.position, &answer))
+}
+
+/// How far deals come: by cohort, or by what happened in a period.
+#[utoipa::path(get, path = "/v1/funnel", tag = "figures", params(FunnelQuery),
+    responses((status = 200, body = Funnel), QueryProblems))]
+async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> Result<Response, Problem> {
+    let mut scope = query.shared().scope(&app).await?;
+    let period = range(query.from, query.to);
+    match query.mode {
+        Mode::Cohort => {
+            if query.created_from.is_some() || query.created_to.is_some() {
+                let detail = "a cohort is chosen with from and to; created_from and created_to go with mode=period";
+                return Err(Problem::unprocessable("query", "created_from", detail));
+            }
+            scope.filter.created = period;
+            let answer = app.views.funnel(&scope).await?;
+            Ok(seen(answer.seen.position, &answer))
+        }
+        Mode::Period => {
+            let answer = app.views.period(&scope, &period).await?;
+            Ok(seen(answer.seen.position, &answer))
+        }
+    }
+}
+
+/// What a period will bring: booked, weighted, by category, by history, and what is not scheduled.
+#[utoipa::path(get, path = "/v1/forecast", tag = "figures", params(ForecastQuery),
+    responses((status = 200, body = Forecast), QueryProblems))]
+async fn forecast(State(app): State<App>, Params(query): Params<ForecastQuery>) -> Result<Response, Problem> {
+    let scope = query.shared().scope(&app).await?;
+    let answer = app.views.forecast(&scope, &range(query.from, query.to)).await?;
+    Ok(seen(answer.seen.position, &answer))
+}
+
+/// How long deals stay in stages.
+#[utoipa::path(get, path = "/v1/time-in-stage", tag = "figures", params(SnapshotQuery),
+    responses((status = 200, body = TimeInStage), QueryProblems))]
+async fn time_in_stage(State(app): State<App>, Params(query): Params<SnapshotQuery>) -> Result<Response, Problem> {
+    let answer = app.views.time_in_stage(&query.shared().scope(&app).await?).await?;
+    Ok(seen(answer.seen.position, &answer))
+}
+
+/// How many of the deals closed in a period were won.
+#[utoipa::path(get, path = "/v1/win-rate", tag = "figures", params(PeriodQuery),
+    responses((status = 200, body = WinRate), QueryProblems))]
+async fn win_rate(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
+    let scope = query.shared().scope(&app).await?;
+    let answer = app.views.win_rate(&scope, &range(query.from, query.to)).await?;
+    Ok(seen(answer.seen.position, &answer))
+}
+
+/// How long the deals closed in a period took.
+#[utoipa::path(get, path = "/v1/cycle", tag = "figures", params(PeriodQuery),
+    responses((status = 200, body = Cycle), QueryProblems))]
+async fn cycle(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
+    let scope = query.shared().scope(&app).await?;
+    let answer = app.views.cycle(&scope, &range(query.from, query.to)).await?;
+    Ok(seen(answer.seen.position, &answer))
+}
+
+/// How much the pipeline yields a day.
+#[utoipa::path(get, path = "/v1/velocity", tag = "figures", params(PeriodQuery),
+    responses((status = 200, body = Velocity), QueryProblems))]
+async fn velocity(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
+    let scope = query.shared().scope(&app).await?;
+    let answer = app.views.velocity(&scope, &range(query.from, query.to)).await?;
+    Ok(seen(answer.seen.position, &answer))
+}

@@ -1,0 +1,11 @@
+//! One module for each resource. Handlers parse, call, answer.
+
+pub(crate) mod customers;
+pub(crate) mod deals;
+pub(crate) mod events;
+pub(crate) mod figures;
+pub(crate) mod health;
+pub(crate) mod pipelines;
+pub(crate) mod settings;
+pub(crate) mod teams;
+pub(crate) mod users;

@@ -1,0 +1,103 @@
+//! `/v1/pipelines`
+
+use axum::{extract::State, response::Response};
+use dealog_domain::{
+    Command,
+    pipeline::{self, AddStage, Define, Reorder, ReviseStage},
+};
+use dealog_events::{PipelineId, Slug, StreamId};
+use dealog_projections::deals::query::{Found, Named, PipelineDefinition};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    command::{Answer, Asked, At, CommandHeaders, Nothing},
+    extract::{Params, PathIds},
+    problem::{CommandProblems, Problem, QueryProblems},
+    query::{AtLeast, one, seen},
+};
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(define, list))
+        .routes(routes!(get))
+        .routes(routes!(add_stage, reorder))
+        .routes(routes!(revise_stage))
+        .routes(routes!(retire_stage))
+        .routes(routes!(archive))
+}
+
+fn pipeline_of(ids: &PathIds) -> Result<StreamId, Problem> {
+    ids.get::<PipelineId>("id").map(StreamId::Pipeline)
+}
+
+/// Set up a pipeline.
+#[utoipa::path(post, path = "/v1/pipelines", tag = "pipelines", params(CommandHeaders), request_body = At<Define>,
+    responses((status = 201, body = Answer), CommandProblems))]
+async fn define(State(app): State<App>, asked: Asked<Define>) -> Result<Response, Problem> {
+    let stream = StreamId::Pipeline(PipelineId(Uuid::now_v7()));
+    asked.create(&app, stream, "/v1/pipelines", |body| Command::Pipeline(pipeline::Command::Define(body))).await
+}
+
+/// Add a stage.
+#[utoipa::path(post, path = "/v1/pipelines/{id}/stages", tag = "pipelines",
+    params(("id" = PipelineId, Path), CommandHeaders), request_body = At<AddStage>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn add_stage(State(app): State<App>, ids: PathIds, asked: Asked<AddStage>) -> Result<Response, Problem> {
+    asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::AddStage(body))).await
+}
+
+/// Put the stages into another order.
+#[utoipa::path(put, path = "/v1/pipelines/{id}/stages", tag = "pipelines",
+    params(("id" = PipelineId, Path), CommandHeaders), request_body = At<Reorder>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn reorder(State(app): State<App>, ids: PathIds, asked: Asked<Reorder>) -> Result<Response, Problem> {
+    asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::Reorder(body))).await
+}
+
+/// Describe a stage anew. Its slug stays.
+#[utoipa::path(patch, path = "/v1/pipelines/{id}/stages/{stage}", tag = "pipelines",
+    params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = At<ReviseStage>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn revise_stage(State(app): State<App>, ids: PathIds, asked: Asked<ReviseStage>) -> Result<Response, Problem> {
+    let stage: Slug = ids.get("stage")?;
+    asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::ReviseStage(stage, body))).await
+}
+
+/// Let nothing enter a stage any more. Its deals stay until they are moved.
+#[utoipa::path(post, path = "/v1/pipelines/{id}/stages/{stage}/retire", tag = "pipelines",
+    params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = At<Nothing>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn retire_stage(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+    let stage: Slug = ids.get("stage")?;
+    asked.send(&app, pipeline_of(&ids)?, |_| Command::Pipeline(pipeline::Command::RetireStage(stage))).await
+}
+
+/// Let a pipeline take no more deals.
+#[utoipa::path(post, path = "/v1/pipelines/{id}/archive", tag = "pipelines",
+    params(("id" = PipelineId, Path), CommandHeaders), request_body = At<Nothing>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn archive(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+    asked.send(&app, pipeline_of(&ids)?, |_| Command::Pipeline(pipeline::Command::Archive)).await
+}
+
+/// All pipelines as they are now, oldest first.
+#[utoipa::path(get, path = "/v1/pipelines", tag = "pipelines", params(AtLeast),
+    responses((status = 200, body = Named<PipelineDefinition>), QueryProblems))]
+async fn list(State(app): State<App>, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+    app.wait_for(query.min_position).await?;
+    let pipelines = app.views.pipelines(app.now()).await?;
+    Ok(seen(pipelines.position, &pipelines))
+}
+
+/// A pipeline as it is now.
+#[utoipa::path(get, path = "/v1/pipelines/{id}", tag = "pipelines", params(("id" = PipelineId, Path), AtLeast),
+    responses((status = 200, body = PipelineDefinition), QueryProblems))]
+async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+    let id: PipelineId = ids.get("id")?;
+    app.wait_for(query.min_position).await?;
+    let Named { position, items, .. } = app.views.pipelines(app.now()).await?;
+    let item = items.into_iter().find(|pipeline| pipeline.id == id);
+    one(Found { position, item }, |pipeline| pipeline.version, StreamId::Pipeline(id))
+}

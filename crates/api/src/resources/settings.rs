@@ -1,0 +1,37 @@
+//! `/v1/settings`
+
+use axum::{extract::State, response::Response};
+use dealog_domain::{
+    Command,
+    settings::{self, Change},
+};
+use dealog_events::StreamId;
+use dealog_projections::deals::query::Settings;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    command::{Answer, Asked, At, CommandHeaders},
+    extract::Params,
+    problem::{CommandProblems, Problem, QueryProblems},
+    query::{AtLeast, one},
+};
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(get, change))
+}
+
+/// Change settings: what is absent stays as it is.
+#[utoipa::path(patch, path = "/v1/settings", tag = "settings", params(CommandHeaders), request_body = At<Change>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn change(State(app): State<App>, asked: Asked<Change>) -> Result<Response, Problem> {
+    asked.send(&app, StreamId::Settings, |body| Command::Settings(settings::Command::Change(body))).await
+}
+
+/// The settings as they are now.
+#[utoipa::path(get, path = "/v1/settings", tag = "settings", params(AtLeast),
+    responses((status = 200, body = Settings), QueryProblems))]
+async fn get(State(app): State<App>, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+    app.wait_for(query.min_position).await?;
+    one(app.views.settings(app.now()).await?, |settings| settings.version, StreamId::Settings)
+}

@@ -1,0 +1,59 @@
+//! `/v1/teams`
+
+use axum::{extract::State, response::Response};
+use dealog_domain::{
+    Command,
+    team::{self, Form},
+};
+use dealog_events::{StreamId, TeamId, UserId};
+use dealog_projections::deals::query::{Named, Team};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    command::{Answer, Asked, At, CommandHeaders, Nothing},
+    extract::{Params, PathIds},
+    problem::{CommandProblems, Problem, QueryProblems},
+    query::{PageQuery, seen},
+};
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(form, list)).routes(routes!(add_member, remove_member))
+}
+
+/// Set up a team.
+#[utoipa::path(post, path = "/v1/teams", tag = "teams", params(CommandHeaders), request_body = At<Form>,
+    responses((status = 201, body = Answer), CommandProblems))]
+async fn form(State(app): State<App>, asked: Asked<Form>) -> Result<Response, Problem> {
+    let stream = StreamId::Team(TeamId(Uuid::now_v7()));
+    asked.create(&app, stream, "/v1/teams", |body| Command::Team(team::Command::Form(body))).await
+}
+
+/// Take a user into a team.
+#[utoipa::path(put, path = "/v1/teams/{id}/members/{user}", tag = "teams",
+    params(("id" = TeamId, Path), ("user" = UserId, Path), CommandHeaders), request_body = At<Nothing>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn add_member(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+    let (stream, user) = (StreamId::Team(ids.get("id")?), ids.get("user")?);
+    asked.send(&app, stream, |_| Command::Team(team::Command::AddMember(user))).await
+}
+
+/// Let a user go from a team.
+#[utoipa::path(delete, path = "/v1/teams/{id}/members/{user}", tag = "teams",
+    params(("id" = TeamId, Path), ("user" = UserId, Path), CommandHeaders),
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn remove_member(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+    let (stream, user) = (StreamId::Team(ids.get("id")?), ids.get("user")?);
+    asked.send(&app, stream, |_| Command::Team(team::Command::RemoveMember(user))).await
+}
+
+/// Teams as they are now, the last changed first.
+#[utoipa::path(get, path = "/v1/teams", tag = "teams", params(PageQuery),
+    responses((status = 200, body = Named<Team>), QueryProblems))]
+async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
+    let page = query.page(&app)?;
+    app.wait_for(query.min_position).await?;
+    let teams = app.views.teams(page, app.now()).await?;
+    Ok(seen(teams.position, &teams))
+}

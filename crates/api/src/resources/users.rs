@@ -1,0 +1,67 @@
+//! `/v1/users`
+
+use axum::{extract::State, response::Response};
+use dealog_domain::{
+    Command,
+    user::{self, ChangeRole, Invite},
+};
+use dealog_events::{StreamId, UserId};
+use dealog_projections::deals::query::{Named, User};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    command::{Answer, Asked, At, CommandHeaders, Nothing},
+    extract::{Params, PathIds},
+    problem::{CommandProblems, Problem, QueryProblems},
+    query::{AtLeast, PageQuery, one, seen},
+};
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(invite, list)).routes(routes!(get, change_role)).routes(routes!(deactivate))
+}
+
+/// Let a user in.
+#[utoipa::path(post, path = "/v1/users", tag = "users", params(CommandHeaders), request_body = At<Invite>,
+    responses((status = 201, body = Answer), CommandProblems))]
+async fn invite(State(app): State<App>, asked: Asked<Invite>) -> Result<Response, Problem> {
+    let stream = StreamId::User(UserId(Uuid::now_v7()));
+    asked.create(&app, stream, "/v1/users", |body| Command::User(user::Command::Invite(body))).await
+}
+
+/// Give a user another role.
+#[utoipa::path(patch, path = "/v1/users/{id}", tag = "users", params(("id" = UserId, Path), CommandHeaders),
+    request_body = At<ChangeRole>, responses((status = 200, body = Answer), CommandProblems))]
+async fn change_role(State(app): State<App>, ids: PathIds, asked: Asked<ChangeRole>) -> Result<Response, Problem> {
+    let stream = StreamId::User(ids.get("id")?);
+    asked.send(&app, stream, |body| Command::User(user::Command::ChangeRole(body))).await
+}
+
+/// Let a user do nothing any more. Their deals stay theirs until they are handed over.
+#[utoipa::path(post, path = "/v1/users/{id}/deactivate", tag = "users",
+    params(("id" = UserId, Path), CommandHeaders), request_body = At<Nothing>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn deactivate(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+    let stream = StreamId::User(ids.get("id")?);
+    asked.send(&app, stream, |_| Command::User(user::Command::Deactivate)).await
+}
+
+/// Users as they are now, the last changed first.
+#[utoipa::path(get, path = "/v1/users", tag = "users", params(PageQuery),
+    responses((status = 200, body = Named<User>), QueryProblems))]
+async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
+    let page = query.page(&app)?;
+    app.wait_for(query.min_position).await?;
+    let users = app.views.users(page, app.now()).await?;
+    Ok(seen(users.position, &users))
+}
+
+/// A user as they are now.
+#[utoipa::path(get, path = "/v1/users/{id}", tag = "users", params(("id" = UserId, Path), AtLeast),
+    responses((status = 200, body = User), QueryProblems))]
+async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+    let id: UserId = ids.get("id")?;
+    app.wait_for(query.min_position).await?;
+    one(app.views.user(id, app.now()).await?, |user| user.version, StreamId::User(id))
+}

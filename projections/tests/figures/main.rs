@@ -1,0 +1,20 @@
+//! Every figure against the event log.
+//!
+//! `plain` computes each figure once more, from the definitions and the events alone; `random` makes up companies and
+//! what happens to them. `logs` holds one against the other, two hundred times. The rest are named cases: mistakes that
+//! other systems make, and what may happen to a worker.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod answers;
+mod cases;
+mod checks;
+mod company;
+mod dice;
+mod logs;
+mod memory;
+mod mistakes;
+mod model;
+mod plain;
+mod random;
+mod runtime;
