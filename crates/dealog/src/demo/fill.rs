@@ -73,8 +73,7 @@ pub(super) async fn send(
     plan: &[Step],
     progress: &ProgressBar,
 ) -> Result<Sent, DemoError> {
-    // Each command brings its own instant. One that did not would be refused as lying in the future.
-    let commands = Commands::new(Arc::clone(store), Arc::new(|| Timestamp::MIN), Limits::default());
+    let mut commands = handlers(store);
     progress.set_length(plan.len() as u64);
     let mut sent = Sent::default();
     for chunk in plan.chunks(CHUNK_COMMANDS) {
@@ -86,7 +85,12 @@ pub(super) async fn send(
         while !rest.is_empty() {
             let (wave, later) = rest.split_at(wave_length(rest));
             rest = later;
-            sent.events += send_wave(&commands, wave).await?;
+            let (events, overtaken) = send_wave(&commands, wave).await?;
+            if overtaken {
+                // What these handlers keep in memory is older than the log, and to find that out would cost the order.
+                commands = handlers(store);
+            }
+            sent.events += events;
             sent.commands += wave.len();
             progress.inc(wave.len() as u64);
         }
@@ -94,19 +98,25 @@ pub(super) async fn send(
     Ok(sent)
 }
 
-/// The events appended.
-async fn send_wave(commands: &Commands, wave: &[&Step]) -> Result<u64, DemoError> {
+/// Each command brings its own instant; one that did not would lie in the past of all others.
+fn handlers(store: &Arc<dyn EventStore>) -> Commands {
+    Commands::new(Arc::clone(store), Arc::new(|| Timestamp::MIN), Limits::default())
+}
+
+/// The events appended, and whether some of them were still on their way from a filling that was cut off.
+async fn send_wave(commands: &Commands, wave: &[&Step]) -> Result<(u64, bool), DemoError> {
     let requests: Vec<Request> = wave.iter().map(|step| step.request.clone()).collect();
-    let mut events = 0;
+    let (mut events, mut overtaken) = (0, false);
     for (step, outcome) in wave.iter().zip(commands.execute_in_order(&requests).await) {
         let key = || step.name.clone();
         let outcome = outcome.map_err(|source| DemoError::Command { key: key(), source })?;
         if outcome.events == 0 {
             return Err(DemoError::Needless { key: key() });
         }
-        events += u64::from(outcome.events);
+        overtaken |= outcome.replayed;
+        events += if outcome.replayed { 0 } else { u64::from(outcome.events) };
     }
-    Ok(events)
+    Ok((events, overtaken))
 }
 
 /// How many of these commands can be decided before the first of them is appended: at least one.

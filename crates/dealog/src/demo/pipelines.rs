@@ -67,7 +67,7 @@ pub(super) fn new_business(sample: &Sample) -> Result<Funnel, Invalid> {
         };
     }
     let id = PipelineId(sample.id("pipeline:new_business"));
-    Ok(Funnel { id, name: "New business", stages, usual_days: &[7, 9, 12, 10, 11, 6] })
+    Ok(Funnel { id, name: "New business", stages, usual_days: &[9, 12, 15, 13, 14, 8] })
 }
 
 /// Contracts that come to their end.
@@ -85,7 +85,7 @@ pub(super) fn renewals(sample: &Sample) -> Result<Funnel, Invalid> {
         }
     }
     let id = PipelineId(sample.id("pipeline:renewals"));
-    Ok(Funnel { id, name: "Renewals", stages, usual_days: &[14, 12, 14, 6] })
+    Ok(Funnel { id, name: "Renewals", stages, usual_days: &[17, 15, 17, 8] })
 }
 
 /// Settings first, then the pipelines, whose stages require a field of the settings; and what is changed later.

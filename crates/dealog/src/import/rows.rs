@@ -67,7 +67,7 @@ impl Table {
         folder: &Path,
         (file, name): (FileId, &str),
         format: &Format,
-        aliases: &Aliases,
+        aliases: &'a Aliases,
         needed: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, ImportError> {
         let path = folder.join(name);

@@ -46,6 +46,10 @@ enum Change {
 impl Course<'_> {
     /// One change of those that people make. A change that would change nothing is left out.
     pub(super) fn make_some_change(&mut self) -> Result<(), Invalid> {
+        // An opinion that is set down by hand is looked at again sooner than other things.
+        if self.probability.is_some() && self.dice.percent(30) {
+            return self.change_probability();
+        }
         let drawn = self.dice.weighted(&CHANGES.map(|(_, weight)| weight));
         match CHANGES.get(drawn).map(|(change, _)| *change) {
             Some(Change::Amount) => self.change_amount()?,

@@ -85,7 +85,7 @@ impl<'a> Lead<'a> {
         let campaign = dice.pick(&campaigns).copied().filter(|_| reached);
         let owner = dice.pick(&company.people.takers(begins)).copied();
 
-        let usual = if renewal { 60 } else { 40 };
+        let usual = if renewal { 57 } else { 37 };
         let size = if euros >= LARGE_EUROS { -9 } else { 0 };
         let points = usual + source_points + size + owner.map_or(0, |owner| owner.win_points);
         let win_percent = u32::try_from(points).unwrap_or(0);

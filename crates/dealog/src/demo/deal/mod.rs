@@ -23,7 +23,7 @@ use super::{
 /// Of 1,000 deals, those entered by mistake, those entered twice, and those that nobody looks after any more.
 const MISTAKES_PER_MILLE: u32 = 12;
 const DUPLICATES_PER_MILLE: u32 = 22;
-const FORGOTTEN_PER_MILLE: u32 = 75;
+const FORGOTTEN_PER_MILLE: u32 = 80;
 
 /// What becomes of a deal.
 enum Fate {
@@ -106,7 +106,12 @@ impl Course<'_> {
         self.enter(deal::Command::Create(create));
         self.open = true;
         if let Some(owner) = owner {
-            self.wait_minutes(30, 600);
+            if self.dice.percent(50) {
+                self.wait_minutes(30, 600);
+            } else {
+                let days = self.dice.within(1, 12);
+                self.wait_days(days);
+            }
             let owner = self.company.people.takers(self.at).into_iter().find(|taker| taker.id == owner.id);
             self.assign(owner);
         }

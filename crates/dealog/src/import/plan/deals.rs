@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Bad, ImportError, Item, Place, Planner, Row, Seen, Step, place};
 use crate::import::{
     mapping::{Amount, Day, Deals, Lost, Standing, Won},
+    template::Template,
     values::optional,
 };
 
@@ -19,19 +20,22 @@ struct References<'a> {
     amounts: HashMap<String, Money>,
 }
 
-/// A deal whose steps are being put together.
+/// A row that is being made into steps.
 struct Draft<'a> {
     planner: &'a Planner<'a>,
+    deals: &'a Deals,
+    references: &'a References<'a>,
     row: &'a Row<'a>,
     id: &'a str,
     place: Place,
     steps: Vec<Step>,
 }
 
-/// A stage that a deal entered.
-struct Entry<'a> {
-    stage: &'a Slug,
+/// A stage that a deal entered, or the end that it came to.
+#[derive(Clone, Copy)]
+struct Passed<'a> {
     at: Timestamp,
+    /// The column that says so; none where the mapping stands in for it.
     column: Option<&'a str>,
 }
 
@@ -49,8 +53,8 @@ impl Planner<'_> {
         let (mut items, mut seen) = (Vec::new(), Seen::default());
         self.each_row(&table, |planner, row| {
             let id = seen.id(row, &deals.id)?;
-            let draft = Draft { planner, row, id: &id, place: place(table.file, row), steps: Vec::new() };
-            items.push(draft.finish(deals, &references)?);
+            let (references, place, steps) = (&references, place(table.file, row), Vec::new());
+            items.push(Draft { planner, deals, references, row, id: &id, place, steps }.finish()?);
             Ok(())
         });
         Ok(items)
@@ -70,32 +74,30 @@ fn columns(deals: &Deals) -> impl Iterator<Item = &str> {
         .chain(deals.fields.iter().map(|field| &field.column))
         .chain(closing)
         .map(String::as_str)
-        .chain(deals.title.iter().flat_map(super::super::template::Template::columns))
+        .chain(deals.title.iter().flat_map(Template::columns))
 }
 
-impl Draft<'_> {
-    fn finish(mut self, deals: &Deals, references: &References<'_>) -> Result<Item, Bad> {
-        let column = &deals.stage.column;
-        let standing = deals.stage.values.get(self.row.cell(column)).ok_or_else(|| {
-            let known: Vec<&str> = deals.stage.values.keys().map(String::as_str).collect();
+impl<'a> Draft<'a> {
+    fn finish(mut self) -> Result<Item, Bad> {
+        let column = &self.deals.stage.column;
+        let values = &self.deals.stage.values;
+        let standing = values.get(self.row.cell(column)).ok_or_else(|| {
+            let known: Vec<&str> = values.keys().map(String::as_str).collect();
             Bad::cell(self.row, column, format!("deals.stage.values of the mapping has only: {}", known.join(", ")))
         })?;
-        let closed = self.closed_at(standing)?;
-        let path = self.path(deals, standing, closed)?;
-        self.enter(deals, references, &path)?;
-        let last = path.last().map(|entry| (entry.at, entry.column));
-        if let (Some((closed, column)), Some((entered, before))) = (closed, last)
-            && closed < entered
-        {
-            return Err(backwards(self.row, column, before));
+        let closed = self.closed(standing)?;
+        let path = self.path(standing, closed)?;
+        if let (Some(closed), Some((_, last))) = (closed, path.last()) {
+            self.check_order(*last, closed)?;
         }
+        self.enter(&path)?;
         match (&standing.won, &standing.lost, closed) {
-            (Some(won), _, Some((at, _))) => self.win(won, at)?,
-            (_, Some(lost), Some((at, _))) => self.lose(lost, at)?,
+            (Some(won), _, Some(closed)) => self.win(won, closed.at)?,
+            (None, Some(lost), Some(closed)) => self.lose(lost, closed.at)?,
             _ => {
-                // The same key as a close has; the rest of the command does not matter.
-                let not_taken = Some(self.planner.ids.meta(&self.close_key(), &"", self.planner.reading.since()));
-                return Ok(Item { steps: self.steps, not_taken });
+                // Only its key matters: whether an earlier file said that the deal was closed.
+                let close = self.planner.ids.meta(&self.close_key(), &"", self.planner.reading.since());
+                return Ok(Item { steps: self.steps, not_taken: Some(close) });
             }
         }
         Ok(Item::new(self.steps))
@@ -107,135 +109,138 @@ impl Draft<'_> {
         self.steps.push(step);
     }
 
-    /// The stages that the deal went through up to the one it is in, in the order of the pipeline. A stage without a date
-    /// was passed over; the one it is in was entered by all means.
-    fn path<'d>(
-        &self,
-        deals: &'d Deals,
-        standing: &'d Standing,
-        closed: Option<(Timestamp, &'d str)>,
-    ) -> Result<Vec<Entry<'d>>, Bad> {
-        let mut path: Vec<Entry<'d>> = Vec::new();
-        for stage in self.planner.mapping.pipeline.stages.iter().map(|stage| &stage.slug) {
+    /// When the deal was closed.
+    fn closed(&self, standing: &'a Standing) -> Result<Option<Passed<'a>>, Bad> {
+        let (column, day) = match (&standing.won, &standing.lost) {
+            (Some(won), _) => (&won.date, won.date_if_empty),
+            (None, Some(lost)) => (&lost.date, lost.date_if_empty),
+            (None, None) => return Ok(None),
+        };
+        match self.planner.reading.time(self.row, column)? {
+            Some(at) => Ok(Some(Passed { at, column: Some(column) })),
+            None => self.stand_in(column, day, "date_if_empty beside the date of closing").map(Some),
+        }
+    }
+
+    /// The stages that the deal went through up to the one it is in, in the order of the pipeline. Each deal begins in the
+    /// first one, so that a stage is entered by the same step whatever else a newer file knows; from there it passed over
+    /// those without a date, and entered its own by all means.
+    fn path(&self, standing: &Standing, closed: Option<Passed<'a>>) -> Result<Vec<(&'a Slug, Passed<'a>)>, Bad> {
+        let stages = || self.planner.mapping.pipeline.stages.iter().map(|stage| &stage.slug);
+        let mut path: Vec<(&'a Slug, Passed<'a>)> = Vec::new();
+        for stage in stages() {
             let own = *stage == standing.stage;
-            let column = deals.entered.get(stage).map(String::as_str);
-            let at = match column {
-                Some(column) => self.planner.reading.time(self.row, column)?,
+            let column = self.deals.entered.get(stage).map(String::as_str);
+            let dated = match column {
+                Some(column) => self.planner.reading.time(self.row, column)?.map(|at| Passed { at, column: Some(column) }),
                 None => None,
             };
-            let entry = match (at, own) {
-                (Some(at), _) => Some(Entry { stage: &standing.stage, at, column }),
-                (None, true) => Some(self.undated(deals, standing, closed, column)?),
-                (None, false) => None,
+            let passed = match dated {
+                None if own => Some(self.undated(column, closed)?),
+                dated => dated,
             };
-            let slug = if own { &standing.stage } else { deals.entered.get_key_value(stage).map_or(&standing.stage, |(slug, _)| slug) };
-            if let Some(entry) = entry {
-                if let Some(before) = path.last().filter(|before| entry.at < before.at) {
-                    return Err(backwards(self.row, entry.column.unwrap_or(&deals.stage.column), before.column));
-                }
-                path.push(Entry { stage: slug, ..entry });
+            if let Some(passed) = passed {
+                path.last().map_or(Ok(()), |(_, before)| self.check_order(*before, passed))?;
+                path.push((stage, passed));
             }
             if own {
                 break;
             }
         }
+        if let (Some(first), Some((stage, passed))) = (stages().next(), path.first().copied())
+            && first != stage
+        {
+            path.insert(0, (first, passed));
+        }
         Ok(path)
     }
 
     /// The deal's own stage, where the file does not say when it was entered: at the latest when the deal was closed.
-    fn undated<'d>(
-        &self,
-        deals: &'d Deals,
-        standing: &'d Standing,
-        closed: Option<(Timestamp, &'d str)>,
-        column: Option<&'d str>,
-    ) -> Result<Entry<'d>, Bad> {
-        let asked = column.unwrap_or(&deals.stage.column);
-        let at = match closed {
-            Some((closed, _)) => closed,
-            None => self.stand_in(asked, deals.date_if_empty, "deals.date_if_empty")?,
-        };
-        Ok(Entry { stage: &standing.stage, at, column })
+    fn undated(&self, column: Option<&str>, closed: Option<Passed<'a>>) -> Result<Passed<'a>, Bad> {
+        match closed {
+            Some(closed) => Ok(Passed { column: None, ..closed }),
+            None => {
+                let column = column.unwrap_or(&self.deals.stage.column);
+                self.stand_in(column, self.deals.date_if_empty, "deals.date_if_empty")
+            }
+        }
     }
 
     /// The date that the mapping gives to rows without one.
-    fn stand_in(&self, column: &str, day: Option<Day>, key: &str) -> Result<Timestamp, Bad> {
+    fn stand_in(&self, column: &str, day: Option<Day>, key: &str) -> Result<Passed<'a>, Bad> {
         let Some(Day(day)) = day else {
-            return Err(Bad::empty(self.row, column, &format!("the mapping has no {key} for rows without a date")));
+            return Err(Bad::empty(self.row, column, &format!("the mapping has no {key}")));
         };
         let at = self.planner.reading.day_start(day);
-        self.planner.reading.check(at).map_err(|reason| Bad {
-            column: Some(column.to_owned()),
-            value: day.to_string(),
-            reason: format!("{key}: {reason}"),
+        self.planner.reading.check(at).map_err(|reason| {
+            let (column, value) = (Some(column.to_owned()), day.to_string());
+            Bad { column, value, reason: format!("it stands in for an empty one, and {reason}") }
         })?;
-        Ok(at)
+        Ok(Passed { at, column: None })
     }
 
-    /// When the deal was closed, and the column that says so.
-    fn closed_at<'d>(&self, standing: &'d Standing) -> Result<Option<(Timestamp, &'d str)>, Bad> {
-        let (column, stand_in) = match (&standing.won, &standing.lost) {
-            (Some(won), _) => (&won.date, won.date_if_empty),
-            (None, Some(lost)) => (&lost.date, lost.date_if_empty),
-            (None, None) => return Ok(None),
+    fn check_order(&self, before: Passed<'_>, after: Passed<'_>) -> Result<(), Bad> {
+        if before.at <= after.at {
+            return Ok(());
+        }
+        let told = |passed: Passed<'_>| match passed.column {
+            Some(column) => format!("{column}, {}", self.row.raw(column)),
+            None => format!("the date for rows without one, {}", passed.at),
         };
-        let at = match self.planner.reading.time(self.row, column)? {
-            Some(at) => at,
-            None => self.stand_in(column, stand_in, "date_if_empty beside the date of closing")?,
-        };
-        Ok(Some((at, column)))
+        Err(match after.column {
+            Some(column) => Bad::cell(self.row, column, format!("it lies before {}", told(before))),
+            None => {
+                let column = before.column.unwrap_or(&self.deals.stage.column);
+                Bad::cell(self.row, column, format!("it lies after {}", told(after)))
+            }
+        })
     }
 
-    fn enter(&mut self, deals: &Deals, references: &References<'_>, path: &[Entry<'_>]) -> Result<(), Bad> {
-        let Some((first, later)) = path.split_first() else { return Ok(()) };
-        let create = self.create(deals, references, first.stage)?;
+    fn enter(&mut self, path: &[(&Slug, Passed<'_>)]) -> Result<(), Bad> {
+        let Some(((stage, begun), later)) = path.split_first() else { return Ok(()) };
+        let create = self.create(stage)?;
+        // Not the date: a deal that an earlier file had none for is still the same deal when a newer one knows it.
         let content = (&create.title, create.customer, create.owner, create.amount);
-        let content = (content, create.expected_close, &create.source, &create.fields);
-        // Neither the date nor the stage: a deal that was first seen with a stand-in for its date, or without the earlier
-        // stages, is the same deal when a newer file knows better.
-        let content = serde_json::to_string(&content).unwrap_or_default();
+        let content = serde_json::json!([content, create.expected_close, &create.source, &create.fields]);
         let key = format!("deal.create:{}", self.id);
-        self.push(deal::Command::Create(create), (&key, &content), first.at);
-        for entry in later {
-            let key = format!("deal.enter.{}:{}", entry.stage, self.id);
-            let command = deal::Command::Move(deal::Move { stage: entry.stage.clone(), reason: None });
-            self.push(command, (&key, &""), entry.at);
+        self.push(deal::Command::Create(create), (&key, &content), begun.at);
+        for (stage, passed) in later {
+            let key = format!("deal.enter.{stage}:{}", self.id);
+            let told = passed.column.map(|_| passed.at);
+            let enter = deal::Move { stage: Slug::clone(stage), reason: None };
+            self.push(deal::Command::Move(enter), (&key, &told), passed.at);
         }
         Ok(())
     }
 
-    fn create(&self, deals: &Deals, references: &References<'_>, stage: &Slug) -> Result<deal::Create, Bad> {
-        let row = self.row;
-        let source: Option<Label> = optional(row, deals.source.as_ref())?;
+    fn create(&self, stage: &Slug) -> Result<deal::Create, Bad> {
+        let Self { planner, deals, references, row, .. } = *self;
         let expected_close = match &deals.expected_close {
-            Some(column) => self.planner.reading.day(row, column)?,
+            Some(column) => planner.reading.day(row, column)?,
+            None => None,
+        };
+        let amount = match &deals.amount {
+            Some(Amount { column, lookup: None }) => planner.reading.amount(row, column)?,
+            Some(Amount { column, lookup: Some(lookup) }) => {
+                refer(row, Some(column), &references.amounts, &format!("lookups.{lookup}"))?
+            }
             None => None,
         };
         Ok(deal::Create {
             title: title(deals, row)?,
-            pipeline: self.planner.ids.pipeline(),
+            pipeline: planner.ids.pipeline(),
             stage: Some(stage.clone()),
             customer: refer(row, deals.customer.as_ref(), references.customers, "customers")?,
             owner: refer(row, deals.owner.as_ref(), references.users, "users")?,
-            amount: self.amount(deals.amount.as_ref(), references)?,
+            amount,
             expected_close,
-            source,
+            source: optional::<Label>(row, deals.source.as_ref())?,
             campaign: None,
-            fields: self.planner.fields(&deals.fields, row)?,
+            fields: planner.fields(&deals.fields, row)?,
         })
     }
 
-    fn amount(&self, amount: Option<&Amount>, references: &References<'_>) -> Result<Option<Money>, Bad> {
-        match amount {
-            Some(Amount { column, lookup: None }) => self.planner.reading.amount(self.row, column),
-            Some(Amount { column, lookup: Some(lookup) }) => {
-                refer(self.row, Some(column), &references.amounts, &format!("lookups.{lookup}"))
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// One key for both outcomes: a deal closes once, and a file that tells another outcome later is told so.
+    /// One key for both outcomes: a deal closes once, and where a newer file tells another outcome the report says so.
     fn close_key(&self) -> String {
         format!("deal.close:{}", self.id)
     }
@@ -269,9 +274,9 @@ impl Draft<'_> {
 }
 
 fn title(deals: &Deals, row: &Row<'_>) -> Result<Title, Bad> {
-    let columns = deals.title.iter().flat_map(super::super::template::Template::columns);
-    let column = columns.clone().find(|column| row.filled(column).is_none()).or(columns.clone().next());
-    let column = column.unwrap_or(&deals.id);
+    let columns: Vec<&str> = deals.title.iter().flat_map(Template::columns).collect();
+    let column = columns.iter().find(|column| row.filled(column).is_none()).or(columns.first());
+    let column = column.copied().unwrap_or(&deals.id);
     let Some(text) = deals.title.iter().find_map(|template| template.fill(row)) else {
         return Err(Bad::empty(row, column, "no title can be made without it"));
     };
@@ -292,9 +297,4 @@ fn refer<T: Copy>(
         );
         Bad::cell(row, column, reason)
     })
-}
-
-fn backwards(row: &Row<'_>, column: &str, before: Option<&str>) -> Bad {
-    let before = before.map_or_else(|| "an earlier step".into(), |before| format!("{before}, {}", row.raw(before)));
-    Bad::cell(row, column, format!("it lies before {before}"))
 }

@@ -123,7 +123,7 @@ impl<'m> Planner<'m> {
     fn table<'a>(
         &mut self,
         file: &str,
-        aliases: &Aliases,
+        aliases: &'a Aliases,
         needed: impl IntoIterator<Item = &'a str>,
     ) -> Result<Table, ImportError> {
         let id = self.report.begin(file);

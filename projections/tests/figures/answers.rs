@@ -1,0 +1,99 @@
+//! The answers to one question, to be held against those from elsewhere.
+
+use dealog_events::{Position, Version};
+use dealog_projections::{
+    ProjectionError,
+    deals::{
+        Views,
+        query::{
+            Board, BoardPage, Cycle, Forecast, FunnelAnswer, PeriodAnswer, PipelineAnswer, Range, Scope, TimeInStage,
+            Velocity, WinRate,
+        },
+    },
+};
+
+/// An answer that is refused: there is no rate, no reporting currency, no pipeline, or the period ends before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused;
+
+pub(crate) type Answer<T> = Result<T, Refused>;
+
+/// A question: which instant and deals, and which period.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) scope: Scope,
+    /// Of the period funnel, win rate, cycle and velocity.
+    pub(crate) period: Range,
+    /// Of the forecast.
+    pub(crate) forecast: Range,
+}
+
+/// All figures that there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answers {
+    pub(crate) pipeline: Answer<PipelineAnswer>,
+    pub(crate) board: Answer<Board>,
+    pub(crate) funnel: Answer<FunnelAnswer>,
+    pub(crate) period: Answer<PeriodAnswer>,
+    pub(crate) time_in_stage: Answer<TimeInStage>,
+    pub(crate) win_rate: Answer<WinRate>,
+    pub(crate) cycle: Answer<Cycle>,
+    pub(crate) velocity: Answer<Velocity>,
+    pub(crate) forecast: Answer<Forecast>,
+}
+
+impl Answers {
+    pub(crate) async fn of(views: &Views, question: &Question) -> Self {
+        let Question { scope, period, forecast } = question;
+        let page = BoardPage { limit: 1_000, ..BoardPage::default() };
+        Self {
+            pipeline: answer(views.pipeline(scope).await),
+            board: answer(views.board(scope, &page).await),
+            funnel: answer(views.funnel(scope).await),
+            period: answer(views.period(scope, period).await),
+            time_in_stage: answer(views.time_in_stage(scope).await),
+            win_rate: answer(views.win_rate(scope, period).await),
+            cycle: answer(views.cycle(scope, period).await),
+            velocity: answer(views.velocity(scope, period).await),
+            forecast: answer(views.forecast(scope, forecast).await),
+        }
+    }
+
+    /// Without what depends on how far the log went: its position, and what a card tells of the deal of today.
+    pub(crate) fn of_the_instant(mut self) -> Self {
+        macro_rules! forget {
+            ($($answer:ident),+) => {
+                $(if let Ok(answer) = &mut self.$answer { answer.seen.position = Position::ZERO; })+
+            };
+        }
+        forget!(pipeline, board, funnel, period, time_in_stage, win_rate, cycle, velocity, forecast);
+        for card in self.board.iter_mut().flat_map(|board| &mut board.columns).flat_map(|column| &mut column.cards) {
+            card.version = Version::ZERO;
+            card.title.clear();
+            (card.customer_name, card.owner_name) = (None, None);
+        }
+        self
+    }
+
+    /// Fails with the first answer that differs.
+    pub(crate) fn assert_eq(&self, expected: &Self, what: &str) {
+        macro_rules! compare {
+            ($($answer:ident),+) => {
+                $(assert!(
+                    self.$answer == expected.$answer,
+                    "{what}: {}\n  is     {:#?}\n  should {:#?}",
+                    stringify!($answer), self.$answer, expected.$answer
+                );)+
+            };
+        }
+        compare!(pipeline, board, funnel, period, time_in_stage, win_rate, cycle, velocity, forecast);
+    }
+}
+
+fn answer<T>(result: Result<T, ProjectionError>) -> Answer<T> {
+    match result {
+        Ok(answer) => Ok(answer),
+        Err(ProjectionError::NoRate { .. } | ProjectionError::Query { .. }) => Err(Refused),
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,108 @@
+//! Cohort funnel and time in stage.
+
+use dealog_events::PipelineId;
+use dealog_projections::deals::query::{
+    CohortFunnel, FunnelAnswer, FunnelStage, PipelineTimes, StageTime, TimeInStage,
+};
+
+use super::{Ask, Deal, Status, fold::Pipeline, mean_days, rate};
+
+/// The place of the furthest stage that the deal ever stood in, by the order of its pipeline; the last one if it was ever
+/// won.
+pub(super) fn furthest(pipeline: &Pipeline, deal: &Deal) -> usize {
+    if deal.ever_won {
+        return pipeline.stages.len() - 1;
+    }
+    let here = deal.visits.iter().filter(|visit| visit.pipeline == pipeline.id);
+    here.map(|visit| pipeline.place(&visit.stage).expect("a stage that was visited")).max().unwrap()
+}
+
+impl Ask<'_> {
+    pub(crate) fn funnel(&self) -> FunnelAnswer {
+        let deals = self.deals();
+        let funnels = self.pipelines().iter().map(|pipeline| cohort(pipeline, &deals)).collect();
+        FunnelAnswer { seen: self.seen(), funnels }
+    }
+
+    pub(crate) fn time_in_stage(&self) -> TimeInStage {
+        let mut deals = self.log.deals(self.at);
+        deals.retain(|deal| {
+            deal.status != Status::Excluded && self.passes_in_any_pipeline(deal.created, deal.counted())
+        });
+        let times = |pipeline: &Pipeline| PipelineTimes {
+            pipeline: pipeline.id,
+            name: pipeline.name.clone(),
+            stages: pipeline
+                .stages
+                .iter()
+                .map(|placed| {
+                    let (mut completed, mut so_far) = (Vec::new(), Vec::new());
+                    for deal in &deals {
+                        let in_it = |pipeline: PipelineId, stage: &dealog_events::Slug| {
+                            let visits = deal.visits.iter();
+                            visits.filter(move |visit| visit.pipeline == pipeline && visit.stage == *stage)
+                        };
+                        let end = |left: Option<i64>| left.unwrap_or(self.at);
+                        let stays: Vec<i64> = in_it(pipeline.id, &placed.stage.slug)
+                            .map(|visit| end(visit.left.as_ref().map(|left| left.at)) - visit.entered)
+                            .collect();
+                        if stays.is_empty() {
+                            continue;
+                        }
+                        let here = in_it(pipeline.id, &placed.stage.slug).any(|visit| visit.left.is_none());
+                        (if here { &mut so_far } else { &mut completed }).push(stays.iter().sum::<i64>());
+                    }
+                    StageTime {
+                        stage: placed.stage.slug.clone(),
+                        name: placed.stage.name.to_string(),
+                        deals: i64::try_from(completed.len() + so_far.len()).unwrap(),
+                        in_it_now: i64::try_from(so_far.len()).unwrap(),
+                        days_completed_mean: mean_days(&completed),
+                        days_so_far_mean: mean_days(&so_far),
+                    }
+                })
+                .collect(),
+        };
+        TimeInStage { seen: self.seen(), pipelines: self.pipelines().iter().map(times).collect() }
+    }
+}
+
+fn cohort(pipeline: &Pipeline, deals: &[Deal]) -> CohortFunnel {
+    let here: Vec<&Deal> = deals.iter().filter(|deal| deal.counted().pipeline == pipeline.id).collect();
+    let count = |wanted: &dyn Fn(&Deal) -> bool| {
+        i64::try_from(here.iter().filter(|deal| wanted(deal)).count()).unwrap()
+    };
+    let won = count(&|deal| deal.status == Status::Won);
+    let excluded = count(&|deal| deal.status == Status::Excluded);
+    let reached =
+        |place: usize| count(&|deal| deal.status != Status::Excluded && furthest(pipeline, deal) >= place);
+    let stage = |(place, placed): (usize, &super::fold::Placed)| {
+        let last = place + 1 == pipeline.stages.len();
+        let slug = &placed.stage.slug;
+        let stands = |deal: &Deal, status: Status| deal.status == status && deal.attributes.stage == *slug;
+        let got_to = |deal: &Deal, status: Status| deal.status == status && furthest(pipeline, deal) == place;
+        FunnelStage {
+            stage: slug.clone(),
+            name: placed.stage.name.to_string(),
+            reached: reached(place),
+            step_conversion: rate(if last { won } else { reached(place + 1) }, reached(place)),
+            open_in: count(&|deal| stands(deal, Status::Open)),
+            lost_from: count(&|deal| stands(deal, Status::Lost)),
+            open_furthest: count(&|deal| got_to(deal, Status::Open)),
+            lost_furthest: count(&|deal| got_to(deal, Status::Lost)),
+        }
+    };
+    let created = i64::try_from(here.len()).unwrap();
+    CohortFunnel {
+        pipeline: pipeline.id,
+        name: pipeline.name.clone(),
+        created,
+        open: count(&|deal| deal.status == Status::Open),
+        won,
+        lost: count(&|deal| deal.status == Status::Lost),
+        excluded,
+        // Excluded deals appear nowhere else.
+        overall: rate(won, created - excluded),
+        stages: pipeline.stages.iter().enumerate().map(stage).collect(),
+    }
+}

@@ -1,0 +1,106 @@
+//! What happened in a period, each visit in its own pipeline.
+
+use std::collections::BTreeSet;
+
+use dealog_events::{DealId, Slug, Timestamp};
+use dealog_projections::deals::query::{PeriodAnswer, PeriodFunnel, PeriodMove, PeriodStage, Range};
+
+use super::{
+    Ask, Deal, Status,
+    fold::{How, Left, Pipeline, Visit},
+    mean_days,
+};
+use crate::answers::Answer;
+
+impl Ask<'_> {
+    pub(crate) fn period(&self, period: &Range) -> Answer<PeriodAnswer> {
+        let (from, to) = self.bounds(period)?;
+        let mut deals = self.log.deals(self.at);
+        deals.retain(|deal| deal.status != Status::Excluded);
+        let funnels = self.pipelines().iter().map(|pipeline| self.happened(pipeline, &deals, from, to)).collect();
+        let time = |micros| Timestamp::from_micros(micros).unwrap();
+        Ok(PeriodAnswer { seen: self.seen(), from: time(from), to: time(to), funnels })
+    }
+
+    fn happened(&self, pipeline: &Pipeline, deals: &[Deal], from: i64, to: i64) -> PeriodFunnel {
+        let within = |at: i64| from <= at && at < to;
+        let (mut entered, mut left): (Vec<&Visit>, Vec<(&Visit, &Left)>) = (Vec::new(), Vec::new());
+        for deal in deals {
+            for visit in deal.visits.iter().filter(|visit| visit.pipeline == pipeline.id) {
+                if within(visit.entered) && self.passes_in_any_pipeline(deal.created, &visit.attributes_at_entering) {
+                    entered.push(visit);
+                }
+                let leaving = visit.left.as_ref().filter(|left| within(left.at));
+                left.extend(
+                    leaving
+                        .filter(|left| self.passes_in_any_pipeline(deal.created, &left.attributes))
+                        .map(|left| (visit, left)),
+                );
+            }
+        }
+        let counted: BTreeSet<DealId> = deals.iter().map(|deal| deal.id).collect();
+        // What is known of an instant that is yet to come is what stands now.
+        let before = self.standing(pipeline, &counted, from.min(self.at + 1));
+        let after = self.standing(pipeline, &counted, to.min(self.at + 1));
+        let stages = pipeline.stages.iter().enumerate().map(|(place, placed)| {
+            let slug = &placed.stage.slug;
+            let count = |wanted: &dyn Fn(&How) -> bool| {
+                let here = left.iter().filter(|(visit, _)| visit.stage == *slug);
+                i64::try_from(here.filter(|(_, left)| wanted(&left.how)).count()).unwrap()
+            };
+            let moved = |how: &How, wanted: &dyn Fn(usize) -> bool| match how {
+                How::Moved(to) => wanted(pipeline.place(to).expect("a stage that was visited")),
+                _ => false,
+            };
+            let equal = |stages: &[Slug]| i64::try_from(stages.iter().filter(|stage| *stage == slug).count()).unwrap();
+            PeriodStage {
+                stage: slug.clone(),
+                name: placed.stage.name.to_string(),
+                open_before: equal(&before),
+                entered: i64::try_from(entered.iter().filter(|visit| visit.stage == *slug).count()).unwrap(),
+                forward: count(&|how| moved(how, &|to| to > place)),
+                back: count(&|how| moved(how, &|to| to < place)),
+                transferred: count(&|how| *how == How::Transferred),
+                won_from: count(&|how| *how == How::Closed(Status::Won)),
+                lost_from: count(&|how| matches!(how, How::Closed(Status::Lost | Status::Excluded))),
+                open_after: equal(&after),
+            }
+        });
+        let stages = stages.collect();
+        PeriodFunnel { pipeline: pipeline.id, name: pipeline.name.clone(), stages, moves: moves(pipeline, &left) }
+    }
+
+    /// The stages of the deals as they stood before anything happened at `time`.
+    fn standing(&self, pipeline: &Pipeline, counted: &BTreeSet<DealId>, time: i64) -> Vec<Slug> {
+        let deals = self.log.deals(time - 1).into_iter();
+        deals
+            .filter(|deal| counted.contains(&deal.id) && deal.status == Status::Open)
+            .filter(|deal| deal.attributes.pipeline == pipeline.id)
+            .filter(|deal| self.passes_in_any_pipeline(deal.created, &deal.attributes))
+            .map(|deal| deal.attributes.stage)
+            .collect()
+    }
+}
+
+fn moves(pipeline: &Pipeline, left: &[(&Visit, &Left)]) -> Vec<PeriodMove> {
+    let mut moves = Vec::new();
+    for from in &pipeline.stages {
+        for to in &pipeline.stages {
+            let wanted = How::Moved(to.stage.slug.clone());
+            let stays: Vec<i64> = left
+                .iter()
+                .filter(|(visit, left)| visit.stage == from.stage.slug && left.how == wanted)
+                .map(|(visit, left)| left.at - visit.entered)
+                .collect();
+            if !stays.is_empty() {
+                moves.push(PeriodMove {
+                    from: from.stage.slug.clone(),
+                    to: to.stage.slug.clone(),
+                    count: i64::try_from(stays.len()).unwrap(),
+                    days_mean: mean_days(&stays),
+                });
+            }
+        }
+    }
+    moves
+}
