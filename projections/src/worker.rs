@@ -100,23 +100,45 @@ impl Worker {
         limits: Limits,
         progress: impl Fn(Position, Position) + Send,
     ) -> Result<Self, ProjectionError> {
-        let mut db = database.write().await?;
-        db.execute(checkpoint::TABLE).await?;
-        let found = checkpoint(&mut db, projection.name()).await?;
-        db.commit().await?;
-
-        let head = store.head().await?;
-        let nothing = Checkpoint { version: projection.version(), log_id: head.log_id, position: Position::ZERO };
-        let status = watch::Sender::new(Status::Following(Position::ZERO));
-        let mut worker = Self { store, database, projection, limits, status, checkpoint: nothing };
+        let (mut worker, found) = Self::idle(store, database, projection, limits).await?;
         match found {
             Some(found) if found.version == worker.projection.version() => {
-                check(&found, &head)?;
+                check(&found, &worker.store.head().await?)?;
                 worker.reached(found);
             }
             _ => worker.rebuild(progress).await?,
         }
         Ok(worker)
+    }
+
+    /// A worker whose tables have just been made anew, whatever they were before: `dealog rebuild`.
+    pub async fn start_over(
+        store: Arc<dyn EventStore>,
+        database: Database,
+        projection: Box<dyn Projection>,
+        limits: Limits,
+        progress: impl Fn(Position, Position) + Send,
+    ) -> Result<Self, ProjectionError> {
+        let (mut worker, _) = Self::idle(store, database, projection, limits).await?;
+        worker.rebuild(progress).await?;
+        Ok(worker)
+    }
+
+    /// A worker that has not looked at its tables yet, and the checkpoint that it found.
+    async fn idle(
+        store: Arc<dyn EventStore>,
+        database: Database,
+        projection: Box<dyn Projection>,
+        limits: Limits,
+    ) -> Result<(Self, Option<Checkpoint>), ProjectionError> {
+        let mut db = database.write().await?;
+        db.execute(checkpoint::TABLE).await?;
+        let found = checkpoint(&mut db, projection.name()).await?;
+        db.commit().await?;
+        let log_id = store.head().await?.log_id;
+        let checkpoint = Checkpoint { version: projection.version(), log_id, position: Position::ZERO };
+        let status = watch::Sender::new(Status::Following(Position::ZERO));
+        Ok((Self { store, database, projection, limits, status, checkpoint }, found))
     }
 
     /// How the projection is doing, now and from now on.
@@ -220,11 +242,19 @@ impl Worker {
                     return;
                 }
             };
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                // A closed channel says nothing more: the poll interval remains.
-                changed = wake.changed() => if changed.is_err() { tokio::time::sleep(pause).await },
-                () = tokio::time::sleep(pause) => {}
+            // A closed channel says nothing more: the poll interval remains.
+            let woken = async {
+                if wake.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let stopped = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => true,
+                () = woken => false,
+                () = tokio::time::sleep(pause) => false,
+            };
+            if stopped {
+                return;
             }
         }
     }

@@ -17,7 +17,7 @@ use dealog_commands::Commands;
 use dealog_events::Timestamp;
 use dealog_projections::{Status, deals::Views};
 use dealog_store::EventStore;
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -132,6 +132,15 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(problem::no_such_method)
         .with_state(app);
     layers::wrap(router, limits)
+}
+
+/// Serves the API on `listener` until `stop` returns, and then what is still under way.
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(app)).with_graceful_shutdown(stop).await
 }
 
 /// The API's description.

@@ -116,7 +116,9 @@ impl Inner {
         match self.decide(request, source).await {
             Ok(Some(sent)) => sent,
             // What was decided on memory may be out of date; only an append would have found that out.
-            Ok(None) | Err(CommandError::Rejected(_) | CommandError::Precondition { .. }) if source == Source::Cache => {
+            Ok(None) | Err(CommandError::Rejected(_) | CommandError::Precondition { .. })
+                if source == Source::Cache =>
+            {
                 match self.decide(request, Source::Log).await {
                     Ok(Some(sent)) => sent,
                     Ok(None) => Attempt::Answered(self.remembered_or(request, None).await),

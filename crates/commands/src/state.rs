@@ -43,9 +43,8 @@ impl Known {
     }
 
     fn after_envelope(self, envelope: &Envelope) -> Result<Self, CommandError> {
-        let event = envelope
-            .event()
-            .map_err(|source| CommandError::Unreadable { position: envelope.position, source })?;
+        let event =
+            envelope.event().map_err(|source| CommandError::Unreadable { position: envelope.position, source })?;
         // Not shared with anyone yet while a page is folded, so this moves and does not copy.
         let state = Arc::try_unwrap(self.state).unwrap_or_else(|shared| (*shared).clone());
         Ok(Self {

@@ -101,7 +101,12 @@ pub(crate) fn stages() -> Result<Vec<Stage>, Invalid> {
 }
 
 /// A stage that asks for nothing.
-pub(crate) fn stage(slug: &str, name: &str, percent: u16, forecast_category: ForecastCategory) -> Result<Stage, Invalid> {
+pub(crate) fn stage(
+    slug: &str,
+    name: &str,
+    percent: u16,
+    forecast_category: ForecastCategory,
+) -> Result<Stage, Invalid> {
     Ok(Stage {
         slug: slug.parse()?,
         name: name.parse()?,
@@ -133,12 +138,8 @@ mod tests {
         events.into_iter().map(|event| event.event_type).collect()
     }
 
-    const FOUNDED: [&str; 4] = [
-        "settings.reporting_currency_set",
-        "settings.time_zone_set",
-        "settings.loss_reasons_set",
-        "pipeline.defined",
-    ];
+    const FOUNDED: [&str; 4] =
+        ["settings.reporting_currency_set", "settings.time_zone_set", "settings.loss_reasons_set", "pipeline.defined"];
 
     #[tokio::test]
     async fn a_company_is_founded_once() {

@@ -67,4 +67,5 @@ impl Projection for Deals {
     }
 }
 
-pub(crate) const NAME: &str = "deals";
+/// The name of this projection.
+pub const NAME: &str = "deals";

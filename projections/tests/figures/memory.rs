@@ -94,9 +94,8 @@ impl EventStore for MemoryStore {
 
     async fn head(&self) -> Result<Head, StoreError> {
         let log = self.log.lock().unwrap();
-        let (position, recorded_at) = log
-            .last()
-            .map_or((Position::ZERO, Timestamp::MIN), |last| (last.position, last.recorded_at));
+        let (position, recorded_at) =
+            log.last().map_or((Position::ZERO, Timestamp::MIN), |last| (last.position, last.recorded_at));
         Ok(Head { log_id: self.log_id, position, recorded_at })
     }
 

@@ -14,8 +14,7 @@ const WORK_BEGINS_SECOND: u32 = 8 * 3_600 + 1_800;
 const WORK_ENDS_SECOND: u32 = 17 * 3_600 + 2_700;
 
 /// Days off with a fixed date: month and day.
-const HOLIDAYS: [(u32, u32); 9] =
-    [(1, 1), (5, 1), (5, 4), (6, 23), (6, 24), (11, 18), (12, 24), (12, 25), (12, 26)];
+const HOLIDAYS: [(u32, u32); 9] = [(1, 1), (5, 1), (5, 4), (6, 23), (6, 24), (11, 18), (12, 24), (12, 25), (12, 26)];
 
 /// How much begins in each month, in percent of an ordinary one: little in summer and before the year ends.
 const SEASON: [u32; 12] = [85, 105, 115, 110, 105, 85, 60, 75, 120, 125, 115, 70];

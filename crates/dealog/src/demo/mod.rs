@@ -9,6 +9,7 @@
 //! not sent again.
 
 mod calendar;
+pub(crate) mod command;
 mod company;
 mod customers;
 mod deal;

@@ -264,7 +264,8 @@ fn tell(sample: Sample) -> Vec<Told> {
         let facts = reads(&state, &request.command)
             .into_iter()
             .fold(Facts::new(stream, now), |facts, read| facts.with(read, state_of(&streams, read).0));
-        let events = decide(&state, &facts, &request.command).unwrap_or_else(|no| panic!("seed {}, {name}: {no}", sample.seed));
+        let events =
+            decide(&state, &facts, &request.command).unwrap_or_else(|no| panic!("seed {}, {name}: {no}", sample.seed));
         assert!(!events.is_empty(), "seed {}, {name} changes nothing", sample.seed);
         let at = occurred_at(request.meta.occurred, last, now).unwrap();
         let state = events.iter().fold((*state).clone(), evolve);

@@ -15,6 +15,7 @@
 //! - **A row fails alone.** All files are read before anything is sent; a row that cannot be understood is left out and
 //!   reported with its line, column and value, and so is one that the rules refuse.
 
+pub(crate) mod command;
 mod mapping;
 mod plan;
 mod report;
@@ -78,7 +79,9 @@ pub(crate) enum ImportError {
         columns: Vec<String>,
     },
     /// The company reports in another currency than the source's amounts are in.
-    #[error("the files are in {source_currency} by the mapping, and the company reports in {company}: convert them first")]
+    #[error(
+        "the files are in {source_currency} by the mapping, and the company reports in {company}: convert them first"
+    )]
     Currency {
         /// The company's.
         company: Currency,
@@ -86,7 +89,9 @@ pub(crate) enum ImportError {
         source_currency: Currency,
     },
     /// The company has a field of that name which holds something else.
-    #[error("the company's field `{field}` is of kind {company:?}, and in the mapping it is {mapped:?}: map another slug")]
+    #[error(
+        "the company's field `{field}` is of kind {company:?}, and in the mapping it is {mapped:?}: map another slug"
+    )]
     FieldKind {
         /// The field.
         field: Slug,

@@ -133,8 +133,7 @@ impl Report {
     pub(super) fn skip(&mut self, place: Place, column: Option<String>, value: &str, reason: &str) -> Skipped {
         self.note(Some(place), Came::Skipped);
         let file = self.files.get(place.file).map(|file| file.name.clone()).unwrap_or_default();
-        let skipped =
-            Skipped { file, line: place.line, column, value: value.to_owned(), reason: reason.to_owned() };
+        let skipped = Skipped { file, line: place.line, column, value: value.to_owned(), reason: reason.to_owned() };
         self.skipped.push(skipped.clone());
         skipped
     }

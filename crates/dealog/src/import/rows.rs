@@ -86,12 +86,12 @@ impl Table {
             records: Vec::new(),
             broken: Vec::new(),
         };
-        table.fill(&bytes, format, needed.into_iter().chain(aliases.keys().map(String::as_str))).map_err(
-            |error| match error {
+        table.fill(&bytes, format, needed.into_iter().chain(aliases.keys().map(String::as_str))).map_err(|error| {
+            match error {
                 Unfit::Csv(error) => unreadable(io::Error::other(error)),
                 Unfit::Import(error) => error,
-            },
-        )?;
+            }
+        })?;
         Ok(table)
     }
 
@@ -105,12 +105,7 @@ impl Table {
         (self.records.len() + self.broken.len()) as u64
     }
 
-    fn fill<'a>(
-        &mut self,
-        bytes: &[u8],
-        format: &Format,
-        needed: impl Iterator<Item = &'a str>,
-    ) -> Result<(), Unfit> {
+    fn fill<'a>(&mut self, bytes: &[u8], format: &Format, needed: impl Iterator<Item = &'a str>) -> Result<(), Unfit> {
         // Flexible, because a row of another length is to be reported here like any other bad row.
         let mut reader =
             ReaderBuilder::new().delimiter(format.delimiter()).flexible(true).trim(Trim::All).from_reader(bytes);

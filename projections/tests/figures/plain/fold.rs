@@ -274,7 +274,9 @@ impl Log {
 
     pub(crate) fn user_name(&self, id: UserId) -> Option<String> {
         self.events.iter().find_map(|(_, stream, event)| match event {
-            Event::User(UserEvent::Invited(event)) if *stream == StreamId::User(id) => Some(event.name.value.to_string()),
+            Event::User(UserEvent::Invited(event)) if *stream == StreamId::User(id) => {
+                Some(event.name.value.to_string())
+            }
             _ => None,
         })
     }

@@ -7,7 +7,12 @@ use dealog_projections::{
     figures::{DAY_MICROS, Total},
 };
 
-use super::{Ask, Deal, Status, fold::{Pipeline, Placed}, funnel::furthest, half_up, weigh};
+use super::{
+    Ask, Deal, Status,
+    fold::{Pipeline, Placed},
+    funnel::furthest,
+    half_up, weigh,
+};
 use crate::answers::{Answer, Refused};
 
 impl Ask<'_> {
@@ -16,10 +21,8 @@ impl Ask<'_> {
         let period = self.days(period)?;
         let (begin, end) = (self.zone.day_start(period.from).micros(), self.zone.day_start(period.to).micros());
         let won: Vec<Deal> = self.deals().into_iter().filter(|deal| deal.status == Status::Won).collect();
-        let booked: Vec<&Deal> = won
-            .iter()
-            .filter(|deal| deal.closing.as_ref().is_some_and(|(at, _)| begin <= *at && *at < end))
-            .collect();
+        let booked: Vec<&Deal> =
+            won.iter().filter(|deal| deal.closing.as_ref().is_some_and(|(at, _)| begin <= *at && *at < end)).collect();
         let booked = Booked { deals: i64::try_from(booked.len()).unwrap(), amount: self.sum(booked)? };
 
         let open = self.open();
@@ -27,8 +30,7 @@ impl Ask<'_> {
         let expected: Vec<&Deal> = open
             .iter()
             .filter(|deal| {
-                let in_period =
-                    deal.attributes.expected_close.is_some_and(|day| period.from <= day && day < period.to);
+                let in_period = deal.attributes.expected_close.is_some_and(|day| period.from <= day && day < period.to);
                 in_period || runs && self.overdue(deal)
             })
             .collect();
@@ -74,20 +76,20 @@ impl Ask<'_> {
         if from < to { Ok(ForecastPeriod { from, to }) } else { Err(Refused) }
     }
 
-    fn place(&self, deal: &Deal) -> (Pipeline, usize) {
-        let pipeline =
-            self.log.pipelines(self.at).into_iter().find(|pipeline| pipeline.id == deal.attributes.pipeline).unwrap();
+    fn place(&self, deal: &Deal) -> (&Pipeline, usize) {
+        let mut pipelines = self.all_pipelines.iter();
+        let pipeline = pipelines.find(|pipeline| pipeline.id == deal.attributes.pipeline).unwrap();
         let place = pipeline.place(&deal.attributes.stage).expect("the stage of an open deal");
         (pipeline, place)
     }
 
-    fn stage(&self, deal: &Deal) -> Placed {
+    fn stage_of(&self, deal: &Deal) -> &Placed {
         let (pipeline, place) = self.place(deal);
-        pipeline.stages[place].clone()
+        &pipeline.stages[place]
     }
 
     fn category(&self, deal: &Deal) -> ForecastCategory {
-        deal.attributes.category.unwrap_or_else(|| self.stage(deal).stage.forecast_category)
+        deal.attributes.category.unwrap_or_else(|| self.stage_of(deal).stage.forecast_category)
     }
 
     fn part<'d>(&self, deals: impl IntoIterator<Item = &'d Deal>) -> Answer<ForecastPart> {
@@ -98,7 +100,7 @@ impl Ask<'_> {
             part.deals += 1;
             part.without_amount += i64::from(deal.attributes.amount.is_none());
             part.amount.minor += amount;
-            part.weighted.minor += weigh(amount, self.chance(&self.stage(deal), deal));
+            part.weighted.minor += weigh(amount, self.chance(self.stage_of(deal), deal));
         }
         Ok(part)
     }
@@ -107,13 +109,13 @@ impl Ask<'_> {
     fn historical_chance(&self, deal: &Deal) -> i64 {
         let (pipeline, place) = self.place(deal);
         let (mut won, mut closed) = (0, 0);
-        for other in self.log.deals(self.at) {
+        for other in &self.all_deals {
             let Some((at, attributes)) = &other.closing else { continue };
             let lately = *at > self.at - 365 * DAY_MICROS;
             if other.status == Status::Excluded || attributes.pipeline != pipeline.id || !lately {
                 continue;
             }
-            if furthest(&pipeline, &other) >= place {
+            if furthest(pipeline, other) >= place {
                 closed += 1;
                 won += i128::from(other.status == Status::Won);
             }

@@ -1,11 +1,10 @@
 //! Cohort funnel and time in stage.
 
-use dealog_events::PipelineId;
 use dealog_projections::deals::query::{
     CohortFunnel, FunnelAnswer, FunnelStage, PipelineTimes, StageTime, TimeInStage,
 };
 
-use super::{Ask, Deal, Status, fold::Pipeline, mean_days, rate};
+use super::{Ask, Deal, Status, fold::{Pipeline, Visit}, mean_days, rate};
 
 /// The place of the furthest stage that the deal ever stood in, by the order of its pipeline; the last one if it was ever
 /// won.
@@ -25,7 +24,7 @@ impl Ask<'_> {
     }
 
     pub(crate) fn time_in_stage(&self) -> TimeInStage {
-        let mut deals = self.log.deals(self.at);
+        let mut deals = self.all_deals.clone();
         deals.retain(|deal| {
             deal.status != Status::Excluded && self.passes_in_any_pipeline(deal.created, deal.counted())
         });
@@ -38,19 +37,16 @@ impl Ask<'_> {
                 .map(|placed| {
                     let (mut completed, mut so_far) = (Vec::new(), Vec::new());
                     for deal in &deals {
-                        let in_it = |pipeline: PipelineId, stage: &dealog_events::Slug| {
-                            let visits = deal.visits.iter();
-                            visits.filter(move |visit| visit.pipeline == pipeline && visit.stage == *stage)
-                        };
-                        let end = |left: Option<i64>| left.unwrap_or(self.at);
-                        let stays: Vec<i64> = in_it(pipeline.id, &placed.stage.slug)
-                            .map(|visit| end(visit.left.as_ref().map(|left| left.at)) - visit.entered)
+                        let visits = deal.visits.iter();
+                        let stays: Vec<&Visit> = visits
+                            .filter(|visit| visit.pipeline == pipeline.id && visit.stage == placed.stage.slug)
                             .collect();
-                        if stays.is_empty() {
-                            continue;
+                        let left = |visit: &Visit| visit.left.as_ref().map_or(self.at, |left| left.at);
+                        let here = stays.iter().any(|visit| visit.left.is_none());
+                        if !stays.is_empty() {
+                            let times = if here { &mut so_far } else { &mut completed };
+                            times.push(stays.iter().map(|visit| left(visit) - visit.entered).sum::<i64>());
                         }
-                        let here = in_it(pipeline.id, &placed.stage.slug).any(|visit| visit.left.is_none());
-                        (if here { &mut so_far } else { &mut completed }).push(stays.iter().sum::<i64>());
                     }
                     StageTime {
                         stage: placed.stage.slug.clone(),
@@ -69,13 +65,11 @@ impl Ask<'_> {
 
 fn cohort(pipeline: &Pipeline, deals: &[Deal]) -> CohortFunnel {
     let here: Vec<&Deal> = deals.iter().filter(|deal| deal.counted().pipeline == pipeline.id).collect();
-    let count = |wanted: &dyn Fn(&Deal) -> bool| {
-        i64::try_from(here.iter().filter(|deal| wanted(deal)).count()).unwrap()
-    };
+    let count =
+        |wanted: &dyn Fn(&Deal) -> bool| i64::try_from(here.iter().filter(|deal| wanted(deal)).count()).unwrap();
     let won = count(&|deal| deal.status == Status::Won);
     let excluded = count(&|deal| deal.status == Status::Excluded);
-    let reached =
-        |place: usize| count(&|deal| deal.status != Status::Excluded && furthest(pipeline, deal) >= place);
+    let reached = |place: usize| count(&|deal| deal.status != Status::Excluded && furthest(pipeline, deal) >= place);
     let stage = |(place, placed): (usize, &super::fold::Placed)| {
         let last = place + 1 == pipeline.stages.len();
         let slug = &placed.stage.slug;

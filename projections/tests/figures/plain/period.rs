@@ -15,7 +15,7 @@ use crate::answers::Answer;
 impl Ask<'_> {
     pub(crate) fn period(&self, period: &Range) -> Answer<PeriodAnswer> {
         let (from, to) = self.bounds(period)?;
-        let mut deals = self.log.deals(self.at);
+        let mut deals = self.all_deals.clone();
         deals.retain(|deal| deal.status != Status::Excluded);
         let funnels = self.pipelines().iter().map(|pipeline| self.happened(pipeline, &deals, from, to)).collect();
         let time = |micros| Timestamp::from_micros(micros).unwrap();

@@ -33,7 +33,8 @@ impl Ask<'_> {
             });
         }
         let nothing = Total { minor: 0, currency: self.currency()? };
-        let zero = StageTotals { deals: 0, amount: nothing, weighted: nothing, without_amount: 0, stale: 0, overdue: 0 };
+        let zero =
+            StageTotals { deals: 0, amount: nothing, weighted: nothing, without_amount: 0, stale: 0, overdue: 0 };
         let total = pipelines.iter().map(|figures| &figures.total).fold(zero, |sum, more| StageTotals {
             deals: sum.deals + more.deals,
             amount: Total { minor: sum.amount.minor + more.amount.minor, ..sum.amount },
@@ -47,8 +48,7 @@ impl Ask<'_> {
     }
 
     fn stage(&self, placed: &Placed, open: &[&Deal]) -> Answer<StageFigures> {
-        let here: Vec<&Deal> =
-            open.iter().copied().filter(|deal| deal.attributes.stage == placed.stage.slug).collect();
+        let here: Vec<&Deal> = open.iter().copied().filter(|deal| deal.attributes.stage == placed.stage.slug).collect();
         let ages: Vec<i64> = here.iter().map(|deal| self.age(deal)).collect();
         let alone = |deal: &Deal| -> Answer<StageTotals> { self.one(placed, deal) };
         Ok(StageFigures {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dealog_events::{Currency, Timestamp, TimeZone, UserId};
+use dealog_events::{Currency, TimeZone, Timestamp, UserId};
 use dealog_projections::{
     deals::query::{Filter, Range, Scope, When},
     figures::{DAY_MICROS, Seen, Total},
@@ -20,6 +20,9 @@ pub(crate) struct Ask<'a> {
     pub(super) filter: &'a Filter,
     /// Who is in the filter's team.
     team: BTreeSet<UserId>,
+    /// All deals and pipelines, whatever the filter.
+    pub(super) all_deals: Vec<Deal>,
+    pub(super) all_pipelines: Vec<Pipeline>,
 }
 
 impl<'a> Ask<'a> {
@@ -32,7 +35,16 @@ impl<'a> Ask<'a> {
         let at = at.micros();
         let settings = log.settings(at);
         let team = scope.filter.team.map(|team| log.members(team, at)).unwrap_or_default();
-        Self { log, at, zone: settings.zone, currency: settings.currency, filter: &scope.filter, team }
+        Self {
+            log,
+            at,
+            zone: settings.zone,
+            currency: settings.currency,
+            filter: &scope.filter,
+            team,
+            all_deals: log.deals(at),
+            all_pipelines: log.pipelines(at),
+        }
     }
 
     pub(super) fn seen(&self) -> Seen {
@@ -79,7 +91,7 @@ impl<'a> Ask<'a> {
 
     /// The deals that the question is about, as they were.
     pub(super) fn deals(&self) -> Vec<Deal> {
-        let mut deals = self.log.deals(self.at);
+        let mut deals = self.all_deals.clone();
         deals.retain(|deal| self.passes(deal.created, deal.counted()));
         deals
     }
@@ -89,7 +101,7 @@ impl<'a> Ask<'a> {
     }
 
     pub(super) fn pipelines(&self) -> Vec<Pipeline> {
-        let mut pipelines = self.log.pipelines(self.at);
+        let mut pipelines = self.all_pipelines.clone();
         pipelines.retain(|pipeline| self.filter.pipeline.is_none_or(|wanted| wanted == pipeline.id));
         pipelines
     }

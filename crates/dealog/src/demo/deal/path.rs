@@ -157,7 +157,9 @@ impl<'a> Course<'a> {
 
     fn move_to(&mut self, stage: usize, reasons: Option<&[&str]>) -> Result<(), Invalid> {
         let reason = match reasons {
-            Some(reasons) if self.dice.percent(80) => self.dice.pick(reasons).map(|reason| reason.parse()).transpose()?,
+            Some(reasons) if self.dice.percent(80) => {
+                self.dice.pick(reasons).map(|reason| reason.parse()).transpose()?
+            }
             _ => None,
         };
         let to = self.funnel.stage(stage)?;

@@ -132,7 +132,9 @@ impl<'a> Draft<'a> {
             let own = *stage == standing.stage;
             let column = self.deals.entered.get(stage).map(String::as_str);
             let dated = match column {
-                Some(column) => self.planner.reading.time(self.row, column)?.map(|at| Passed { at, column: Some(column) }),
+                Some(column) => {
+                    self.planner.reading.time(self.row, column)?.map(|at| Passed { at, column: Some(column) })
+                }
                 None => None,
             };
             let passed = match dated {
@@ -280,7 +282,11 @@ fn title(deals: &Deals, row: &Row<'_>) -> Result<Title, Bad> {
     let Some(text) = deals.title.iter().find_map(|template| template.fill(row)) else {
         return Err(Bad::empty(row, column, "no title can be made without it"));
     };
-    text.parse().map_err(|error| Bad { column: Some(column.to_owned()), value: text.clone(), reason: format!("{error}") })
+    text.parse().map_err(|error| Bad {
+        column: Some(column.to_owned()),
+        value: text.clone(),
+        reason: format!("{error}"),
+    })
 }
 
 /// What a cell refers to; none where it is empty.

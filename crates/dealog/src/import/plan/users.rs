@@ -51,7 +51,8 @@ impl Planner<'_> {
 
     /// Managers come before those they manage. One who has a row of their own is called and reached as it says.
     fn invite(&self, planned: &mut Planned, people: &[Person]) {
-        let managers: HashSet<&str> = people.iter().filter_map(|person| person.manager.as_ref()).map(|(id, _)| id.as_str()).collect();
+        let managers: HashSet<&str> =
+            people.iter().filter_map(|person| person.manager.as_ref()).map(|(id, _)| id.as_str()).collect();
         let rows: HashSet<&str> = people.iter().map(|person| person.id.as_str()).collect();
         for person in people {
             if let Some((id, name)) = &person.manager
@@ -72,8 +73,7 @@ impl Planner<'_> {
         let content = (invite.name.clone(), invite.email.clone(), invite.role);
         let command = Command::User(user::Command::Invite(invite));
         let key = format!("user.invite:{id}");
-        let step =
-            self.step((StreamId::User(user), command), (&key, &content), self.reading.since(), Some(place));
+        let step = self.step((StreamId::User(user), command), (&key, &content), self.reading.since(), Some(place));
         planned.invited.push(Item::new(vec![step]));
         planned.known.insert(id.to_owned(), user);
     }

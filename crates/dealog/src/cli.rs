@@ -1,0 +1,155 @@
+//! What can be typed after `dealog`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dealog_events::{Currency, DealId, TimeZone};
+
+use crate::{
+    demo, import,
+    open::{self, Failure},
+    replay, serve,
+    settings::{Flags, Settings},
+    telemetry,
+};
+
+/// An event-sourced engine for sales deals: a log that nobody rewrites, figures as of any instant, one binary.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Begin here:\n  dealog demo                      look around in a sample company\n  dealog serve                     \
+                  your own company, in ./dealog-data\n  dealog import --mapping M.toml DIR   bring its history along\n\n\
+                  Settings come from flags, then the environment (DEALOG_LISTEN=127.0.0.1:9000), then a TOML file \
+                  (./dealog.toml or --config)."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// The folder that holds the log (log.db) and the read models (views.db) [default: dealog-data; dealog-demo for the demo]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A TOML file with settings [default: dealog.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to log, such as info or dealog_api=debug,warn [default: info]
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API over the log in the data folder; an empty one becomes a company with one pipeline
+    Serve {
+        #[command(flatten)]
+        listen: Listen,
+        /// The currency of all figures, for a new company [default: EUR]
+        #[arg(long, value_name = "CODE")]
+        currency: Option<Currency>,
+        /// Where days begin, for a new company [default: UTC]
+        #[arg(long, value_name = "ZONE")]
+        time_zone: Option<TimeZone>,
+        /// Leave the read models to `dealog work`
+        #[arg(long)]
+        no_workers: bool,
+    },
+    /// Fill a folder with a sample company (two years, about 5,000 deals) and serve it
+    Demo {
+        #[command(flatten)]
+        listen: Listen,
+        /// Another seed, another company
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The day on which its two years end [default: today, or where it was left]
+        #[arg(long, value_name = "DATE")]
+        until: Option<NaiveDate>,
+        /// Fill the folder, and do not serve
+        #[arg(long)]
+        no_serve: bool,
+    },
+    /// Bring deals of another system along, from CSV files by a TOML mapping
+    #[command(
+        after_help = "examples/maven/mapping.toml explains every key of a mapping. Importing again adds only what is \
+                            new. Bad rows are reported with file, line and column, and the rest goes on."
+    )]
+    Import {
+        /// What the columns mean
+        #[arg(long, value_name = "FILE")]
+        mapping: PathBuf,
+        /// The folder with the CSV files
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Stop at the first bad row
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Print events, in the order of the log
+    Replay {
+        /// Only the history of this deal
+        #[arg(long, value_name = "ID")]
+        deal: Option<DealId>,
+        /// From this position on
+        #[arg(long, value_name = "POSITION", default_value_t = 1)]
+        from: u64,
+        /// Up to this position [default: the end]
+        #[arg(long, value_name = "POSITION")]
+        to: Option<u64>,
+        /// How to print them
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Make the read models anew from the log
+    Rebuild,
+    /// Keep the read models up to date, beside `dealog serve --no-workers`
+    Work,
+}
+
+#[derive(Debug, Args)]
+struct Listen {
+    /// The address to listen on; without tokens only a loopback one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+}
+
+/// How `replay` prints events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A line for people
+    Table,
+    /// A JSON object a line, whole
+    Jsonl,
+}
+
+impl Cli {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let Common { data, config, log } = self.common;
+        let mut flags = Flags { data, log, ..Flags::default() };
+        match &self.command {
+            Command::Serve { listen, currency, time_zone, .. } => {
+                flags = Flags { listen: listen.listen, currency: *currency, time_zone: *time_zone, ..flags };
+            }
+            Command::Demo { listen, .. } => flags.listen = listen.listen,
+            _ => {}
+        }
+        // A sample is never mixed up with a company of one's own.
+        let folder = if matches!(self.command, Command::Demo { .. }) { "dealog-demo" } else { "dealog-data" };
+        let settings = Settings::load(config.as_deref(), folder, flags)?;
+        telemetry::start(&settings)?;
+        match self.command {
+            Command::Serve { no_workers, .. } => serve::serve(&settings, !no_workers).await,
+            Command::Demo { seed, until, no_serve, .. } => demo::command::run(&settings, seed, until, !no_serve).await,
+            Command::Import { mapping, folder, strict } => {
+                import::command::run(&settings, &mapping, &folder, import::Options { strict }).await
+            }
+            Command::Replay { deal, from, to, format } => replay::replay(&settings, deal, from, to, format).await,
+            Command::Rebuild => open::rebuild(&settings).await,
+            Command::Work => serve::work(&settings).await,
+        }
+    }
+}

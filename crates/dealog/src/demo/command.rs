@@ -1,0 +1,55 @@
+//! `dealog demo`: fill, then serve.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use dealog_events::Timestamp;
+use dealog_store::{EventStore, sqlite::SqliteStore};
+
+use super::{fill, time_zone};
+use crate::{
+    open::{self, Failure, count_bar},
+    serve,
+    settings::Settings,
+};
+
+/// Fills the data folder with the sample company of this seed, until this day or until today, and serves it.
+pub(crate) async fn run(
+    settings: &Settings,
+    seed: u64,
+    until: Option<NaiveDate>,
+    then_serve: bool,
+) -> Result<(), Failure> {
+    let today = time_zone()?.day_of(Timestamp::from(chrono::Utc::now()));
+    let store = open::log(settings).await?;
+    let log: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(&store);
+    let bar = count_bar("Making up a company");
+    let filled = fill(log, seed, until.unwrap_or(today), &bar).await;
+    bar.finish_and_clear();
+    store.close().await;
+    let filled = filled?;
+    let (data, until) = (settings.data.display(), filled.until);
+    if filled.already_there {
+        println!("The sample company in {data} is there already: two years until {until}.");
+    } else {
+        println!("A sample company is in {data}: two years until {until}, {} events.", filled.events);
+    }
+    if !then_serve {
+        return Ok(());
+    }
+    let at = format!("http://{}", settings.listen);
+    println!(
+        "
+Read and try the API   {at}/docs
+
+  curl -s '{at}/v1/pipeline'
+  curl -s '{at}/v1/funnel?from={from}&to={until}'
+  curl -s '{at}/v1/forecast'
+  curl -s '{at}/v1/events?after=0&limit=5'
+
+Stop with Ctrl-C; start it again and it goes on with what is there.
+",
+        from = until.checked_sub_months(chrono::Months::new(12)).unwrap_or(until),
+    );
+    serve::serve(settings, true).await
+}

@@ -1,0 +1,107 @@
+//! `dealog serve` and `dealog work`: processes that stay.
+
+use std::time::Duration;
+
+use dealog_api::{App, Followed};
+use dealog_projections::{
+    Database,
+    deals::{NAME, Views},
+};
+use tokio::{net::TcpListener, signal, sync::watch};
+
+use crate::{
+    company::found,
+    open::{self, Failure},
+    settings::Settings,
+};
+
+/// Serves the API until the process is told to stop; then lets what is under way come to its end.
+pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), Failure> {
+    // Before anything is opened: a second server on the same port should change nothing.
+    let address = settings.listen;
+    let listener = TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })?;
+    let address = listener.local_addr().map_err(|source| Failure::Listen { address, source })?;
+
+    let store = open::log(settings).await?;
+    let commands = open::commands(settings, &store);
+    if found(&commands, settings.currency, settings.time_zone).await? {
+        tracing::info!(currency = %settings.currency, time_zone = %settings.time_zone, "a new company was set up");
+    }
+    let database = Database::open(&settings.views_file()).await?;
+    let stop = watch::Sender::new(false);
+    let (worker, status) = if with_worker {
+        let worker = open::worker(settings, &store, &database).await?;
+        let status = worker.status();
+        (Some(tokio::spawn(worker.follow(stop.subscribe()))), Some(status))
+    } else {
+        (None, None)
+    };
+
+    let app = App {
+        commands,
+        views: Views::new(database.clone()),
+        followed: Followed { name: NAME, status },
+        limits: settings.api_limits(),
+    };
+    tracing::info!(%address, data = %settings.data.display(), "serving");
+    let mut told = stop.subscribe();
+    let server = tokio::spawn(dealog_api::serve(listener, app, async move {
+        let _ = told.wait_for(|stop| *stop).await;
+    }));
+
+    told_to_stop().await;
+    tracing::info!("stopping: no new requests, those under way come to their end");
+    stop.send_replace(true);
+    if tokio::time::timeout(Duration::from_secs(settings.shutdown_seconds), server).await.is_err() {
+        tracing::warn!(seconds = settings.shutdown_seconds, "requests were still under way and are cut off");
+    }
+    if let Some(worker) = worker {
+        let _ = worker.await;
+    }
+    database.close().await;
+    store.close().await;
+    Ok(())
+}
+
+/// Keeps the read models up to date until the process is told to stop.
+pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
+    let store = open::log(settings).await?;
+    let database = Database::open(&settings.views_file()).await?;
+    let worker = open::worker(settings, &store, &database).await?;
+    let mut status = worker.status();
+    let stop = watch::Sender::new(false);
+    let mut worker = tokio::spawn(worker.follow(stop.subscribe()));
+    tracing::info!(data = %settings.data.display(), "working");
+    tokio::select! {
+        () = told_to_stop() => {}
+        // It ends by itself only where it cannot go on.
+        _ = &mut worker => {
+            if let dealog_projections::Status::Stopped { position, reason } = &*status.borrow_and_update() {
+                return Err(Failure::Folder(format!("stopped after position {position}: {reason}")));
+            }
+        }
+    }
+    stop.send_replace(true);
+    let _ = worker.await;
+    database.close().await;
+    store.close().await;
+    Ok(())
+}
+
+/// Returns at Ctrl-C or SIGTERM.
+async fn told_to_stop() {
+    let interrupt = signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) else {
+            let _ = interrupt.await;
+            return;
+        };
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupt.await;
+}

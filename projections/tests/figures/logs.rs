@@ -1,0 +1,191 @@
+//! Two hundred random logs, and all that must hold of each.
+
+use std::{collections::BTreeMap, collections::VecDeque, thread};
+
+use dealog_domain::{State, evolve};
+use dealog_events::{Category, Envelope, Event, Position, StreamId, Timestamp};
+use dealog_projections::deals::{
+    Views,
+    query::{DealQuery, DealStatus, ListPage, When},
+};
+
+use crate::{
+    answers::{Answers, Question},
+    checks,
+    company::Company,
+    dice::Dice,
+    memory::MemoryStore,
+    model::{FileDatabase, views_of, worker},
+    plain::{self, Log},
+    random,
+};
+
+const LOGS: u64 = 200;
+const QUESTIONS: usize = 6;
+const CUTS: usize = 3;
+
+/// Tells which log it was when something went wrong.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("in the log of seed {}", self.0);
+        }
+    }
+}
+
+#[test]
+fn two_hundred_random_logs_give_the_figures_of_a_plain_fold() {
+    let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8) as u64;
+    thread::scope(|scope| {
+        for first in 0..threads {
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                for seed in (first..LOGS).step_by(usize::try_from(threads).unwrap()) {
+                    let named = Named(seed);
+                    runtime.block_on(one_log(seed));
+                    drop(named);
+                }
+            });
+        }
+    });
+}
+
+async fn one_log(seed: u64) {
+    let mut dice = Dice::new(seed);
+    let company = random::story(&mut dice).await;
+    let events = company.log();
+    let log = Log::read(&events);
+
+    let file = folded_by_two_workers_in_turn(&events, &mut dice).await;
+    let rows = file.rows().await;
+    let mut rebuilt = worker(MemoryStore::holding(events.clone()), &file.database, 1_000).await.unwrap();
+    rebuilt.rebuild(|_, _| {}).await.unwrap();
+    let rebuilt = file.rows().await;
+    for (row, expected) in rows.iter().zip(&rebuilt) {
+        assert_eq!(row, expected, "a row of the incremental fold, and of the rebuilt one");
+    }
+    assert_eq!(rows.len(), rebuilt.len());
+
+    let views = Views::new(file.database.clone());
+    let interleaved = views_of(interleave(&events, &mut dice)).await;
+    for number in 0..QUESTIONS {
+        let question = random::question(&company, &mut dice);
+        let what = format!("seed {seed}, question {number}: {question:?}");
+        let answers = Answers::of(&views, &question).await;
+        answers.assert_eq(&plain::answers(&log, &question), &what);
+        checks::always(&answers, &question, &what);
+        let others = Answers::of(&interleaved, &question).await;
+        others.assert_eq(&answers, &format!("streams interleaved in another way, {what}"));
+    }
+    for _ in 0..CUTS {
+        as_of_is_a_replay(&company, &log, &views, &mut dice).await;
+    }
+    deals_are_what_their_streams_say(&events, &views, company.now()).await;
+}
+
+/// The log comes in pieces; after each, one worker or the other catches up in batches of its own size.
+async fn folded_by_two_workers_in_turn(events: &[Envelope], dice: &mut Dice) -> FileDatabase {
+    let file = FileDatabase::new().await;
+    let store = MemoryStore::holding(Vec::new());
+    let mut workers = [
+        worker(store.clone(), &file.database, dice.below(20) + 1).await.unwrap(),
+        worker(store.clone(), &file.database, dice.below(60) + 1).await.unwrap(),
+    ];
+    let mut rest = events;
+    while !rest.is_empty() {
+        let (piece, later) = rest.split_at(rest.len().min(dice.below(60) + 1));
+        store.extend(piece);
+        let reached = workers[dice.below(2)].catch_up().await.unwrap();
+        assert_eq!(Some(reached), piece.last().map(|last| last.position));
+        rest = later;
+    }
+    file
+}
+
+/// The same streams, taken turn about in another way. Only pipelines begin in the order they began in: lists show the
+/// oldest first.
+fn interleave(events: &[Envelope], dice: &mut Dice) -> Vec<Envelope> {
+    let mut streams: BTreeMap<StreamId, VecDeque<&Envelope>> = BTreeMap::new();
+    for event in events {
+        streams.entry(event.stream).or_default().push_back(event);
+    }
+    let mut pipelines: VecDeque<StreamId> = VecDeque::new();
+    for event in events.iter().filter(|event| event.event_type == "pipeline.defined") {
+        pipelines.push_back(event.stream);
+    }
+    let mut mixed: Vec<Envelope> = Vec::with_capacity(events.len());
+    while mixed.len() < events.len() {
+        let waiting: Vec<StreamId> = streams.iter().filter(|(_, left)| !left.is_empty()).map(|(id, _)| *id).collect();
+        let stream = dice.pick(&waiting);
+        if streams[&stream][0].event_type == "pipeline.defined" {
+            if pipelines[0] != stream {
+                continue;
+            }
+            pipelines.pop_front();
+        }
+        // Runs of several events, so that the order stays near to one that occurs.
+        for _ in 0..=dice.below(4) {
+            let Some(event) = streams.get_mut(&stream).and_then(VecDeque::pop_front) else { break };
+            mixed.push(Envelope { position: Position(mixed.len() as u64 + 1), ..event.clone() });
+        }
+    }
+    mixed
+}
+
+/// Asked as of an instant, the live model answers what a model of the log up to that instant does.
+async fn as_of_is_a_replay(company: &Company, log: &Log, views: &Views, dice: &mut Dice) {
+    let question = random::question(company, dice);
+    let at = plain::Ask::new(log, &question.scope).at;
+    let mut replayed = company.log();
+    let of_pipelines = |event: &&Envelope| event.event_type == "pipeline.defined";
+    let all_defined = replayed.iter().filter(of_pipelines).map(|event| event.occurred_at.micros()).max();
+    replayed.retain(|event| event.occurred_at.micros() <= at);
+    for (index, event) in replayed.iter_mut().enumerate() {
+        event.position = Position(index as u64 + 1);
+    }
+    // What stood before the definition that it needs can be told only from that later definition.
+    if Some(at) < all_defined || random::stands_in_a_later_stage(&Log::read(&replayed), at) {
+        return;
+    }
+    let what = format!("a replay for {question:?}");
+    let replay = views_of(replayed).await;
+    let expected = Answers::of(&replay, &question).await.of_the_instant();
+    let instant = Timestamp::from_micros(at).unwrap();
+    let live = Answers::of(views, &question).await.of_the_instant();
+    live.assert_eq(&expected, &what);
+    // A day is the instant at its end, and nothing else.
+    let mut same = Question { ..question };
+    same.scope.as_of = Some(When::Instant(instant));
+    Answers::of(&replay, &same).await.of_the_instant().assert_eq(&expected, &what);
+}
+
+/// The list of deals against the states that the rules see.
+async fn deals_are_what_their_streams_say(events: &[Envelope], views: &Views, now: Timestamp) {
+    let mut states: BTreeMap<StreamId, (State, &Envelope)> = BTreeMap::new();
+    for envelope in events.iter().filter(|event| event.stream.category() == Category::Deal) {
+        let event: Event = envelope.event().unwrap();
+        let state = states.remove(&envelope.stream).map_or(State::Deal(None), |(state, _)| state);
+        states.insert(envelope.stream, (evolve(state, &event), envelope));
+    }
+    let all = DealQuery { page: ListPage { limit: 1_000, after: None }, ..DealQuery::default() };
+    let listed = views.deals(&all, now).await.unwrap().deals;
+    assert_eq!(listed.len(), states.len());
+    for deal in listed {
+        let (State::Deal(Some(state)), last) = &states[&StreamId::Deal(deal.id)] else { panic!("not a deal") };
+        let status = match state.outcome {
+            None => DealStatus::Open,
+            Some(dealog_events::deal::Outcome::Won) => DealStatus::Won,
+            Some(dealog_events::deal::Outcome::Lost) => DealStatus::Lost,
+        };
+        assert_eq!((deal.version, deal.position, deal.updated_at), (last.version, last.position, last.occurred_at));
+        assert_eq!((deal.pipeline, &deal.stage, deal.status), (state.pipeline, &state.stage, status));
+        assert_eq!((deal.title.as_str(), &deal.fields), (state.title.as_str(), &state.fields));
+        assert_eq!((deal.owner, deal.customer, deal.campaign), (state.owner, state.customer, state.campaign));
+        assert_eq!((deal.amount, deal.expected_close), (state.amount, state.expected_close));
+        assert_eq!((deal.probability, deal.forecast_category), (state.probability, state.forecast_category));
+        assert_eq!(deal.source, state.source.as_ref().map(ToString::to_string));
+        assert_eq!(views.deal(deal.id, now).await.unwrap(), Some(deal));
+    }
+}
