@@ -1,6 +1,6 @@
 //! The fold of deal events into `deals`, `spans` and `visits`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use dealog_events::{
     Envelope, Event, FieldValue, Fields, StreamId, Timestamp,
@@ -23,6 +23,8 @@ const LIVE_DEALS_MAX: usize = 50_000;
 struct Deal {
     row: DealRow,
     fields: Fields,
+    /// By pipeline, the stages that it ever stood in.
+    visited: BTreeMap<String, BTreeSet<String>>,
     span: SpanRow,
     /// None while it is closed.
     visit: Option<VisitRow>,
@@ -110,8 +112,10 @@ impl Live {
                 .ok_or_else(|| ProjectionError::Damaged(format!("deal {} has no live span", row.deal)))?;
             let fields = serde_json::from_str(&row.fields)
                 .map_err(|error| ProjectionError::Damaged(format!("fields of deal {}: {error}", row.deal)))?;
+            let visited = serde_json::from_str(&row.visited)
+                .map_err(|error| ProjectionError::Damaged(format!("stages of deal {}: {error}", row.deal)))?;
             let visit = visits.remove(&row.deal);
-            self.deals.insert(row.deal.clone(), Deal { row, fields, span, visit });
+            self.deals.insert(row.deal.clone(), Deal { row, fields, visited, span, visit });
         }
         Ok(())
     }
@@ -126,6 +130,7 @@ impl Live {
         for key in touched {
             if let Some(deal) = self.deals.get_mut(key) {
                 deal.row.fields = json(&deal.fields)?;
+                deal.row.visited = json(&deal.visited)?;
                 deals.push(deal.row.clone());
             }
         }
@@ -173,6 +178,7 @@ fn begin(key: &str, envelope: &Envelope, created: &Created, changed: &mut Change
         created_at: at,
         closed_at: None,
         ever_won: 0,
+        visited: String::new(),
         credit_customer: customer.clone(),
         credit_owner: owner.clone(),
         credit_source: source.clone(),
@@ -201,8 +207,10 @@ fn begin(key: &str, envelope: &Envelope, created: &Created, changed: &mut Change
         created_at: at,
         updated_at: at,
         span: position,
+        visited: String::new(),
     };
-    let mut deal = Deal { row, fields: created.fields.clone(), span, visit: None };
+    let mut deal = Deal { row, fields: created.fields.clone(), visited: BTreeMap::new(), span, visit: None };
+    deal.stand();
     changed.spans.insert(position, deal.span.clone());
     deal.enter(position, envelope.occurred_at, changed);
     deal
@@ -272,6 +280,7 @@ impl Deal {
         let enters = matches!(event, DealEvent::StageMoved(_) | DealEvent::Transferred(_) | DealEvent::Reopened(_));
         if enters {
             self.span.entered_at = at;
+            self.stand();
         }
         if enters || self.span != before {
             self.next_span(before, position, at, changed);
@@ -303,6 +312,13 @@ impl Deal {
         self.span.credit_owner.clone_from(&self.span.owner);
         self.span.credit_source.clone_from(&self.span.source);
         self.span.credit_campaign.clone_from(&self.span.campaign);
+    }
+
+    /// Notes that the deal has stood in the stage that it is in now.
+    fn stand(&mut self) {
+        let stages = self.visited.entry(self.span.pipeline.clone()).or_default();
+        stages.insert(self.span.stage.clone());
+        self.span.visited = stages.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
     }
 
     /// Begins a visit to the stage that the deal is in now.

@@ -14,6 +14,10 @@ pub(crate) mod status {
     pub(crate) const LOST: &str = "lost";
     /// Lost for a reason that is not counted.
     pub(crate) const EXCLUDED: &str = "excluded";
+
+    pub(crate) const COUNTED: &[&str] = &[OPEN, WON, LOST];
+    pub(crate) const CLOSED: &[&str] = &[WON, LOST, EXCLUDED];
+    pub(crate) const ALL: &[&str] = &[OPEN, WON, LOST, EXCLUDED];
 }
 
 /// How a visit ended.
@@ -44,6 +48,8 @@ table!(
         updated_at: i64,
         /// The live span.
         span: i64,
+        /// JSON object: by pipeline, the stages that it ever stood in.
+        visited: String,
     }
 );
 
@@ -65,6 +71,10 @@ table!(
         closed_at: Option<i64>,
         /// 1 once it was won, though it may have been reopened.
         ever_won: i64,
+        /// The stages of this pipeline that it ever stood in, by name, with blanks between. Which of them is the furthest
+        /// depends on the order of stages at the instant asked about; few deals differ in this, so it is worked out for
+        /// groups of them.
+        visited: String,
         customer: Option<String>,
         owner: Option<String>,
         source: Option<String>,
@@ -241,8 +251,8 @@ pub(crate) fn schema() -> Vec<String> {
         [
             "CREATE UNIQUE INDEX deals_created ON deals (created_position)",
             // What stood at an instant has not ended before it: for a recent instant that leaves little more than the
-            // live rows.
-            "CREATE INDEX spans_valid_to ON spans (valid_to)",
+            // live rows. Most questions are about open deals, and most deals are closed.
+            "CREATE INDEX spans_status ON spans (status, valid_to)",
             "CREATE INDEX spans_deal ON spans (deal, valid_to)",
             "CREATE INDEX visits_deal ON visits (deal, left_at)",
             "CREATE INDEX visits_entered ON visits (entered_at)",

@@ -81,8 +81,9 @@ impl Answers {
             ($($answer:ident),+) => {
                 $(assert!(
                     self.$answer == expected.$answer,
-                    "{what}: {}\n  is     {:#?}\n  should {:#?}",
-                    stringify!($answer), self.$answer, expected.$answer
+                    "{what}: {}: {}",
+                    stringify!($answer),
+                    difference(&self.$answer, &expected.$answer)
                 );)+
             };
         }
@@ -96,4 +97,19 @@ fn answer<T>(result: Result<T, ProjectionError>) -> Answer<T> {
         Err(ProjectionError::NoRate { .. } | ProjectionError::Query { .. }) => Err(Refused),
         Err(error) => panic!("{error}"),
     }
+}
+
+/// The lines in which two answers differ, with what leads to the first of them.
+fn difference<T: std::fmt::Debug>(found: &Answer<T>, expected: &Answer<T>) -> String {
+    const LINES_SHOWN_MAX: usize = 20;
+    let (Ok(found), Ok(expected)) = (found, expected) else { return format!("{found:?}, and not {expected:?}") };
+    let (found, expected) = (format!("{found:#?}"), format!("{expected:#?}"));
+    let lines: Vec<(&str, &str)> = found.lines().zip(expected.lines()).collect();
+    let first = lines.iter().position(|(found, expected)| found != expected).unwrap_or(lines.len());
+    let leading = lines[..first].iter().map(|(line, _)| format!("\n    {line}"));
+    let named = leading.filter(|line| line.contains(": ") && !line.contains('{')).collect::<Vec<_>>();
+    let differing = lines.iter().filter(|(found, expected)| found != expected).take(LINES_SHOWN_MAX);
+    let shown: Vec<String> =
+        differing.map(|(found, expected)| format!("\n  is     {found}\n  should {expected}")).collect();
+    format!("{}{}", named[named.len().saturating_sub(LINES_SHOWN_MAX)..].concat(), shown.concat())
 }

@@ -186,6 +186,6 @@ async fn deals_are_what_their_streams_say(events: &[Envelope], views: &Views, no
         assert_eq!((deal.amount, deal.expected_close), (state.amount, state.expected_close));
         assert_eq!((deal.probability, deal.forecast_category), (state.probability, state.forecast_category));
         assert_eq!(deal.source, state.source.as_ref().map(ToString::to_string));
-        assert_eq!(views.deal(deal.id, now).await.unwrap(), Some(deal));
+        assert_eq!(views.deal(deal.id, now).await.unwrap().item, Some(deal));
     }
 }

@@ -7,11 +7,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod answers;
+mod cases;
 mod checks;
 mod company;
 mod dice;
 mod logs;
 mod memory;
+mod mistakes;
 mod model;
 mod plain;
 mod random;
+mod runtime;

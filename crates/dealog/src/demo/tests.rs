@@ -102,7 +102,7 @@ async fn an_interrupted_filling_goes_on_to_the_same_log() {
         log.begin(&plan[..sent]).await;
         let begun = log.events().await.len();
         let filled = log.fill(small(7)).await.unwrap();
-        assert_eq!(filled.events as usize, whole.len() - begun);
+        assert_eq!(filled.events, (whole.len() - begun) as u64);
         assert!(!filled.already_there);
         assert_same(&log.events().await, &whole);
     }
@@ -204,17 +204,15 @@ fn the_mix_has_all_that_can_happen_to_a_deal() {
     assert!(was(Outcome::Won) > 0 && was(Outcome::Lost) > 0);
 
     let order = ["first_contact", "qualified", "needs_found", "offer_made", "negotiation", "contract"];
-    let place = |slug: &str| order.iter().position(|stage| *stage == slug);
-    let steps: Vec<i64> = told
+    let place = |slug: &str| (0_i32..).zip(order).find(|(_, stage)| *stage == slug).map(|(place, _)| place);
+    let steps: Vec<i32> = told
         .iter()
         .filter_map(|told| match &told.event {
-            Event::Deal(DealEvent::StageMoved(moved)) => {
-                Some(place(moved.to.as_str())? as i64 - place(moved.from.as_str())? as i64)
-            }
+            Event::Deal(DealEvent::StageMoved(moved)) => Some(place(moved.to.as_str())? - place(moved.from.as_str())?),
             _ => None,
         })
         .collect();
-    let share = |wanted: fn(&i64) -> bool| steps.iter().filter(|step| wanted(step)).count() * 100 / steps.len();
+    let share = |wanted: fn(&i32) -> bool| steps.iter().filter(|step| wanted(step)).count() * 100 / steps.len();
     assert!((4..15).contains(&share(|step| *step > 1)), "skipping moves");
     assert!((3..15).contains(&share(|step| *step < 0)), "moves back");
 }

@@ -32,7 +32,7 @@ use std::{io, path::Path, path::PathBuf};
 use dealog_commands::{CommandError, Commands};
 use dealog_events::{Currency, Slug, settings::FieldKind};
 use dealog_store::StoreError;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 pub(crate) use mapping::{Mapping, MappingError};
 pub(crate) use report::{Report, Skipped};
@@ -129,7 +129,8 @@ pub(crate) enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// Imports the files of `folder` that the mapping names.
+/// Imports the files of `folder` that the mapping names. `progress` counts commands; to end it is left to the caller, who
+/// began it.
 pub(crate) async fn import(
     commands: &Commands,
     mapping: &Mapping,
@@ -143,18 +144,9 @@ pub(crate) async fn import(
         return Err(ImportError::Strict { skipped: Box::new(first.clone()), events: 0 });
     }
     progress.set_length(plan.phases.iter().flatten().map(|item| item.steps.len() as u64).sum());
-    report.events += settings::merge(commands, &plan.ids, mapping).await?;
+    report.events += settings::merge(commands, plan.ids, mapping).await?;
     for phase in plan.phases {
         run::send(commands, phase, options, &mut report, progress).await?;
     }
-    progress.finish_and_clear();
     Ok(report)
-}
-
-/// A bar on stderr; none where that is not a terminal.
-pub(crate) fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} commands  {per_sec}  {eta} left");
-    let bar = ProgressBar::new(0);
-    // The template is a constant; a bar in the default style is no reason to stop.
-    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
 }

@@ -11,7 +11,7 @@ use std::{
     vec,
 };
 
-use dealog_commands::{CommandError, Commands, Meta, Outcome, Request};
+use dealog_commands::{CommandError, Commands, Outcome, Request};
 use dealog_events::CommandId;
 use dealog_store::{AppendError, Fingerprint};
 use indicatif::ProgressBar;
@@ -125,16 +125,15 @@ fn is_refusal(error: &CommandError) -> bool {
 
 /// What the log remembers of the steps of a chunk, asked at once.
 async fn remembered(commands: &Commands, chunk: &[Item]) -> Result<HashMap<CommandId, Fingerprint>, ImportError> {
-    let steps = chunk.iter().flat_map(|item| &item.steps).map(|step| &step.request.meta);
-    let ids: Vec<CommandId> =
-        steps.chain(chunk.iter().filter_map(|item| item.not_taken.as_ref())).map(|meta| meta.command_id).collect();
+    let steps = chunk.iter().flat_map(|item| &item.steps).map(|step| step.request.meta.command_id);
+    let ids: Vec<CommandId> = steps.chain(chunk.iter().filter_map(|item| item.not_taken)).collect();
     let found = commands.store().remembered(&ids).await?;
     Ok(found.into_iter().map(|first| (first.command_id, first.fingerprint)).collect())
 }
 
+/// A row may also say that something has not happened which an earlier import was told.
 fn note_not_taken(chunk: &[Item], remembered: &HashMap<CommandId, Fingerprint>, report: &mut Report) {
-    let was_taken = |meta: &Meta| remembered.contains_key(&meta.command_id);
-    for item in chunk.iter().filter(|item| item.not_taken.as_ref().is_some_and(was_taken)) {
+    for item in chunk.iter().filter(|item| item.not_taken.is_some_and(|id| remembered.contains_key(&id))) {
         report.differs(item.steps.first().and_then(|step| step.place));
     }
 }

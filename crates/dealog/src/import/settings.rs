@@ -1,8 +1,8 @@
 //! What the company must have set before the rows can come: added to what it has, never instead of it.
 
-use dealog_commands::{CommandError, Commands, Request};
+use dealog_commands::{CommandError, Commands, Meta, Request};
 use dealog_domain::{
-    Command, Occurred, State, evolve,
+    Command, State, evolve,
     settings::{Change, Command as SettingsCommand, Settings},
 };
 use dealog_events::{StreamId, Version, settings::FieldDefinition};
@@ -15,20 +15,20 @@ const ATTEMPTS_MAX: u32 = 10;
 const PAGE_EVENTS: usize = 1_000;
 
 /// Adds to the settings what the mapping needs and they lack; returns how many events that took.
-pub(super) async fn merge(commands: &Commands, ids: &Ids, mapping: &Mapping) -> Result<u64, ImportError> {
+pub(super) async fn merge(commands: &Commands, ids: Ids, mapping: &Mapping) -> Result<u64, ImportError> {
     for attempt in 1_u32.. {
         let (settings, version) = present(commands).await?;
         let Some(change) = missing(&settings, mapping)? else { return Ok(0) };
         // The version is part of the key: what is missing again after someone took it out is another command.
         let key = format!("settings@{version}");
         let day = mapping.source.time_zone.day_start(mapping.source.since.0);
-        let meta = ids.meta(&key, &"", day).occurred(Occurred::AtOrAfterLast(day));
+        let meta = ids.meta(&key, &"", day);
         let command = Command::Settings(SettingsCommand::Change(change));
         let request = Request {
             stream: StreamId::Settings,
             command,
             // The lists are sent whole: what someone else added meanwhile must not get lost.
-            meta: dealog_commands::Meta { if_match: Some(version), ..meta },
+            meta: Meta { if_match: Some(version), ..meta },
         };
         match commands.execute(&request).await {
             Ok(outcome) => return Ok(u64::from(outcome.events)),

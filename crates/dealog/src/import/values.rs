@@ -84,13 +84,12 @@ impl<'m> Reading<'m> {
         let time = match self.written(text).map_err(|reason| Bad::cell(row, column, reason))? {
             Written::Day(day) => self.day_start(day),
             Written::Instant(instant) => instant.into(),
-            Written::Local(local) => match self.zone.from_local_datetime(&local).earliest() {
-                Some(time) => time.with_timezone(&Utc).into(),
-                None => {
-                    let reason = format!("a change of clocks skipped this time in {}", self.zone.name());
-                    return Err(Bad::cell(row, column, reason));
-                }
-            },
+            Written::Local(local) => {
+                let time = self.zone.from_local_datetime(&local).earliest().ok_or_else(|| {
+                    Bad::cell(row, column, format!("a change of clocks skipped this time in {}", self.zone.name()))
+                })?;
+                time.with_timezone(&Utc).into()
+            }
         };
         self.check(time).map_err(|reason| Bad::cell(row, column, reason))?;
         Ok(Some(time))

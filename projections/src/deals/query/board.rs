@@ -144,19 +144,18 @@ impl Snapshot<'_> {
     ) -> Result<BoardColumn, ProjectionError> {
         let mut filter = scope.filter.clone();
         filter.pipeline = Some(parse(&pipeline.id)?);
-        let mut sql = self.deals(&filter);
-        sql.push(" SELECT COUNT(*) FROM d WHERE d.status = ").text(status::OPEN);
-        sql.push(" AND d.stage = ").text(stage.stage.clone());
+        let mut sql = self.deals(&[status::OPEN], &filter);
+        sql.push(" SELECT COUNT(*) FROM d WHERE d.stage = ").text(stage.stage.clone());
         let deals = sql.fetch_all::<(i64,)>(&mut self.db).await?.first().map_or(0, |row| row.0);
 
-        let mut sql = self.deals(&filter);
+        let mut sql = self.deals(&[status::OPEN], &filter);
         push_stages(&mut sql, std::slice::from_ref(pipeline));
-        // A place that is the same on every page: of two that entered together, the one created first.
+        // A place that is the same on every page, whatever the order in which the log has events of one instant.
         sql.push(
-            ", c AS (SELECT d.*, r.title, r.version, ROW_NUMBER() OVER (ORDER BY d.entered_at, r.created_position) AS \
-             place FROM d JOIN deals r ON r.deal = d.deal WHERE d.status = ",
+            ", c AS (SELECT d.*, r.title, r.version, ROW_NUMBER() OVER (ORDER BY d.entered_at, d.created_at, d.deal) AS \
+             place FROM d JOIN deals r ON r.deal = d.deal WHERE d.stage = ",
         );
-        sql.text(status::OPEN).push(" AND d.stage = ").text(stage.stage.clone());
+        sql.text(stage.stage.clone());
         sql.push(
             ") SELECT c.deal, c.version, c.title, c.customer, k.name, c.owner, u.name, c.amount, c.currency, \
              COALESCE(c.probability, st.probability), c.expected_close, c.entered_at, st.stale_micros, c.place FROM c \

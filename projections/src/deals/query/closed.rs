@@ -1,14 +1,10 @@
 //! Figures over the deals closed in a period: win rate, cycle, velocity.
 
-use dealog_events::{Currency, Timestamp};
+use dealog_events::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    Range, Scope, Views,
-    snapshot::{Snapshot, push_foreign},
-    sql::Sql,
-};
+use super::{Range, Scope, Views, snapshot::Snapshot, sql::Sql};
 use crate::{
     ProjectionError,
     deals::tables::status,
@@ -92,10 +88,12 @@ pub struct Velocity {
 const PERIOD_DAYS: i64 = 365;
 
 /// Closed deals of one status.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Closed {
     deals: i64,
     amount: i64,
+    /// The first and the last of their currencies, by the alphabet.
+    currencies: [Option<String>; 2],
     cycle_micros: i128,
     middle_micros: Option<(i64, i64)>,
 }
@@ -111,16 +109,16 @@ impl Views {
     /// Win rate: ANALYTICS "Funnel".
     pub async fn win_rate(&self, scope: &Scope, period: &Range) -> Result<WinRate, ProjectionError> {
         let mut snapshot = self.snapshot(scope).await?;
-        let currency = snapshot.currency()?;
-        let Closings { from, to, won, lost } = snapshot.closings(scope, period, currency).await?;
+        let Closings { from, to, won, lost } = snapshot.closings(scope, period).await?;
+        let (won_amount, lost_amount) = (snapshot.amount(&won)?, snapshot.amount(&lost)?);
         Ok(WinRate {
             seen: snapshot.seen(),
             from,
             to,
             won: won.deals,
             lost: lost.deals,
-            won_amount: Total { minor: won.amount, currency },
-            lost_amount: Total { minor: lost.amount, currency },
+            won_amount,
+            lost_amount,
             by_count: Rate::of(won.deals, won.deals + lost.deals),
             by_value: Rate::of(won.amount, won.amount + lost.amount),
         })
@@ -129,8 +127,7 @@ impl Views {
     /// Cycle: ANALYTICS "Funnel".
     pub async fn cycle(&self, scope: &Scope, period: &Range) -> Result<Cycle, ProjectionError> {
         let mut snapshot = self.snapshot(scope).await?;
-        let currency = snapshot.currency()?;
-        let Closings { from, to, won, lost } = snapshot.closings(scope, period, currency).await?;
+        let Closings { from, to, won, lost } = snapshot.closings(scope, period).await?;
         let figures = |closed: Closed| CycleFigures {
             deals: closed.deals,
             days_mean: Days::mean(closed.cycle_micros, closed.deals),
@@ -142,10 +139,10 @@ impl Views {
     /// Velocity: ANALYTICS "Funnel".
     pub async fn velocity(&self, scope: &Scope, period: &Range) -> Result<Velocity, ProjectionError> {
         let mut snapshot = self.snapshot(scope).await?;
-        let currency = snapshot.currency()?;
-        let Closings { from, to, won, lost } = snapshot.closings(scope, period, currency).await?;
-        let mut sql = snapshot.deals(&scope.filter);
-        sql.push(" SELECT COUNT(*) FROM d WHERE d.status = ").text(status::OPEN);
+        let Closings { from, to, won, lost } = snapshot.closings(scope, period).await?;
+        let currency = snapshot.amount(&won)?.currency;
+        let mut sql = snapshot.deals(&[status::OPEN], &scope.filter);
+        sql.push(" SELECT COUNT(*) FROM d");
         let open = sql.fetch_all::<(i64,)>(&mut snapshot.db).await?.first().map_or(0, |row| row.0);
         let total = |minor: Option<i64>| minor.map(|minor| Total { minor, currency });
         Ok(Velocity {
@@ -156,13 +153,13 @@ impl Views {
             win_rate: Rate::of(won.deals, won.deals + lost.deals),
             won_amount_mean: total(divide(won.amount.into(), won.deals.into())),
             won_cycle_days_mean: Days::mean(won.cycle_micros, won.deals),
-            velocity_per_day: total(velocity(open, won, lost.deals)),
+            velocity_per_day: total(velocity(open, &won, lost.deals)),
         })
     }
 }
 
 /// `open * won/(won + lost) * amount/won / (cycle/won days)`, the wins cancelled where they can be, rounded once.
-fn velocity(open: i64, won: Closed, lost: i64) -> Option<i64> {
+fn velocity(open: i64, won: &Closed, lost: i64) -> Option<i64> {
     let above = i128::from(open)
         .checked_mul(won.amount.into())?
         .checked_mul(won.deals.into())?
@@ -178,35 +175,35 @@ fn divide(above: i128, below: i128) -> Option<i64> {
     i64::try_from((above + below / 2) / below).ok()
 }
 
-/// Status, deals, amount, cycle (whole seconds, microseconds beyond), a foreign currency.
-type ClosedRow = (String, i64, i64, i64, i64, Option<String>);
+/// Status, deals, amount, cycle (whole seconds, microseconds beyond), the first and the last currency.
+type ClosedRow = (String, i64, i64, i64, i64, Option<String>, Option<String>);
 
 impl Snapshot<'_> {
-    async fn closings(
-        &mut self,
-        scope: &Scope,
-        period: &Range,
-        currency: Currency,
-    ) -> Result<Closings, ProjectionError> {
+    /// What closed deals were worth together. Figures that speak of no amounts do not ask, and need no rate.
+    fn amount(&self, closed: &Closed) -> Result<Total, ProjectionError> {
+        let currency = self.currency()?;
+        self.check_currency(closed.currencies.iter().flatten().find(|found| *found != currency.code()))?;
+        Ok(Total { minor: closed.amount, currency })
+    }
+
+    async fn closings(&mut self, scope: &Scope, period: &Range) -> Result<Closings, ProjectionError> {
         let (from, to) = self.period(period, PERIOD_DAYS)?;
-        let mut sql = self.deals(&scope.filter);
+        let mut sql = self.deals(&[status::WON, status::LOST], &scope.filter);
         sql.push(
             " SELECT d.status, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), CAST(SUM((d.closed_at - \
-             d.created_at) / 1000000) AS BIGINT), CAST(SUM((d.closed_at - d.created_at) % 1000000) AS BIGINT), ",
+             d.created_at) / 1000000) AS BIGINT), CAST(SUM((d.closed_at - d.created_at) % 1000000) AS BIGINT), \
+             MIN(d.currency), MAX(d.currency) FROM d",
         );
-        push_foreign(&mut sql, currency);
-        sql.push(" FROM d");
         push_closed_in(&mut sql, from, to);
         sql.push(" GROUP BY d.status");
         let (mut won, mut lost) = (Closed::default(), Closed::default());
-        for (status, deals, amount, seconds, rest, foreign) in sql.fetch_all::<ClosedRow>(&mut self.db).await? {
-            self.check_currency(foreign.as_ref())?;
+        for (status, deals, amount, seconds, rest, first, last) in sql.fetch_all::<ClosedRow>(&mut self.db).await? {
             let cycle_micros = i128::from(seconds) * 1_000_000 + i128::from(rest);
             *(if status == status::WON { &mut won } else { &mut lost }) =
-                Closed { deals, amount, cycle_micros, middle_micros: None };
+                Closed { deals, amount, currencies: [first, last], cycle_micros, middle_micros: None };
         }
 
-        let mut sql = self.deals(&scope.filter);
+        let mut sql = self.deals(&[status::WON, status::LOST], &scope.filter);
         sql.push(
             ", o AS (SELECT d.status, d.closed_at - d.created_at AS cycle, ROW_NUMBER() OVER (PARTITION BY d.status \
              ORDER BY d.closed_at - d.created_at) AS place, COUNT(*) OVER (PARTITION BY d.status) AS deals FROM d",
@@ -224,6 +221,5 @@ impl Snapshot<'_> {
 }
 
 fn push_closed_in(sql: &mut Sql, from: Timestamp, to: Timestamp) {
-    sql.push(" WHERE d.status IN (").text(status::WON).push(", ").text(status::LOST).push(") AND d.closed_at >= ");
-    sql.time(from).push(" AND d.closed_at < ").time(to);
+    sql.push(" WHERE d.closed_at >= ").time(from).push(" AND d.closed_at < ").time(to);
 }

@@ -188,11 +188,10 @@ impl Snapshot<'_> {
         period: ForecastPeriod,
         currency: Currency,
     ) -> Result<Booked, ProjectionError> {
-        let mut sql = self.deals(&scope.filter);
+        let mut sql = self.deals(&[status::WON], &scope.filter);
         sql.push(" SELECT COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ");
         push_foreign(&mut sql, currency);
-        sql.push(" FROM d WHERE d.status = ").text(status::WON);
-        sql.push(" AND d.closed_at >= ").time(self.zone.day_start(period.from));
+        sql.push(" FROM d WHERE d.closed_at >= ").time(self.zone.day_start(period.from));
         sql.push(" AND d.closed_at < ").time(self.zone.day_start(period.to));
         let rows: Vec<(i64, i64, Option<String>)> = sql.fetch_all(&mut self.db).await?;
         let (deals, minor, foreign) = rows.into_iter().next().unwrap_or_default();
@@ -208,7 +207,7 @@ impl Snapshot<'_> {
         currency: Currency,
     ) -> Result<Vec<Group>, ProjectionError> {
         let chances = self.historical_chances(pipelines).await?;
-        let mut sql = self.deals(&scope.filter);
+        let mut sql = self.deals(&[status::OPEN], &scope.filter);
         push_stages(&mut sql, pipelines);
         sql.push(", h (pipeline, stage, chance) AS (VALUES ('', '', ").integer(0).push(")");
         for ((pipeline, stage), chance) in chances {
@@ -220,11 +219,7 @@ impl Snapshot<'_> {
             " AS expected, CASE WHEN d.expected_close IS NULL THEN 0 ELSE 1 END AS scheduled, \
              COALESCE(d.forecast_category, st.forecast_category) AS category, COALESCE(d.probability, st.probability) AS \
              chance, h.chance AS historical FROM d JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage JOIN h ON \
-             h.pipeline = d.pipeline AND h.stage = d.stage WHERE d.status = ",
-        );
-        sql.text(status::OPEN);
-        sql.push(
-            ") SELECT expected, scheduled, category, COUNT(*), CAST(SUM(CASE WHEN d.amount IS NULL THEN 1 ELSE 0 END) AS \
+             h.pipeline = d.pipeline AND h.stage = d.stage) SELECT expected, scheduled, category, COUNT(*), CAST(SUM(CASE WHEN d.amount IS NULL THEN 1 ELSE 0 END) AS \
              BIGINT), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), CAST(COALESCE(SUM((d.amount * chance + 5000) / 10000), \
              0) AS BIGINT), CAST(COALESCE(SUM((d.amount * historical + 5000) / 10000), 0) AS BIGINT), ",
         );

@@ -7,9 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Scope, Views,
+    Filter, Scope, Views,
     snapshot::{Snapshot, damaged},
-    stages::{PipelineAt, push_furthest, push_stages},
+    stages::PipelineAt,
 };
 use crate::{
     ProjectionError,
@@ -135,25 +135,25 @@ fn funnel(pipeline: &PipelineAt, groups: &[Group]) -> Result<CohortFunnel, Proje
     })
 }
 
+/// Deals that nothing here tells apart: pipeline, stages visited, whether ever won, stage, status, how many.
+type CohortRow = (String, String, i64, String, String, i64);
+
 impl Snapshot<'_> {
     async fn cohort(
         &mut self,
         scope: &Scope,
         pipelines: &[PipelineAt],
     ) -> Result<HashMap<String, Vec<Group>>, ProjectionError> {
-        let mut sql = self.deals(&scope.filter);
-        push_stages(&mut sql, pipelines);
-        push_furthest(&mut sql, self.at);
+        let mut sql = self.deals(status::ALL, &scope.filter);
         sql.push(
-            " SELECT d.pipeline, f.furthest, d.stage, d.status, COUNT(*) FROM d LEFT JOIN f ON f.deal = d.deal GROUP BY \
-             d.pipeline, f.furthest, d.stage, d.status",
+            " SELECT d.pipeline, d.visited, d.ever_won, d.stage, d.status, COUNT(*) FROM d GROUP BY d.pipeline, d.visited, \
+             d.ever_won, d.stage, d.status",
         );
         let mut groups: HashMap<String, Vec<Group>> = HashMap::new();
-        for (pipeline, furthest, stage, status, deals) in
-            sql.fetch_all::<(String, Option<i64>, String, String, i64)>(&mut self.db).await?
-        {
-            let furthest = furthest.and_then(|ordinal| usize::try_from(ordinal).ok());
-            groups.entry(pipeline).or_default().push(Group { furthest, stage, status, deals });
+        for (of, visited, ever_won, stage, status, deals) in sql.fetch_all::<CohortRow>(&mut self.db).await? {
+            let Some(pipeline) = pipelines.iter().find(|pipeline| pipeline.id == of) else { continue };
+            let furthest = pipeline.furthest(&visited, ever_won == 1);
+            groups.entry(of).or_default().push(Group { furthest, stage, status, deals });
         }
         Ok(groups)
     }
@@ -165,24 +165,22 @@ impl Snapshot<'_> {
         pipelines: &[PipelineAt],
     ) -> Result<HashMap<(String, String), i64>, ProjectionError> {
         const YEAR_MICROS: i64 = 365 * crate::figures::DAY_MICROS;
-        let mut sql = super::sql::Sql::default();
-        sql.push("WITH d AS (SELECT s.* FROM spans s WHERE s.valid_from <= ").time(self.at);
-        sql.push(" AND s.valid_to > ").time(self.at).push(" AND s.closed_at > ");
-        sql.time(self.at.saturating_add_micros(-YEAR_MICROS)).push(" AND s.status <> ").text(status::EXCLUDED);
-        sql.push(")");
-        push_stages(&mut sql, pipelines);
-        push_furthest(&mut sql, self.at);
-        sql.push(" SELECT d.pipeline, f.furthest, CAST(SUM(CASE WHEN d.status = ").text(status::WON);
-        sql.push(
-            " THEN 1 ELSE 0 END) AS BIGINT), COUNT(*) FROM d JOIN f ON f.deal = d.deal GROUP BY d.pipeline, f.furthest",
-        );
-        let groups: Vec<(String, i64, i64, i64)> = sql.fetch_all(&mut self.db).await?;
+        let mut sql = self.deals(&[status::WON, status::LOST], &Filter::default());
+        sql.push(" SELECT d.pipeline, d.visited, d.ever_won, d.status, COUNT(*) FROM d WHERE d.closed_at > ");
+        sql.time(self.at.saturating_add_micros(-YEAR_MICROS));
+        sql.push(" GROUP BY d.pipeline, d.visited, d.ever_won, d.status");
+        let rows: Vec<(String, String, i64, String, i64)> = sql.fetch_all(&mut self.db).await?;
 
         let mut chances = HashMap::new();
         for pipeline in pipelines {
-            for (ordinal, stage) in (0_i64..).zip(&pipeline.stages) {
-                let reached = groups.iter().filter(|(of, furthest, ..)| *of == pipeline.id && *furthest >= ordinal);
-                let (won, closed) = reached.fold((0, 0), |sums, (_, _, won, closed)| (sums.0 + won, sums.1 + closed));
+            for (ordinal, stage) in pipeline.stages.iter().enumerate() {
+                let (mut won, mut closed) = (0, 0);
+                for (of, visited, ever_won, status, deals) in &rows {
+                    if *of == pipeline.id && pipeline.furthest(visited, *ever_won == 1) >= Some(ordinal) {
+                        closed += deals;
+                        won += if status == status::WON { *deals } else { 0 };
+                    }
+                }
                 let chance = Rate::of(won + 1, closed + 2).map_or(0, |rate| rate.basis_points);
                 chances.insert((pipeline.id.clone(), stage.stage.clone()), chance);
             }

@@ -98,7 +98,7 @@ impl Views {
         let visits = Visits {
             entered: snapshot.entered(scope, from, end).await?,
             left: snapshot.left(scope, from, end).await?,
-            before: snapshot.open_just_before(scope, from).await?,
+            before: snapshot.open_just_before(scope, from.min(end)).await?,
             after: snapshot.open_just_before(scope, end).await?,
         };
         let funnels = pipelines.iter().map(|pipeline| visits.funnel(pipeline)).collect::<Result<_, _>>()?;

@@ -207,7 +207,7 @@ impl Snapshot<'_> {
         pipelines: &[PipelineAt],
         currency: Currency,
     ) -> Result<(ByStage<StageTotals>, ByStage<Ages>), ProjectionError> {
-        let mut sql = self.deals(&scope.filter);
+        let mut sql = self.deals(&[status::OPEN], &scope.filter);
         push_stages(&mut sql, pipelines);
         sql.push(
             " SELECT d.pipeline, d.stage, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), \
@@ -221,8 +221,7 @@ impl Snapshot<'_> {
         sql.push("CAST(SUM(CASE WHEN d.expected_close < ").text(self.today().to_string());
         sql.push(" THEN 1 ELSE 0 END) AS BIGINT), ");
         push_foreign(&mut sql, currency);
-        sql.push(" FROM d JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage WHERE d.status = ");
-        sql.text(status::OPEN).push(" GROUP BY d.pipeline, d.stage");
+        sql.push(" FROM d JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage GROUP BY d.pipeline, d.stage");
 
         let (mut totals, mut ages) = (HashMap::new(), HashMap::new());
         for row in sql.fetch_all::<OpenRow>(&mut self.db).await? {
@@ -248,15 +247,11 @@ impl Snapshot<'_> {
     }
 
     async fn middle_ages(&mut self, scope: &Scope, ages: &mut ByStage<Ages>) -> Result<(), ProjectionError> {
-        let mut sql = self.deals(&scope.filter);
+        let mut sql = self.deals(&[status::OPEN], &scope.filter);
         sql.push(", o AS (SELECT d.pipeline, d.stage, ").time(self.at);
         sql.push(
             " - d.entered_at AS age, ROW_NUMBER() OVER (PARTITION BY d.pipeline, d.stage ORDER BY d.entered_at DESC) AS \
-             place, COUNT(*) OVER (PARTITION BY d.pipeline, d.stage) AS deals FROM d WHERE d.status = ",
-        );
-        sql.text(status::OPEN);
-        sql.push(
-            ") SELECT pipeline, stage, MIN(age), MAX(age) FROM o WHERE place IN ((deals + 1) / 2, (deals + 2) / 2) \
+             place, COUNT(*) OVER (PARTITION BY d.pipeline, d.stage) AS deals FROM d) SELECT pipeline, stage, MIN(age), MAX(age) FROM o WHERE place IN ((deals + 1) / 2, (deals + 2) / 2) \
              GROUP BY pipeline, stage",
         );
         for (pipeline, stage, lower, upper) in sql.fetch_all::<(String, String, i64, i64)>(&mut self.db).await? {
@@ -272,10 +267,10 @@ impl Snapshot<'_> {
         scope: &Scope,
         currency: Currency,
     ) -> Result<HashMap<String, ClosedFigures>, ProjectionError> {
-        let mut sql = self.deals(&scope.filter);
+        let mut sql = self.deals(status::CLOSED, &scope.filter);
         sql.push(" SELECT d.pipeline, d.status, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ");
         push_foreign(&mut sql, currency);
-        sql.push(" FROM d WHERE d.status <> ").text(status::OPEN).push(" GROUP BY d.pipeline, d.status");
+        sql.push(" FROM d GROUP BY d.pipeline, d.status");
         let mut closed: HashMap<String, ClosedFigures> = HashMap::new();
         for (pipeline, status, deals, amount, foreign) in
             sql.fetch_all::<(String, String, i64, i64, Option<String>)>(&mut self.db).await?

@@ -8,7 +8,7 @@ use super::{
     scope::{Filter, When},
     sql::Sql,
 };
-use crate::{Database, ProjectionError, checkpoint, deals::tables::FOREVER, figures::Seen};
+use crate::{Database, ProjectionError, checkpoint, figures::Seen};
 
 /// A snapshot at a position, asked about an instant.
 pub(super) struct Snapshot<'a> {
@@ -30,13 +30,22 @@ impl<'a> Snapshot<'a> {
         let position = checkpoint(&mut db, crate::deals::NAME).await?.map_or(Position::ZERO, |found| found.position);
         let mut sql = Sql::default();
         sql.push("SELECT reporting_currency, time_zone, valid_from, valid_to FROM settings ORDER BY position");
-        let history: Vec<(Option<String>, Option<String>, i64, i64)> = sql.fetch_all(&mut db).await?;
+        let rows: Vec<(Option<String>, Option<String>, i64, i64)> = sql.fetch_all(&mut db).await?;
+        let mut history = Vec::with_capacity(rows.len());
+        for (currency, zone, from, to) in rows {
+            let zone: TimeZone =
+                zone.as_deref().map_or(Ok(TimeZone::UTC), str::parse).map_err(|error| damaged(&error))?;
+            history.push((currency, zone, from, to));
+        }
 
-        // Days are the company's of today; what it reported in is that of then.
-        let zone = history.iter().find(|(.., to)| *to == FOREVER).and_then(|(_, zone, ..)| zone.as_deref());
-        let zone = zone.map_or(Ok(TimeZone::UTC), str::parse).map_err(|error| damaged(&error))?;
-        let at = as_of.map_or(now, |when| when.end(zone));
-        let then = history.iter().find(|(_, _, from, to)| *from <= at.micros() && at.micros() < *to);
+        // A past figure does not move when the company does: days and currency are those of then. A day ends by the last
+        // zone that had begun by that end.
+        let at = as_of.map_or(now, |when| {
+            let mut ends = history.iter().rev().map(|(_, zone, from, _)| (when.end(*zone), *from));
+            ends.find(|(end, from)| *from <= end.micros()).map_or(when.end(TimeZone::UTC), |(end, _)| end)
+        });
+        let then = history.iter().find(|(.., from, to)| *from <= at.micros() && at.micros() < *to);
+        let zone = then.map_or(TimeZone::UTC, |(_, zone, ..)| *zone);
         let currency = then.and_then(|(currency, ..)| currency.as_deref()).map(str::parse).transpose();
         let currency = currency.map_err(|error| damaged(&error))?;
         Ok(Self { db, position, at, zone, currency })
@@ -59,11 +68,14 @@ impl<'a> Snapshot<'a> {
         Seen { position: self.position, as_of: self.at }
     }
 
-    /// Begins a statement with the deals as they were at the instant asked about: `WITH d AS (...)`.
-    pub(super) fn deals(&self, filter: &Filter) -> Sql {
+    /// Begins a statement with the deals that had one of `statuses` at the instant asked about: `WITH d AS (...)`.
+    pub(super) fn deals(&self, statuses: &[&str], filter: &Filter) -> Sql {
         let mut sql = Sql::default();
-        sql.push("WITH d AS (SELECT s.* FROM spans s WHERE s.valid_from <= ");
-        sql.time(self.at).push(" AND s.valid_to > ").time(self.at);
+        sql.push("WITH d AS (SELECT s.* FROM spans s WHERE s.status IN (");
+        for (index, status) in statuses.iter().enumerate() {
+            sql.push(if index == 0 { "" } else { ", " }).text(*status);
+        }
+        sql.push(") AND s.valid_from <= ").time(self.at).push(" AND s.valid_to > ").time(self.at);
         filter.push(&mut sql, "s", self.at, self.zone);
         sql.push(")");
         sql

@@ -24,6 +24,15 @@ impl PipelineAt {
     pub(super) fn ordinal(&self, stage: &str) -> Option<usize> {
         self.stages.iter().position(|found| found.stage == stage)
     }
+
+    /// The place of the furthest of the stages that a deal ever stood in, given as spans have them; the last one for a
+    /// deal ever won.
+    pub(super) fn furthest(&self, visited: &str, ever_won: bool) -> Option<usize> {
+        if ever_won {
+            return self.stages.len().checked_sub(1);
+        }
+        visited.split(' ').filter_map(|stage| self.ordinal(stage)).max()
+    }
 }
 
 impl Snapshot<'_> {
@@ -115,15 +124,4 @@ pub(super) fn push_stages(sql: &mut Sql, pipelines: &[PipelineAt]) {
         }
     }
     sql.push(")");
-}
-
-/// Pushes `, f AS (...)`: for each deal of `d`, the place of the furthest stage of its pipeline that it ever stood in, by
-/// the order of `st`; the last one for a deal ever won.
-pub(super) fn push_furthest(sql: &mut Sql, at: dealog_events::Timestamp) {
-    sql.push(
-        ", l AS (SELECT pipeline, MAX(ordinal) AS last_ordinal FROM st GROUP BY pipeline), f AS (SELECT d.deal, \
-         CASE WHEN MAX(d.ever_won) = 1 THEN MAX(l.last_ordinal) ELSE MAX(st.ordinal) END AS furthest FROM d JOIN l ON \
-         l.pipeline = d.pipeline JOIN visits v ON v.deal = d.deal AND v.pipeline = d.pipeline AND v.entered_at <= ",
-    );
-    sql.time(at).push(" JOIN st ON st.pipeline = v.pipeline AND st.stage = v.stage GROUP BY d.deal)");
 }

@@ -60,14 +60,13 @@ impl Views {
         // A deal that was transferred away left its time in the stages it stood in.
         let filter = super::Filter { pipeline: None, ..scope.filter.clone() };
         let at = snapshot.at;
-        let mut sql = snapshot.deals(&filter);
+        let mut sql = snapshot.deals(status::COUNTED, &filter);
         sql.push(", x AS (SELECT v.deal, v.pipeline, v.stage, CAST(SUM(CASE WHEN v.left_at > ").time(at);
         sql.push(" THEN ")
             .time(at)
             .push(" ELSE v.left_at END - v.entered_at) AS BIGINT) AS micros, MAX(CASE WHEN v.left_at > ");
         sql.time(at).push(" THEN 1 ELSE 0 END) AS here FROM d JOIN visits v ON v.deal = d.deal AND v.entered_at <= ");
-        sql.time(at).push(" WHERE d.status <> ").text(status::EXCLUDED);
-        sql.push(
+        sql.time(at).push(
             " GROUP BY v.deal, v.pipeline, v.stage) SELECT pipeline, stage, here, COUNT(*), CAST(SUM(micros / 1000000) \
              AS BIGINT), CAST(SUM(micros % 1000000) AS BIGINT) FROM x GROUP BY pipeline, stage, here",
         );

@@ -4,7 +4,11 @@ use dealog_projections::deals::query::{
     CohortFunnel, FunnelAnswer, FunnelStage, PipelineTimes, StageTime, TimeInStage,
 };
 
-use super::{Ask, Deal, Status, fold::{Pipeline, Visit}, mean_days, rate};
+use super::{
+    Ask, Deal, Status,
+    fold::{Pipeline, Visit},
+    mean_days, rate,
+};
 
 /// The place of the furthest stage that the deal ever stood in, by the order of its pipeline; the last one if it was ever
 /// won.

@@ -67,7 +67,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Someone enters what a stage asks for, shortly before the deal gets there.
+    /// Someone enters what a stage asks for before the deal gets there.
     pub(super) fn fill_in(&mut self, required: &[RequiredField]) -> Result<(), Invalid> {
         let mut change = deal::Change::default();
         let mut missing = false;
@@ -83,13 +83,13 @@ impl Course<'_> {
                     self.expected_close = Some(day);
                     change.expected_close = Patch::Set(day);
                 }
-                RequiredField::Customer if !self.customer_linked => {
-                    self.customer_linked = true;
-                    change.customer = self.lead.customer.as_ref().map_or(Patch::Keep, |party| Patch::Set(party.id));
+                RequiredField::Customer if self.customer.is_none() => {
+                    self.customer = self.lead.customer.as_ref().map(|party| party.id);
+                    change.customer = self.customer.map_or(Patch::Keep, Patch::Set);
                 }
-                RequiredField::Custom(slug) if slug.as_str() == CONTRACT_LENGTH && !self.contract_length_known => {
-                    self.contract_length_known = true;
+                RequiredField::Custom(slug) if slug.as_str() == CONTRACT_LENGTH && self.contract_months.is_none() => {
                     let months = self.dice.pick(&CONTRACT_MONTHS).copied().unwrap_or(12);
+                    self.contract_months = Some(months);
                     change.fields.insert(slug.clone(), Patch::Set(FieldValue::Integer(months)));
                 }
                 _ => continue,
@@ -98,7 +98,7 @@ impl Course<'_> {
         }
         if missing {
             self.change(change);
-            self.wait_minutes(2, 90);
+            self.let_it_rest(3);
         }
         Ok(())
     }
@@ -108,8 +108,8 @@ impl Course<'_> {
         required.iter().all(|field| match field {
             RequiredField::Amount => self.euros.is_some(),
             RequiredField::ExpectedClose => self.expected_close.is_some(),
-            RequiredField::Customer => self.customer_linked,
-            RequiredField::Custom(_) => self.contract_length_known,
+            RequiredField::Customer => self.customer.is_some(),
+            RequiredField::Custom(_) => self.contract_months.is_some(),
             RequiredField::Owner | RequiredField::Source | RequiredField::Campaign => true,
         })
     }
@@ -119,7 +119,17 @@ impl Course<'_> {
         let today = self.company.calendar.date_of(self.at);
         if self.expected_close.is_some_and(|day| day < today) && self.dice.percent(60) {
             self.change_expected_close();
-            self.wait_minutes(3, 40);
+            self.let_it_rest(6);
+        }
+    }
+
+    /// What comes next comes on one of the next days, seldom within the hour.
+    fn let_it_rest(&mut self, days_max: u32) {
+        if self.dice.percent(85) {
+            let days = self.dice.within(1, days_max);
+            self.wait_days(days);
+        } else {
+            self.wait_minutes(2, 60);
         }
     }
 
@@ -184,13 +194,9 @@ impl Course<'_> {
     }
 
     fn change_category(&mut self) {
-        let patch = if self.category_by_hand {
-            Patch::Clear
-        } else {
-            let all = [ForecastCategory::Omitted, ForecastCategory::BestCase, ForecastCategory::Commit];
-            self.dice.pick(&all).map_or(Patch::Keep, |category| Patch::Set(*category))
-        };
-        self.category_by_hand = !self.category_by_hand;
+        let all = [ForecastCategory::Omitted, ForecastCategory::BestCase, ForecastCategory::Commit];
+        self.category = if self.category.is_some() { None } else { self.dice.pick(&all).copied() };
+        let patch = self.category.map_or(Patch::Clear, Patch::Set);
         self.change(deal::Change { forecast_category: patch, ..deal::Change::default() });
     }
 
@@ -214,9 +220,9 @@ impl Course<'_> {
     }
 
     fn link_customer(&mut self) {
-        let party = self.lead.customer.as_ref().filter(|_| !self.customer_linked).map(|party| party.id);
-        if let Some(customer) = party {
-            self.customer_linked = true;
+        let party = self.lead.customer.as_ref().map(|party| party.id);
+        if let Some(customer) = party.filter(|_| self.customer.is_none()) {
+            self.customer = party;
             self.change(deal::Change { customer: Patch::Set(customer), ..deal::Change::default() });
         }
     }
@@ -240,9 +246,9 @@ impl Course<'_> {
     }
 
     fn set_region(&mut self) -> Result<(), Invalid> {
-        if !self.region_known {
-            self.region_known = true;
+        if self.region.is_none() {
             let region = self.dice.pick(&REGIONS).copied().unwrap_or_default();
+            self.region = Some(region);
             let value = Patch::Set(FieldValue::Text(region.parse()?));
             self.change(deal::Change { fields: [(REGION.parse()?, value)].into(), ..deal::Change::default() });
         }

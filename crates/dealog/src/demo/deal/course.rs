@@ -5,7 +5,7 @@
 
 use chrono::NaiveDate;
 use dealog_domain::{Command, Occurred, Patch, deal};
-use dealog_events::{Actor, DealId, Invalid, Money, StreamId, Timestamp};
+use dealog_events::{Actor, CustomerId, DealId, Invalid, Money, StreamId, Timestamp, pipeline::ForecastCategory};
 
 use super::lead::Lead;
 use crate::demo::{
@@ -34,15 +34,16 @@ pub(super) struct Course<'a> {
     pub(super) open: bool,
     pub(super) owner: Option<&'a Seller>,
     pub(super) title: String,
-    pub(super) customer_linked: bool,
+    /// To whom, once that is entered.
+    pub(super) customer: Option<CustomerId>,
     pub(super) euros: Option<u32>,
     pub(super) expected_close: Option<NaiveDate>,
     pub(super) source: &'static str,
     /// Set by hand, in basis points.
     pub(super) probability: Option<u16>,
-    pub(super) category_by_hand: bool,
-    pub(super) contract_length_known: bool,
-    pub(super) region_known: bool,
+    pub(super) category: Option<ForecastCategory>,
+    pub(super) contract_months: Option<i64>,
+    pub(super) region: Option<&'static str>,
     /// In percent of the usual time in a stage.
     pub(super) pace_percent: u32,
 
@@ -66,14 +67,14 @@ impl<'a> Course<'a> {
             open: false,
             owner: None,
             title: lead.title(),
-            customer_linked: false,
+            customer: None,
             euros: None,
             expected_close: None,
             source: lead.source,
             probability: None,
-            category_by_hand: false,
-            contract_length_known: false,
-            region_known: false,
+            category: None,
+            contract_months: None,
+            region: None,
             pace_percent: 100,
             at: lead.begins,
             last: lead.begins,

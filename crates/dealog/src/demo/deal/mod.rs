@@ -72,20 +72,20 @@ pub(super) fn steps(company: &Company, index: u32) -> Result<Vec<Step>, Invalid>
 impl Course<'_> {
     /// The first command. Not everything is known at the beginning.
     fn begin(&mut self) -> Result<(), Invalid> {
-        self.customer_linked = self.lead.customer.is_some() && self.dice.percent(88);
-        if !self.customer_linked {
+        let known = self.dice.percent(88);
+        self.customer = self.lead.customer.as_ref().filter(|_| known).map(|party| party.id);
+        if self.customer.is_none() {
             self.title = format!("{}, enquiry", self.lead.product);
         }
         self.owner = self.lead.owner;
         self.euros = if self.dice.percent(62) { Some(self.guess_euros()) } else { None };
         self.expected_close = if self.dice.percent(55) { Some(self.day_ahead(30, 100)) } else { None };
-        self.region_known = self.dice.percent(35);
+        self.region = if self.dice.percent(35) { self.dice.pick(&REGIONS).copied() } else { None };
         // Who calls already knowing what they want is past the first contact.
         self.stage = usize::from(self.dice.percent(8));
 
         let mut fields = BTreeMap::new();
-        if self.region_known {
-            let region = self.dice.pick(&REGIONS).copied().unwrap_or_default();
+        if let Some(region) = self.region {
             fields.insert(REGION.parse()?, FieldValue::Text(region.parse()?));
         }
         // Now and then a deal comes in that is nobody's yet.
@@ -94,7 +94,7 @@ impl Course<'_> {
             title: self.title.parse()?,
             pipeline: self.funnel.id,
             stage: if self.stage > 0 { Some(self.funnel.stage(self.stage)?.slug.clone()) } else { None },
-            customer: self.lead.customer.as_ref().filter(|_| self.customer_linked).map(|party| party.id),
+            customer: self.customer,
             owner: self.owner.filter(|_| !unassigned).map(|owner| owner.id),
             amount: self.euros.map(|euros| self.money(euros)).transpose()?,
             expected_close: self.expected_close,

@@ -213,7 +213,7 @@ impl<'a> Course<'a> {
         let note = if noted { self.dice.pick(&LOSS_NOTES).map(|note| note.parse()).transpose()? } else { None };
         let lose = deal::Lose {
             reason: reason.parse::<Slug>()?,
-            competitor: competitor.map(|competitor| competitor.parse()).transpose()?,
+            competitor: competitor.map(str::parse).transpose()?,
             duplicate_of: original.map(|index| Self::id(self.company, index)),
             note,
         };

@@ -95,9 +95,8 @@ impl<'a> Draft<'a> {
             (Some(won), _, Some(closed)) => self.win(won, closed.at)?,
             (None, Some(lost), Some(closed)) => self.lose(lost, closed.at)?,
             _ => {
-                // Only its key matters: whether an earlier file said that the deal was closed.
-                let close = self.planner.ids.meta(&self.close_key(), &"", self.planner.reading.since());
-                return Ok(Item { steps: self.steps, not_taken: Some(close) });
+                let not_taken = Some(self.planner.ids.command(&self.close_key()));
+                return Ok(Item { steps: self.steps, not_taken });
             }
         }
         Ok(Item::new(self.steps))
@@ -159,13 +158,11 @@ impl<'a> Draft<'a> {
 
     /// The deal's own stage, where the file does not say when it was entered: at the latest when the deal was closed.
     fn undated(&self, column: Option<&str>, closed: Option<Passed<'a>>) -> Result<Passed<'a>, Bad> {
-        match closed {
-            Some(closed) => Ok(Passed { column: None, ..closed }),
-            None => {
-                let column = column.unwrap_or(&self.deals.stage.column);
-                self.stand_in(column, self.deals.date_if_empty, "deals.date_if_empty")
-            }
+        if let Some(closed) = closed {
+            return Ok(closed);
         }
+        let column = column.unwrap_or(&self.deals.stage.column);
+        self.stand_in(column, self.deals.date_if_empty, "deals.date_if_empty")
     }
 
     /// The date that the mapping gives to rows without one.
@@ -189,13 +186,11 @@ impl<'a> Draft<'a> {
             Some(column) => format!("{column}, {}", self.row.raw(column)),
             None => format!("the date for rows without one, {}", passed.at),
         };
-        Err(match after.column {
-            Some(column) => Bad::cell(self.row, column, format!("it lies before {}", told(before))),
-            None => {
-                let column = before.column.unwrap_or(&self.deals.stage.column);
-                Bad::cell(self.row, column, format!("it lies after {}", told(after)))
-            }
-        })
+        if let Some(column) = after.column {
+            return Err(Bad::cell(self.row, column, format!("it lies before {}", told(before))));
+        }
+        let column = before.column.unwrap_or(&self.deals.stage.column);
+        Err(Bad::cell(self.row, column, format!("it lies after {}", told(after))))
     }
 
     fn enter(&mut self, path: &[(&Slug, Passed<'_>)]) -> Result<(), Bad> {
@@ -269,8 +264,8 @@ impl<'a> Draft<'a> {
             })?,
             None => &lost.reason,
         };
-        let lose = deal::Lose { reason: reason.clone(), competitor: None, duplicate_of: None, note: None };
-        self.push(deal::Command::Lose(lose), (&self.close_key(), &("lost", at, reason)), at);
+        let command = deal::Lose { reason: reason.clone(), competitor: None, duplicate_of: None, note: None };
+        self.push(deal::Command::Lose(command), (&self.close_key(), &("lost", at, reason)), at);
         Ok(())
     }
 }

@@ -12,9 +12,9 @@ use std::{
     path::Path,
 };
 
-use dealog_commands::{Meta, Request, fingerprint};
+use dealog_commands::{Meta, Request, command_id, fingerprint};
 use dealog_domain::{Command, Occurred, pipeline};
-use dealog_events::{Actor, Fields, Money, PipelineId, StreamId, Timestamp};
+use dealog_events::{Actor, CommandId, Fields, Money, PipelineId, StreamId, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ pub(super) struct Plan {
 pub(super) struct Item {
     pub(super) steps: Vec<Step>,
     /// A step that an earlier import may have taken and that this row says was not.
-    pub(super) not_taken: Option<Meta>,
+    pub(super) not_taken: Option<CommandId>,
 }
 
 impl Item {
@@ -69,7 +69,7 @@ impl Ids {
         Self { source: Uuid::new_v5(&SOURCES, source.as_bytes()) }
     }
 
-    pub(super) fn actor(self) -> Actor {
+    fn actor(self) -> Actor {
         Actor::Import(self.source)
     }
 
@@ -80,6 +80,11 @@ impl Ids {
     /// The one pipeline of a source.
     fn pipeline(self) -> PipelineId {
         PipelineId(self.of("pipeline", ""))
+    }
+
+    /// The id of the command that is recognised by `key`.
+    fn command(self, key: &str) -> CommandId {
+        command_id(self.actor(), key)
     }
 
     /// A command that is recognised by `key`. `content` is what the row says about it: where it differs from what an

@@ -62,8 +62,7 @@ impl Planner<'_> {
                 let invite = user::Invite { name: name.clone(), email: None, role: Role::Manager };
                 self.invite_one(planned, id, invite, person.place);
             }
-            let manages = managers.contains(person.id.as_str());
-            let role = if manages { Role::Manager } else { person.invite.role };
+            let role = if managers.contains(person.id.as_str()) { Role::Manager } else { person.invite.role };
             self.invite_one(planned, &person.id, user::Invite { role, ..person.invite.clone() }, person.place);
         }
     }

@@ -1,0 +1,35 @@
+# Daily tasks. `just` lists them; the two that must work without it are cargo run and scripts/test.
+
+# List the tasks
+default:
+    @just --list
+
+# Look around in a sample company, on http://127.0.0.1:8080
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# Serve your own company
+serve *ARGS:
+    cargo run --release -- serve {{ARGS}}
+
+# Install what the tests need and run all of them
+test *ARGS:
+    scripts/test {{ARGS}}
+
+# Format, lint, check licences and advisories
+lint:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets -- --deny warnings
+    cargo deny check
+
+# All that must hold before a change lands
+ci:
+    .ci/run
+
+# Write the JSON Schemas of the present event types anew
+schemas:
+    DEALOG_RENEW=1 cargo test -p dealog-events --test schemas
+
+# Import the CSV files of a folder by the example mapping
+import-maven DIR *ARGS:
+    cargo run --release -- import --mapping examples/maven/mapping.toml {{DIR}} {{ARGS}}

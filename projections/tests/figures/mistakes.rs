@@ -1,0 +1,313 @@
+//! Mistakes found in other systems, each of them a test here.
+
+use dealog_domain::{Patch, deal, pipeline, team};
+use dealog_events::{Slug, Timestamp};
+use dealog_projections::deals::{
+    Views,
+    query::{
+        CohortFunnel, DealQuery, DealStatus, Filter, ForecastPart, PeriodFunnel, PipelineAnswer, Range, Scope, When,
+    },
+};
+use sqlx::Row as _;
+
+use crate::{
+    answers::{Answers, Question},
+    company::{ANNA, BORIS, Company, DAY, NORTH, SALES, eur, new_deal, percent, stage, val},
+    dice::Dice,
+    memory::MemoryStore,
+    model::{FileDatabase, at, views_of, worker},
+    random,
+};
+
+/// A company at work and what figures say of it.
+async fn views(company: &Company) -> Views {
+    views_of(company.log()).await
+}
+
+async fn funnel(company: &Company) -> CohortFunnel {
+    views(company).await.funnel(&at(company.now())).await.unwrap().funnels.remove(0)
+}
+
+async fn period(company: &Company) -> PeriodFunnel {
+    views(company).await.period(&at(company.now()), &Range::default()).await.unwrap().funnels.remove(0)
+}
+
+async fn pipeline_now(company: &Company) -> PipelineAnswer {
+    views(company).await.pipeline(&at(company.now())).await.unwrap()
+}
+
+fn owned_by(company: &Company, owner: dealog_events::UserId) -> Scope {
+    Scope { filter: Filter { owner: Some(owner), ..Filter::default() }, ..at(company.now()) }
+}
+
+fn days(from: &str, to: &str) -> Range {
+    Range { from: Some(When::Day(val(from))), to: Some(When::Day(val(to))) }
+}
+
+#[tokio::test]
+async fn a_skipped_stage_counts_as_reached() {
+    let mut company = Company::at_work().await;
+    company.create(1, Some(eur(100))).await;
+    company.create(2, None).await;
+    company.move_to(1, "contract").await;
+    let reached: Vec<i64> = funnel(&company).await.stages.iter().map(|stage| stage.reached).collect();
+    assert_eq!(reached, [2, 1, 1]);
+}
+
+#[tokio::test]
+async fn moving_back_does_not_undo_what_was_reached() {
+    let mut company = Company::at_work().await;
+    company.create(1, None).await;
+    company.move_to(1, "contract").await;
+    company.move_to(1, "lead").await;
+    let funnel = funnel(&company).await;
+    assert_eq!(funnel.stages.iter().map(|stage| stage.reached).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(funnel.stages.iter().map(|stage| stage.open_in).collect::<Vec<_>>(), [1, 0, 0]);
+    assert_eq!(funnel.stages.iter().map(|stage| stage.open_furthest).collect::<Vec<_>>(), [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_stage_entered_again_is_reached_once_and_a_loss_does_not_vanish() {
+    let mut company = Company::at_work().await;
+    company.create(1, None).await;
+    for stage in ["offer", "lead", "offer"] {
+        company.wait(DAY);
+        company.move_to(1, stage).await;
+    }
+    company.lose(1, "price").await;
+    let cohort = funnel(&company).await;
+    assert_eq!((cohort.created, cohort.lost, cohort.open), (1, 1, 0));
+    assert_eq!(cohort.stages.iter().map(|stage| stage.reached).collect::<Vec<_>>(), [1, 1, 0]);
+    assert_eq!(cohort.stages.iter().map(|stage| stage.lost_from).collect::<Vec<_>>(), [0, 1, 0]);
+    let happened = period(&company).await;
+    assert_eq!(happened.stages.iter().map(|stage| stage.entered).collect::<Vec<_>>(), [2, 2, 0]);
+    assert_eq!(happened.stages[1].lost_from, 1);
+    let moves: Vec<(&str, &str, i64)> =
+        happened.moves.iter().map(|move_| (move_.from.as_str(), move_.to.as_str(), move_.count)).collect();
+    assert_eq!(moves, [("lead", "offer", 2), ("offer", "lead", 1)]);
+}
+
+#[tokio::test]
+async fn a_lost_deal_adds_nothing_to_the_forecast() {
+    let mut company = Company::at_work().await;
+    let expected_close = Some(val("2025-03-20"));
+    company.create_as(1, deal::Create { amount: Some(eur(10_000)), expected_close, ..new_deal() }).await;
+    let march = days("2025-03-01", "2025-04-01");
+    let before = views(&company).await.forecast(&at(company.now()), &march).await.unwrap();
+    assert_eq!((before.expected.deals, before.expected.amount.minor, before.expected.weighted.minor), (1, 10_000, 1_000));
+    company.lose(1, "price").await;
+    let after = views(&company).await.forecast(&at(company.now()), &march).await.unwrap();
+    let figures = |part: ForecastPart| (part.deals, part.amount.minor, part.weighted.minor);
+    assert_eq!(figures(after.expected), (0, 0, 0));
+    assert_eq!(figures(after.open), (0, 0, 0));
+    assert_eq!((after.booked.deals, after.historical.minor, after.categories.pipeline.level.minor), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn won_value_is_dated_by_the_closing_not_by_the_creation() {
+    let mut company = Company::at_work().await;
+    company.create(1, Some(eur(10_000))).await;
+    company.wait(40 * DAY);
+    company.win(1).await;
+    let (march, april) = (days("2025-03-01", "2025-04-01"), days("2025-04-01", "2025-05-01"));
+    let (views, now) = (views(&company).await, at(company.now()));
+    assert_eq!(views.win_rate(&now, &march).await.unwrap().won_amount.minor, 0);
+    assert_eq!(views.win_rate(&now, &april).await.unwrap().won_amount.minor, 10_000);
+    assert_eq!(views.forecast(&now, &march).await.unwrap().booked.amount.minor, 0);
+    assert_eq!(views.forecast(&now, &april).await.unwrap().booked.amount.minor, 10_000);
+}
+
+#[tokio::test]
+async fn a_win_moves_to_its_last_closing_when_it_is_reopened_and_won_again() {
+    let mut company = Company::at_work().await;
+    company.create(1, Some(eur(10_000))).await;
+    company.win(1).await;
+    let first = company.now();
+    company.wait(40 * DAY);
+    company.reopen(1, None).await;
+    company.win(1).await;
+    let views = views(&company).await;
+    let march = days("2025-03-01", "2025-04-01");
+    assert_eq!(views.win_rate(&at(company.now()), &march).await.unwrap().won, 0);
+    assert_eq!(views.win_rate(&at(first), &march).await.unwrap().won, 1);
+}
+
+#[tokio::test]
+async fn past_figures_stay_when_probabilities_stages_teams_and_the_time_zone_change() {
+    let mut company = Company::at_work().await;
+    company.team(NORTH, team::Command::Form(team::Form { name: val("North") })).await;
+    company.team(NORTH, team::Command::AddMember(ANNA)).await;
+    let expected_close = Some(val("2025-03-04"));
+    company.create_as(1, deal::Create { amount: Some(eur(10_000)), expected_close, ..new_deal() }).await;
+    company.create(2, Some(eur(5_000))).await;
+    company.move_to(2, "offer").await;
+    company.win(2).await;
+    company.wait(20 * DAY / 24);
+    let filter = Filter { team: Some(NORTH), ..Filter::default() };
+    let question =
+        Question { scope: Scope { filter, ..at(company.now()) }, period: Range::default(), forecast: Range::default() };
+    let before = Answers::of(&views(&company).await, &question).await.of_the_instant();
+    assert_eq!(before.pipeline.as_ref().unwrap().total.deals, 1);
+
+    company.wait(1);
+    let revise = pipeline::ReviseStage {
+        probability: Some(percent(77)),
+        stale_after_days: Patch::Set(0),
+        ..pipeline::ReviseStage::default()
+    };
+    company.pipeline(SALES, pipeline::Command::ReviseStage(val("lead"), revise)).await;
+    let add = pipeline::AddStage { stage: stage("met", 20), after: Some(val("lead")) };
+    company.pipeline(SALES, pipeline::Command::AddStage(add)).await;
+    let order: Vec<Slug> = ["contract", "met", "offer", "lead"].map(val).to_vec();
+    company.pipeline(SALES, pipeline::Command::Reorder(pipeline::Reorder { stages: order })).await;
+    company.pipeline(SALES, pipeline::Command::RetireStage(val("lead"))).await;
+    company.team(NORTH, team::Command::RemoveMember(ANNA)).await;
+    let zone = dealog_domain::settings::Change {
+        time_zone: Some(val("Pacific/Kiritimati")),
+        ..dealog_domain::settings::Change::default()
+    };
+    company.settings(zone).await;
+    company.change(1, deal::Change { amount: Patch::Set(eur(1)), owner: Patch::Clear, ..deal::Change::default() }).await;
+    company.reopen(2, Some("contract")).await;
+    let after = Answers::of(&views(&company).await, &question).await.of_the_instant();
+    after.assert_eq(&before, "asked again later");
+}
+
+#[tokio::test]
+async fn a_probability_set_by_hand_stays_through_edits_and_moves_until_it_is_cleared() {
+    let mut company = Company::at_work().await;
+    company.create(1, Some(eur(10_000))).await;
+    company.change(1, deal::Change { probability: Patch::Set(percent(33)), ..deal::Change::default() }).await;
+    company.change(1, deal::Change { title: Some(val("Other")), owner: Patch::Set(BORIS), ..deal::Change::default() }).await;
+    assert_eq!(pipeline_now(&company).await.total.weighted.minor, 3_300);
+    company.move_to(1, "offer").await;
+    assert_eq!(pipeline_now(&company).await.total.weighted.minor, 3_300);
+    company.change(1, deal::Change { probability: Patch::Clear, ..deal::Change::default() }).await;
+    assert_eq!(pipeline_now(&company).await.total.weighted.minor, 5_000);
+}
+
+#[tokio::test]
+async fn a_move_leaves_no_default_of_the_old_stage_behind() {
+    let mut company = Company::at_work().await;
+    company.create(1, Some(eur(10_000))).await;
+    assert_eq!(pipeline_now(&company).await.total.weighted.minor, 1_000);
+    company.move_to(1, "offer").await;
+    assert_eq!(pipeline_now(&company).await.total.weighted.minor, 5_000);
+    company.move_to(1, "lead").await;
+    assert_eq!(pipeline_now(&company).await.total.weighted.minor, 1_000);
+    let views = views(&company).await;
+    let listed = views.deals(&DealQuery::default(), company.now()).await.unwrap().deals;
+    assert_eq!(listed[0].probability, None);
+}
+
+#[tokio::test]
+async fn time_in_stage_is_there_while_the_deal_is_in_the_stage() {
+    let mut company = Company::at_work().await;
+    company.create(1, None).await;
+    company.wait(2 * DAY);
+    company.move_to(1, "offer").await;
+    company.wait(3 * DAY);
+    company.move_to(1, "lead").await;
+    company.wait(DAY / 2);
+    let times = views(&company).await.time_in_stage(&at(company.now())).await.unwrap();
+    let [lead, offer, contract] = times.pipelines[0].stages.as_slice() else { panic!("three stages") };
+    // Both visits together, and not completed: the deal is there again.
+    assert_eq!((lead.deals, lead.in_it_now, lead.days_so_far_mean.unwrap().hundredths), (1, 1, 250));
+    assert_eq!(lead.days_completed_mean, None);
+    assert_eq!((offer.deals, offer.in_it_now, offer.days_completed_mean.unwrap().hundredths), (1, 0, 300));
+    assert_eq!((contract.deals, contract.days_so_far_mean, contract.days_completed_mean), (0, None, None));
+}
+
+#[tokio::test]
+async fn staleness_counts_from_entering_the_stage_not_from_creation() {
+    let mut company = Company::at_work().await;
+    for slug in ["lead", "offer"] {
+        let revise =
+            pipeline::ReviseStage { stale_after_days: Patch::Set(7), ..pipeline::ReviseStage::default() };
+        company.pipeline(SALES, pipeline::Command::ReviseStage(val(slug), revise)).await;
+    }
+    company.create(1, None).await;
+    company.wait(6 * DAY);
+    company.move_to(1, "offer").await;
+    company.wait(6 * DAY);
+    company.change(1, deal::Change { title: Some(val("Other")), ..deal::Change::default() }).await;
+    assert_eq!(pipeline_now(&company).await.total.stale, 0);
+    company.wait(DAY);
+    assert_eq!(pipeline_now(&company).await.total.stale, 0, "exactly at the limit");
+    company.wait(1);
+    assert_eq!(pipeline_now(&company).await.total.stale, 1);
+}
+
+#[tokio::test]
+async fn an_edit_of_a_closed_deal_does_not_reopen_it() {
+    let mut company = Company::at_work().await;
+    company.create(1, Some(eur(10_000))).await;
+    company.wait(DAY);
+    company.lose(1, "price").await;
+    let closed: Timestamp = company.now();
+    company.wait(DAY);
+    let change = deal::Change {
+        title: Some(val("Other")),
+        owner: Patch::Set(BORIS),
+        source: Patch::Set(val("Web")),
+        expected_close: Patch::Set(val("2025-04-01")),
+        probability: Patch::Set(percent(50)),
+        ..deal::Change::default()
+    };
+    company.change(1, change).await;
+    let views = views(&company).await;
+    let listed = views.deals(&DealQuery::default(), company.now()).await.unwrap().deals.remove(0);
+    assert_eq!((listed.status, listed.closed_at, listed.owner), (DealStatus::Lost, Some(closed), Some(BORIS)));
+    let figures = pipeline_now(&company).await;
+    assert_eq!((figures.total.deals, figures.closed.lost), (0, 1));
+}
+
+#[tokio::test]
+async fn closings_count_with_the_attributes_at_the_closing() {
+    let mut company = Company::at_work().await;
+    company.create(1, Some(eur(10_000))).await;
+    company.win(1).await;
+    company.wait(DAY);
+    company.change(1, deal::Change { owner: Patch::Set(BORIS), ..deal::Change::default() }).await;
+    let by_owner = async |company: &Company, owner| {
+        let views = views(company).await;
+        let scope = owned_by(company, owner);
+        let rate = views.win_rate(&scope, &Range::default()).await.unwrap();
+        let listed = views.deals(&DealQuery { filter: scope.filter, ..DealQuery::default() }, company.now());
+        (rate.won, rate.won_amount.minor, listed.await.unwrap().deals.len())
+    };
+    // Anna's win, Boris's client.
+    assert_eq!(by_owner(&company, ANNA).await, (1, 10_000, 0));
+    assert_eq!(by_owner(&company, BORIS).await, (0, 0, 1));
+
+    company.reopen(1, None).await;
+    let open = views(&company).await;
+    assert_eq!(open.pipeline(&owned_by(&company, BORIS)).await.unwrap().total.deals, 1);
+    assert_eq!(open.pipeline(&owned_by(&company, ANNA)).await.unwrap().total.deals, 0);
+    company.win(1).await;
+    assert_eq!(by_owner(&company, ANNA).await, (0, 0, 0));
+    assert_eq!(by_owner(&company, BORIS).await, (1, 10_000, 1));
+}
+
+#[tokio::test]
+async fn the_present_stage_of_a_deal_is_the_last_of_its_history() {
+    const LOGS: u64 = 20;
+    for seed in 1_000..1_000 + LOGS {
+        let company = random::story(&mut Dice::new(seed)).await;
+        let file = FileDatabase::new().await;
+        worker(MemoryStore::holding(company.log()), &file.database, 7).await.unwrap();
+        let sql = "SELECT s.stage, s.pipeline, s.status, v.stage, v.pipeline, v.left_by FROM deals d JOIN spans s ON \
+                   s.position = d.span JOIN visits v ON v.position = (SELECT MAX(position) FROM visits WHERE deal = \
+                   d.deal)";
+        let rows = sqlx::query(sql).fetch_all(&mut file.connection().await).await.unwrap();
+        let listed = Views::new(file.database.clone()).deals(&DealQuery::default(), company.now()).await.unwrap();
+        assert_eq!(rows.len(), listed.deals.len());
+        for row in rows {
+            let text = |column: usize| row.get::<String, _>(column);
+            assert_eq!((text(0), text(1)), (text(3), text(4)));
+            let left_by: Option<String> = row.get(5);
+            let (open, left_open) = (text(2) == "open", left_by.is_none());
+            assert_eq!(open, left_open, "an open deal is on its last visit, and no other is");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! What may happen to a worker, and what must come of it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
+use dealog_projections::{
+    Limits, Projection, ProjectionError, Status, Worker,
+    deals::{Deals, Views},
+};
+use dealog_store::{Append, EventStore, Fingerprint, NewEvent, sqlite::SqliteStore};
+use sqlx::AnyConnection;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{
+    company::deal_id,
+    dice::Dice,
+    memory::MemoryStore,
+    model::{FileDatabase, limits, worker},
+    random,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn some_log(seed: u64) -> Vec<Envelope> {
+    random::story(&mut Dice::new(seed)).await.log()
+}
+
+/// The rows that a log has to come to.
+async fn rows_of(log: &[Envelope]) -> Vec<String> {
+    let file = FileDatabase::new().await;
+    worker(MemoryStore::holding(log.to_vec()), &file.database, 1_000).await.unwrap();
+    file.rows().await
+}
+
+/// The projection, until it dies with a batch already written and not committed.
+struct Dying {
+    deals: Deals,
+    batches_left: usize,
+}
+
+#[async_trait]
+impl Projection for Dying {
+    fn name(&self) -> &'static str {
+        self.deals.name()
+    }
+
+    fn version(&self) -> i64 {
+        self.deals.version()
+    }
+
+    fn tables(&self) -> Vec<&'static str> {
+        self.deals.tables()
+    }
+
+    fn schema(&self) -> Vec<String> {
+        self.deals.schema()
+    }
+
+    async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError> {
+        self.deals.apply(db, events).await?;
+        self.batches_left = self.batches_left.checked_sub(1).ok_or(sqlx::Error::WorkerCrashed)?;
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.deals.forget();
+    }
+}
+
+#[tokio::test]
+async fn each_event_counts_exactly_once_when_workers_die_between_and_within_batches() {
+    let log = some_log(1).await;
+    let expected = rows_of(&log).await;
+    let mut dice = Dice::new(1);
+    let file = FileDatabase::new().await;
+    worker(MemoryStore::holding(Vec::new()), &file.database, 1).await.unwrap();
+    let store = MemoryStore::holding(log);
+    let mut deaths = 0;
+    loop {
+        let projection = Box::new(Dying { deals: Deals::default(), batches_left: dice.below(4) });
+        let database = file.again().await;
+        let batch = limits(dice.below(9) + 1);
+        let mut worker = Worker::start(store.clone(), database.clone(), projection, batch, |_, _| {}).await.unwrap();
+        let reached = worker.catch_up().await;
+        drop(worker);
+        database.close().await;
+        if reached.is_ok() {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 3, "{deaths} deaths are too few to tell anything");
+    assert_eq!(file.rows().await, expected);
+}
+
+#[tokio::test]
+async fn a_worker_goes_on_with_the_same_memory_after_a_batch_failed() {
+    let log = some_log(2).await;
+    let expected = rows_of(&log).await;
+    let file = FileDatabase::new().await;
+    let store = MemoryStore::holding(Vec::new());
+    let projection = Box::new(Dying { deals: Deals::default(), batches_left: 3 });
+    let mut worker =
+        Worker::start(store.clone(), file.database.clone(), projection, limits(5), |_, _| {}).await.unwrap();
+    store.extend(&log);
+    worker.catch_up().await.unwrap_err();
+    assert_eq!(Views::new(file.database.clone()).position().await.unwrap(), Position(15));
+    drop(worker);
+    let mut another = self::worker(store, &file.database, 5).await.unwrap();
+    another.catch_up().await.unwrap();
+    assert_eq!(file.rows().await, expected);
+}
+
+#[tokio::test]
+async fn a_rebuild_that_fails_leaves_the_tables_as_they_were() {
+    let log = some_log(3).await;
+    let file = FileDatabase::new().await;
+    let store = MemoryStore::holding(log.clone());
+    worker(store.clone(), &file.database, 10).await.unwrap();
+    let before = file.rows().await;
+    let projection = Box::new(Dying { deals: Deals::default(), batches_left: 2 });
+    let mut dying =
+        Worker::start(store.clone(), file.database.clone(), projection, limits(10), |_, _| {}).await.unwrap();
+    dying.rebuild(|_, _| {}).await.unwrap_err();
+    drop(dying);
+    assert_eq!(file.rows().await, before);
+    assert_eq!(Views::new(file.database.clone()).position().await.unwrap(), log.last().unwrap().position);
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_another_log_is_refused() {
+    let log = some_log(4).await;
+    let file = FileDatabase::new().await;
+    worker(MemoryStore::holding(log.clone()), &file.database, 100).await.unwrap();
+    let other = MemoryStore::with_id(Uuid::from_u128(2), log);
+    let error = worker(other, &file.database, 100).await.err().unwrap();
+    assert!(matches!(error, ProjectionError::OtherLog { .. }), "{error}");
+    assert!(error.to_string().contains("dealog rebuild"), "{error}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_beyond_the_head_is_refused() {
+    let mut log = some_log(5).await;
+    let file = FileDatabase::new().await;
+    worker(MemoryStore::holding(log.clone()), &file.database, 100).await.unwrap();
+    let last = log.pop().unwrap().position;
+    let error = worker(MemoryStore::holding(log), &file.database, 100).await.err().unwrap();
+    let refused = matches!(error, ProjectionError::BeyondHead { checkpoint, head }
+        if checkpoint == last && head.next() == last);
+    assert!(refused, "{error}");
+}
+
+#[tokio::test]
+async fn tables_of_another_version_are_made_anew() {
+    let log = some_log(6).await;
+    let file = FileDatabase::new().await;
+    worker(MemoryStore::holding(log.clone()), &file.database, 100).await.unwrap();
+    let expected = file.rows().await;
+    let mut db = file.connection().await;
+    let spoil = "UPDATE checkpoints SET version = version + 1; DELETE FROM spans; DROP TABLE visits;";
+    sqlx::raw_sql(spoil).execute(&mut db).await.unwrap();
+    drop(db);
+    worker(MemoryStore::holding(log), &file.database, 7).await.unwrap();
+    assert_eq!(file.rows().await, expected);
+}
+
+/// What a later version of Dealog may have written.
+fn unknown(log: &[Envelope]) -> Envelope {
+    let last = log.last().unwrap();
+    Envelope {
+        position: last.position.next(),
+        stream: StreamId::Deal(deal_id(99)),
+        version: Version(1),
+        event_type: "deal.exploded".to_owned(),
+        data: "{}".to_owned(),
+        ..last.clone()
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_stops_the_projection_and_is_never_skipped() {
+    let log = some_log(7).await;
+    let (before, after) = log.split_at(log.len() / 2);
+    let mut spoilt = before.to_vec();
+    let bad = unknown(before);
+    spoilt.push(bad.clone());
+    for event in after {
+        spoilt.push(Envelope { position: event.position.next(), ..event.clone() });
+    }
+    for batch in [1, 3, 1_000] {
+        let file = FileDatabase::new().await;
+        worker(MemoryStore::holding(Vec::new()), &file.database, batch).await.unwrap();
+        let mut worker = worker(MemoryStore::holding(spoilt.clone()), &file.database, batch).await.unwrap();
+        for _ in 0..2 {
+            let error = worker.catch_up().await.unwrap_err();
+            let named = matches!(error, ProjectionError::Unreadable { position, .. } if position == bad.position);
+            assert!(named, "{error}");
+            assert!(error.to_string().contains("deal.exploded"), "{error}");
+        }
+        let seen = Views::new(file.database.clone()).position().await.unwrap();
+        assert!(seen < bad.position, "what comes behind it was folded");
+
+        // A worker that follows says so, and a version that can read it goes on from there.
+        let status = worker.status();
+        let (_stop, stopped) = watch::channel(false);
+        tokio::time::timeout(PATIENCE, worker.follow(stopped)).await.unwrap();
+        let Status::Stopped { position, reason } = status.borrow().clone() else { panic!("it goes on") };
+        assert_eq!(position, seen);
+        assert!(reason.contains(&format!("position {}", bad.position)), "{reason}");
+        self::worker(MemoryStore::holding(log.clone()), &file.database, 5).await.unwrap().catch_up().await.unwrap();
+        assert_eq!(file.rows().await, rows_of(&log).await);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_does_not_follow_from_those_before_stops_the_projection() {
+    let log = some_log(8).await;
+    let file = FileDatabase::new().await;
+    let missing = log.iter().position(|event| event.event_type == "deal.created").unwrap();
+    let mut holed = log.clone();
+    holed.remove(missing);
+    worker(MemoryStore::holding(Vec::new()), &file.database, 10).await.unwrap();
+    let mut worker = worker(MemoryStore::holding(holed), &file.database, 10).await.unwrap();
+    let error = worker.catch_up().await.unwrap_err();
+    assert!(matches!(error, ProjectionError::Unapplicable { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_that_follow_one_growing_log_fold_each_event_once() {
+    let log = some_log(9).await;
+    let expected = rows_of(&log).await;
+    let file = FileDatabase::new().await;
+    let store = MemoryStore::holding(Vec::new());
+    let (stop, stopped) = watch::channel(false);
+    let mut following = Vec::new();
+    for batch in [3, 5] {
+        let database = file.again().await;
+        let limits = Limits { poll_interval: Duration::from_millis(5), ..limits(batch) };
+        let worker =
+            Worker::start(store.clone(), database, Box::new(Deals::default()), limits, |_, _| {}).await.unwrap();
+        following.push((worker.status(), tokio::spawn(worker.follow(stopped.clone()))));
+    }
+    for piece in log.chunks(10) {
+        store.extend(piece);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let last = log.last().unwrap().position;
+    for (status, _) in &mut following {
+        let reached = status.wait_for(|status| status.position() == last);
+        tokio::time::timeout(PATIENCE, reached).await.unwrap().unwrap();
+    }
+    stop.send_replace(true);
+    for (_, task) in following {
+        tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap();
+    }
+    assert_eq!(file.rows().await, expected);
+}
+
+#[tokio::test]
+async fn a_log_on_disk_gives_the_same_tables_and_stops_them_at_what_it_cannot_read() {
+    let log = some_log(10).await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("log.db"), dealog_store::Limits::default()).await.unwrap();
+    for event in log.iter().chain([&unknown(&log)]) {
+        store.append(raw(event)).await.unwrap();
+    }
+    let store: Arc<dyn EventStore> = Arc::new(store);
+    let file = FileDatabase::new().await;
+    worker(MemoryStore::with_id(store.head().await.unwrap().log_id, Vec::new()), &file.database, 1).await.unwrap();
+    let mut worker = worker(store.clone(), &file.database, 1).await.unwrap();
+    let error = worker.catch_up().await.unwrap_err();
+    let bad = log.last().unwrap().position.next();
+    assert!(matches!(error, ProjectionError::Unreadable { position, .. } if position == bad), "{error}");
+    let but_checkpoint = |rows: Vec<String>| {
+        rows.into_iter().filter(|row| !row.starts_with("checkpoints")).collect::<Vec<_>>()
+    };
+    assert_eq!(but_checkpoint(file.rows().await), but_checkpoint(rows_of(&log).await));
+    assert_eq!(Views::new(file.database.clone()).position().await.unwrap().next(), bad);
+}
+
+/// An event past all handlers, by itself.
+fn raw(event: &Envelope) -> Append {
+    let event_type = event.event().map_or("deal.exploded", |known| known.event_type().0);
+    Append {
+        actor: event.actor,
+        command_id: CommandId(Uuid::from_u128(u128::from(event.position.0))),
+        fingerprint: Fingerprint([0; 32]),
+        correlation_id: event.correlation_id,
+        causation_id: None,
+        now: event.recorded_at,
+        stream: event.stream,
+        expected: Version(event.version.0 - 1),
+        unchanged: Vec::new(),
+        events: vec![NewEvent { event_type, schema: 1, occurred_at: event.occurred_at, data: event.data.clone() }],
+    }
+}
