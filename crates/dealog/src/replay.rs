@@ -81,7 +81,7 @@ async fn print(out: &mut impl Write, pages: &mut Pages<'_>, to: u64, format: For
     let from = pages.after;
     if format == Format::Table {
         let head =
-            format!("{:>9}  {:<20}  {:<44}  {:>4}  {:<28}  DATA", "POSITION", "OCCURRED", "STREAM", "VER", "TYPE");
+            format!("{:>9}  {:<20}  {:<44}  {:>4}  {:<32}  DATA", "POSITION", "OCCURRED", "STREAM", "VER", "TYPE");
         writeln!(out, "{head}").map_err(Stop::Out)?;
     }
     loop {
@@ -107,5 +107,5 @@ fn row(event: &Envelope) -> String {
         None => event.data.clone(),
     };
     let (stream, version) = (event.stream.to_string(), event.version.0);
-    format!("{:>9}  {occurred}  {stream:<44}  {version:>4}  {:<28}  {data}", event.position.0, event.event_type)
+    format!("{:>9}  {occurred}  {stream:<44}  {version:>4}  {:<32}  {data}", event.position.0, event.event_type)
 }

@@ -160,7 +160,10 @@ async fn win_rate_cycle_and_velocity_are_as_worked_out_by_hand() {
     assert_eq!((rate.won, rate.lost, rate.by_count), (2, 1, Some(Rate { basis_points: 6_667 })));
     assert_eq!(rate.by_value, Some(Rate { basis_points: 8_333 }));
     let cycle = views.cycle(&now, &all).await.unwrap();
-    assert_eq!((cycle.won.days_mean, cycle.won.days_median), (Some(Days { hundredths: 350 }), Some(Days { hundredths: 350 })));
+    assert_eq!(
+        (cycle.won.days_mean, cycle.won.days_median),
+        (Some(Days { hundredths: 350 }), Some(Days { hundredths: 350 }))
+    );
     assert_eq!(cycle.lost.days_mean, Some(Days { hundredths: 300 }));
     // 1 open x 2/3 x 150.00 / 3.5 days = 28.57 a day.
     let velocity = views.velocity(&now, &all).await.unwrap();
@@ -213,7 +216,8 @@ async fn days_begin_and_end_in_the_time_zone_of_the_company() {
     company.create_as(1, expecting("2025-03-03", 1_000)).await;
     company.wait(DAY);
     let answers = views(&company).await;
-    let day = |day: &str| Scope { as_of: Some(When::Day(val(day))), ..at(company.now()) };
+    let now = company.now();
+    let day = |day: &str| Scope { as_of: Some(When::Day(val(day))), ..at(now) };
     let seen = answers.pipeline(&day("2025-03-03")).await.unwrap();
     assert_eq!(seen.seen.as_of, val::<Timestamp>("2025-03-03T14:59:59.999999Z"));
     assert_eq!((seen.total.deals, seen.total.overdue), (1, 0));
@@ -337,11 +341,15 @@ async fn lists_keep_the_order_of_creation_whatever_was_changed_since() {
     let role = dealog_domain::user::ChangeRole { role: dealog_events::user::Role::Manager };
     let command = dealog_domain::Command::User(dealog_domain::user::Command::ChangeRole(role));
     company.ask(dealog_events::StreamId::User(ANNA), command).await;
+    let ids = async |company: &Company| {
+        let listed = views(company).await.pipelines(company.now()).await.unwrap().items;
+        listed.iter().map(|item| item.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&company).await, [SALES, RENEWALS], "oldest first");
     let revise = pipeline::ReviseStage { probability: Some(percent(15)), ..pipeline::ReviseStage::default() };
     company.pipeline(SALES, pipeline::Command::ReviseStage(val("lead"), revise)).await;
+    assert_eq!(ids(&company).await, [SALES, RENEWALS], "oldest first");
     let answers = views(&company).await;
-    let pipelines = answers.pipelines(company.now()).await.unwrap().items;
-    assert_eq!(pipelines.iter().map(|item| item.id).collect::<Vec<_>>(), [SALES, RENEWALS], "oldest first");
     let page = ListPage { limit: 1, after: None };
     let first = answers.users(page, company.now()).await.unwrap();
     assert_eq!(first.items[0].id, BORIS, "newest first");

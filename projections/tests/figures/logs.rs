@@ -1,6 +1,9 @@
 //! Two hundred random logs, and all that must hold of each.
 
-use std::{collections::BTreeMap, collections::VecDeque, thread};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    thread,
+};
 
 use dealog_domain::{State, evolve};
 use dealog_events::{Category, Envelope, Event, Position, StreamId, Timestamp};
@@ -35,28 +38,58 @@ impl Drop for Named {
     }
 }
 
+/// How often something happened: what never does is not tested.
+type Tally = BTreeMap<String, usize>;
+
 #[test]
 fn two_hundred_random_logs_give_the_figures_of_a_plain_fold() {
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8) as u64;
+    let mut tally = Tally::new();
     thread::scope(|scope| {
-        for first in 0..threads {
-            scope.spawn(move || {
+        let run = |first: u64| {
+            move || {
+                let mut tally = Tally::new();
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 for seed in (first..LOGS).step_by(usize::try_from(threads).unwrap()) {
                     let named = Named(seed);
-                    runtime.block_on(one_log(seed));
+                    runtime.block_on(one_log(seed, &mut tally));
                     drop(named);
                 }
-            });
+                tally
+            }
+        };
+        let running: Vec<_> = (0..threads).map(|first| scope.spawn(run(first))).collect();
+        for counted in running.into_iter().flat_map(|thread| thread.join().unwrap()) {
+            *tally.entry(counted.0).or_default() += counted.1;
         }
     });
+    for (what, least) in [
+        ("deal.transferred", 200),
+        ("deal.reopened", 200),
+        ("deal.lost", 200),
+        ("deal.probability_cleared", 20),
+        ("deal.forecast_category_set", 100),
+        ("pipeline.stage_added", 100),
+        ("pipeline.stages_reordered", 100),
+        ("pipeline.stage_retired", 50),
+        ("settings.time_zone_set", 100),
+        ("settings.reporting_currency_set", 210),
+        ("replayed", 300),
+        ("asked about a stage of later", 20),
+        ("refused", 10),
+    ] {
+        let times = tally.get(what).copied().unwrap_or_default();
+        assert!(times >= least, "{what} only {times} times: {tally:#?}");
+    }
 }
 
-async fn one_log(seed: u64) {
+async fn one_log(seed: u64, tally: &mut Tally) {
     let mut dice = Dice::new(seed);
     let company = random::story(&mut dice).await;
     let events = company.log();
     let log = Log::read(&events);
+    let mut count = |what: &str| *tally.entry(what.to_owned()).or_default() += 1;
+    events.iter().for_each(|event| count(&event.event_type));
 
     let file = folded_by_two_workers_in_turn(&events, &mut dice).await;
     let rows = file.rows().await;
@@ -76,11 +109,19 @@ async fn one_log(seed: u64) {
         let answers = Answers::of(&views, &question).await;
         answers.assert_eq(&plain::answers(&log, &question), &what);
         checks::always(&answers, &question, &what);
+        if answers.pipeline.is_err() {
+            count("refused");
+        }
+        if random::stands_in_a_later_stage(&events, plain::Ask::new(&log, &question.scope).at) {
+            count("asked about a stage of later");
+        }
         let others = Answers::of(&interleaved, &question).await;
         others.assert_eq(&answers, &format!("streams interleaved in another way, {what}"));
     }
     for _ in 0..CUTS {
-        as_of_is_a_replay(&company, &log, &views, &mut dice).await;
+        if as_of_is_a_replay(&company, &log, &views, &mut dice).await {
+            count("replayed");
+        }
     }
     deals_are_what_their_streams_say(&events, &views, company.now()).await;
 }
@@ -135,7 +176,9 @@ fn interleave(events: &[Envelope], dice: &mut Dice) -> Vec<Envelope> {
 }
 
 /// Asked as of an instant, the live model answers what a model of the log up to that instant does.
-async fn as_of_is_a_replay(company: &Company, log: &Log, views: &Views, dice: &mut Dice) {
+///
+/// False where the instant is one at which the log up to it does not hold all that the answer needs.
+async fn as_of_is_a_replay(company: &Company, log: &Log, views: &Views, dice: &mut Dice) -> bool {
     let question = random::question(company, dice);
     let at = plain::Ask::new(log, &question.scope).at;
     let mut replayed = company.log();
@@ -146,8 +189,8 @@ async fn as_of_is_a_replay(company: &Company, log: &Log, views: &Views, dice: &m
         event.position = Position(index as u64 + 1);
     }
     // What stood before the definition that it needs can be told only from that later definition.
-    if Some(at) < all_defined || random::stands_in_a_later_stage(&Log::read(&replayed), at) {
-        return;
+    if Some(at) < all_defined || random::stands_in_a_later_stage(&replayed, at) {
+        return false;
     }
     let what = format!("a replay for {question:?}");
     let replay = views_of(replayed).await;
@@ -159,6 +202,7 @@ async fn as_of_is_a_replay(company: &Company, log: &Log, views: &Views, dice: &m
     let mut same = Question { ..question };
     same.scope.as_of = Some(When::Instant(instant));
     Answers::of(&replay, &same).await.of_the_instant().assert_eq(&expected, &what);
+    true
 }
 
 /// The list of deals against the states that the rules see.

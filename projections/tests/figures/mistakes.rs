@@ -94,7 +94,10 @@ async fn a_lost_deal_adds_nothing_to_the_forecast() {
     company.create_as(1, deal::Create { amount: Some(eur(10_000)), expected_close, ..new_deal() }).await;
     let march = days("2025-03-01", "2025-04-01");
     let before = views(&company).await.forecast(&at(company.now()), &march).await.unwrap();
-    assert_eq!((before.expected.deals, before.expected.amount.minor, before.expected.weighted.minor), (1, 10_000, 1_000));
+    assert_eq!(
+        (before.expected.deals, before.expected.amount.minor, before.expected.weighted.minor),
+        (1, 10_000, 1_000)
+    );
     company.lose(1, "price").await;
     let after = views(&company).await.forecast(&at(company.now()), &march).await.unwrap();
     let figures = |part: ForecastPart| (part.deals, part.amount.minor, part.weighted.minor);
@@ -167,7 +170,9 @@ async fn past_figures_stay_when_probabilities_stages_teams_and_the_time_zone_cha
         ..dealog_domain::settings::Change::default()
     };
     company.settings(zone).await;
-    company.change(1, deal::Change { amount: Patch::Set(eur(1)), owner: Patch::Clear, ..deal::Change::default() }).await;
+    company
+        .change(1, deal::Change { amount: Patch::Set(eur(1)), owner: Patch::Clear, ..deal::Change::default() })
+        .await;
     company.reopen(2, Some("contract")).await;
     let after = Answers::of(&views(&company).await, &question).await.of_the_instant();
     after.assert_eq(&before, "asked again later");
@@ -178,7 +183,9 @@ async fn a_probability_set_by_hand_stays_through_edits_and_moves_until_it_is_cle
     let mut company = Company::at_work().await;
     company.create(1, Some(eur(10_000))).await;
     company.change(1, deal::Change { probability: Patch::Set(percent(33)), ..deal::Change::default() }).await;
-    company.change(1, deal::Change { title: Some(val("Other")), owner: Patch::Set(BORIS), ..deal::Change::default() }).await;
+    company
+        .change(1, deal::Change { title: Some(val("Other")), owner: Patch::Set(BORIS), ..deal::Change::default() })
+        .await;
     assert_eq!(pipeline_now(&company).await.total.weighted.minor, 3_300);
     company.move_to(1, "offer").await;
     assert_eq!(pipeline_now(&company).await.total.weighted.minor, 3_300);
@@ -222,8 +229,7 @@ async fn time_in_stage_is_there_while_the_deal_is_in_the_stage() {
 async fn staleness_counts_from_entering_the_stage_not_from_creation() {
     let mut company = Company::at_work().await;
     for slug in ["lead", "offer"] {
-        let revise =
-            pipeline::ReviseStage { stale_after_days: Patch::Set(7), ..pipeline::ReviseStage::default() };
+        let revise = pipeline::ReviseStage { stale_after_days: Patch::Set(7), ..pipeline::ReviseStage::default() };
         company.pipeline(SALES, pipeline::Command::ReviseStage(val(slug), revise)).await;
     }
     company.create(1, None).await;
@@ -273,8 +279,9 @@ async fn closings_count_with_the_attributes_at_the_closing() {
         let views = views(company).await;
         let scope = owned_by(company, owner);
         let rate = views.win_rate(&scope, &Range::default()).await.unwrap();
-        let listed = views.deals(&DealQuery { filter: scope.filter, ..DealQuery::default() }, company.now());
-        (rate.won, rate.won_amount.minor, listed.await.unwrap().deals.len())
+        let query = DealQuery { filter: scope.filter, ..DealQuery::default() };
+        let listed = views.deals(&query, company.now()).await.unwrap().deals;
+        (rate.won, rate.won_amount.minor, listed.len())
     };
     // Anna's win, Boris's client.
     assert_eq!(by_owner(&company, ANNA).await, (1, 10_000, 0));

@@ -3,7 +3,7 @@
 
 use dealog_domain::{Command, Occurred, Patch, deal, pipeline, settings, team, user};
 use dealog_events::{
-    CampaignId, Currency, CustomerId, Event, Money, PipelineId, Slug, StreamId, TeamId, Timestamp, UserId,
+    CampaignId, Currency, CustomerId, Envelope, Money, PipelineId, Slug, StreamId, TeamId, Timestamp, UserId,
     pipeline::{ForecastCategory, RequiredField, Stage},
 };
 use dealog_projections::deals::query::{AmountRange, Filter, Range, Scope, When};
@@ -26,7 +26,7 @@ const CUSTOMERS: [CustomerId; 2] = [ACME, BOLT];
 const CAMPAIGNS: [CampaignId; 2] = [CampaignId(Uuid::from_u128(0x51)), CampaignId(Uuid::from_u128(0x52))];
 const SOURCES: [&str; 2] = ["Trade fair", "Web"];
 const REASONS: [&str; 3] = ["price", "silence", "duplicate"];
-const SLUGS: [&str; 7] = ["lead", "met", "needs", "offer", "talks", "contract", "signed"];
+const SLUGS: [&str; 5] = ["lead", "met", "offer", "talks", "contract"];
 const ZONES: [&str; 5] = ["UTC", "Europe/Riga", "Asia/Tokyo", "America/St_Johns", "Pacific/Kiritimati"];
 const CATEGORIES: [ForecastCategory; 4] =
     [ForecastCategory::Omitted, ForecastCategory::Pipeline, ForecastCategory::BestCase, ForecastCategory::Commit];
@@ -37,12 +37,20 @@ pub(crate) struct Story {
     currency: Currency,
     deals: usize,
     deals_max: usize,
+    /// Pipelines that were there from the beginning.
+    pipelines: usize,
 }
 
 /// A company in which much has happened.
 pub(crate) async fn story(dice: &mut Dice) -> Company {
     let currency: Currency = val(dice.pick(&["EUR", "EUR", "JPY", "KWD"]));
-    let mut story = Story { company: Company::empty(), currency, deals: 0, deals_max: dice.below(6) + 3 };
+    let mut story = Story {
+        company: Company::empty(),
+        currency,
+        deals: 0,
+        deals_max: dice.below(6) + 3,
+        pipelines: dice.below(2) + 1,
+    };
     story.begin(dice).await;
     for _ in 0..dice.between(30, 150) {
         story.pass_time(dice);
@@ -81,7 +89,7 @@ impl Story {
             self.company.ask(StreamId::Customer(id), command).await;
         }
         // The last one is set up later, or never.
-        for id in &PIPELINES[..dice.below(2) + 1] {
+        for id in &PIPELINES[..self.pipelines] {
             self.company.ask(StreamId::Pipeline(*id), define(dice)).await;
             self.company.wait(SECOND);
         }
@@ -111,7 +119,7 @@ impl Story {
     }
 
     fn wish(&mut self, dice: &mut Dice) -> (StreamId, Command) {
-        if self.deals == 0 || self.deals < self.deals_max && dice.chance(15) {
+        if self.deals == 0 || self.deals < self.deals_max && dice.chance(25) {
             self.deals += 1;
             return (StreamId::Deal(deal_id(self.deals)), self.create(dice));
         }
@@ -134,7 +142,7 @@ impl Story {
     fn create(&self, dice: &mut Dice) -> Command {
         let create = deal::Create {
             title: val("Licences"),
-            pipeline: dice.pick(&PIPELINES[..2]),
+            pipeline: dice.pick(&PIPELINES[..self.pipelines]),
             stage: dice.maybe(30, |dice| val(dice.pick(&SLUGS))),
             customer: dice.maybe(50, |dice| dice.pick(&CUSTOMERS)),
             owner: dice.maybe(80, |dice| dice.pick(&USERS)),
@@ -148,7 +156,7 @@ impl Story {
     }
 
     fn for_deal(&self, dice: &mut Dice) -> Command {
-        let command = match dice.weighed(&[34, 26, 10, 10, 12, 8]) {
+        let command = match dice.weighed(&[50, 26, 6, 6, 12, 10]) {
             0 => deal::Command::Move(deal::Move { stage: val(dice.pick(&SLUGS)), reason: None }),
             1 => deal::Command::Change(Box::new(self.change(dice))),
             2 => deal::Command::Win(deal::Win { amount: dice.maybe(50, |dice| self.amount(dice)), contract: None }),
@@ -174,7 +182,8 @@ impl Story {
                 2 => change.owner = patch(dice, |dice| dice.pick(&USERS)),
                 3 => change.amount = patch(dice, |dice| self.amount(dice)),
                 4 => change.expected_close = patch(dice, |dice| self.day(dice)),
-                5 => change.probability = patch(dice, |dice| percent(dice.pick(&[0, 33, 100]))),
+                5 if dice.chance(30) => change.probability = Patch::Clear,
+                5 => change.probability = Patch::Set(percent(dice.pick(&[0, 33, 100]))),
                 6 => change.forecast_category = patch(dice, |dice| dice.pick(&CATEGORIES)),
                 7 => change.source = patch(dice, |dice| val(dice.pick(&SOURCES))),
                 _ => change.campaign = patch(dice, |dice| dice.pick(&CAMPAIGNS)),
@@ -262,9 +271,9 @@ fn patch<T>(dice: &mut Dice, choose: impl FnOnce(&mut Dice) -> T) -> Patch<T> {
 }
 
 fn define(dice: &mut Dice) -> Command {
-    let first = dice.below(3);
-    let count = dice.below(4) + 1;
-    let stages = SLUGS[first..first + count].iter().map(|slug| a_stage(slug, dice)).collect();
+    let first = dice.below(2);
+    let last = first + dice.below(4);
+    let stages = SLUGS[first..=last].iter().map(|slug| a_stage(slug, dice)).collect();
     let define = pipeline::Define { name: val("Pipeline"), stages, skipping_allowed: dice.chance(85) };
     Command::Pipeline(pipeline::Command::Define(define))
 }
@@ -349,22 +358,14 @@ fn amounts(company: &Company, dice: &mut Dice) -> AmountRange {
     AmountRange { from: minor(dice), to: minor(dice) }
 }
 
-/// Whether some deal stood by then in a stage that only later definitions of its pipeline have.
-pub(crate) fn stands_in_a_later_stage(log: &Log, at: i64) -> bool {
-    let defined = |pipeline: PipelineId, stage: &Slug| {
-        log.events.iter().any(|(_, stream, event)| {
-            *stream == StreamId::Pipeline(pipeline) && matches!(event, Event::Pipeline(event) if names(event, stage))
-        })
-    };
+/// Whether some deal stood by then in a stage that its pipeline had only later.
+pub(crate) fn stands_in_a_later_stage(events: &[Envelope], at: i64) -> bool {
+    let by_then: Vec<Envelope> = events.iter().filter(|event| event.occurred_at.micros() <= at).cloned().collect();
+    let log = Log::read(&by_then);
+    let pipelines = log.pipelines(at);
     let visits = log.deals(at).into_iter().flat_map(|deal| deal.visits);
-    visits.into_iter().any(|visit| !defined(visit.pipeline, &visit.stage))
-}
-
-fn names(event: &dealog_events::pipeline::PipelineEvent, slug: &Slug) -> bool {
-    use dealog_events::pipeline::PipelineEvent;
-    match event {
-        PipelineEvent::Defined(event) => event.stages.iter().any(|stage| stage.slug == *slug),
-        PipelineEvent::StageAdded(event) => event.stage.slug == *slug,
-        _ => false,
-    }
+    visits.into_iter().any(|visit| {
+        let pipeline = pipelines.iter().find(|pipeline| pipeline.id == visit.pipeline);
+        pipeline.is_none_or(|pipeline| pipeline.place(&visit.stage).is_none())
+    })
 }

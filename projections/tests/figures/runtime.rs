@@ -273,9 +273,8 @@ async fn a_log_on_disk_gives_the_same_tables_and_stops_them_at_what_it_cannot_re
     let error = worker.catch_up().await.unwrap_err();
     let bad = log.last().unwrap().position.next();
     assert!(matches!(error, ProjectionError::Unreadable { position, .. } if position == bad), "{error}");
-    let but_checkpoint = |rows: Vec<String>| {
-        rows.into_iter().filter(|row| !row.starts_with("checkpoints")).collect::<Vec<_>>()
-    };
+    let but_checkpoint =
+        |rows: Vec<String>| rows.into_iter().filter(|row| !row.starts_with("checkpoints")).collect::<Vec<_>>();
     assert_eq!(but_checkpoint(file.rows().await), but_checkpoint(rows_of(&log).await));
     assert_eq!(Views::new(file.database.clone()).position().await.unwrap().next(), bad);
 }

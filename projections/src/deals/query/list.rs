@@ -22,7 +22,8 @@ use super::{
 use crate::{
     ProjectionError,
     deals::tables::{
-        CustomerRow, DealRow, FOREVER, MemberRow, PipelineRow, SettingsRow, SpanRow, StageRow, TeamRow, UserRow, status,
+        CustomerRow, DealRow, FOREVER, MemberRow, PipelineRow, SINCE_EVER, SettingsRow, SpanRow, StageRow, TeamRow,
+        UserRow, status,
     },
     table::{Row, columns},
 };
@@ -250,6 +251,19 @@ pub struct Found<T> {
     pub item: Option<T>,
 }
 
+/// A live row, and the position at which the thing began: the place that it keeps in lists.
+struct Aged<R> {
+    row: R,
+    created: i64,
+}
+
+impl<'r, R: FromRow<'r, AnyRow>> FromRow<'r, AnyRow> for Aged<R> {
+    fn from_row(row: &'r AnyRow) -> Result<Self, sqlx::Error> {
+        use sqlx::Row as _;
+        Ok(Self { row: R::from_row(row)?, created: row.try_get("created")? })
+    }
+}
+
 /// A deal's two rows, joined.
 struct DealAndSpan(DealRow, SpanRow);
 
@@ -297,9 +311,10 @@ impl Views {
     /// All pipelines as they are now, oldest first.
     pub async fn pipelines(&self, now: Timestamp) -> Result<Named<Pipeline>, ProjectionError> {
         let mut snapshot = self.snapshot_now(now).await?;
-        let rows: Vec<PipelineRow> = snapshot.live("", ListPage { limit: u32::MAX, after: None }).await?;
+        let all = ListPage { limit: u32::MAX, after: None };
+        let rows: Vec<Aged<PipelineRow>> = snapshot.live("pipeline", all).await?;
         let mut items = Vec::with_capacity(rows.len());
-        for row in rows {
+        for Aged { row, .. } in rows.into_iter().rev() {
             let mut sql = Sql::default();
             sql.push(&format!("SELECT {} FROM stages WHERE definition = ", columns::<StageRow>()));
             sql.integer(row.position).push(" ORDER BY ordinal");
@@ -310,7 +325,7 @@ impl Views {
 
     /// A page of customers as they are now.
     pub async fn customers(&self, page: ListPage, now: Timestamp) -> Result<Named<Customer>, ProjectionError> {
-        self.named::<CustomerRow, _>(page, now, |row| row.position, customer).await
+        self.named::<CustomerRow, _>("customer", page, now, customer).await
     }
 
     /// A customer as it is now.
@@ -320,7 +335,7 @@ impl Views {
 
     /// A page of users as they are now.
     pub async fn users(&self, page: ListPage, now: Timestamp) -> Result<Named<User>, ProjectionError> {
-        self.named::<UserRow, _>(page, now, |row| row.position, user).await
+        self.named::<UserRow, _>("user_id", page, now, user).await
     }
 
     /// A user as they are now.
@@ -331,8 +346,8 @@ impl Views {
     /// A page of teams as they are now.
     pub async fn teams(&self, page: ListPage, now: Timestamp) -> Result<Named<Team>, ProjectionError> {
         let mut snapshot = self.snapshot_now(now).await?;
-        let rows: Vec<TeamRow> = snapshot.live("", page).await?;
-        let (rows, next) = self::page(rows, page.limit, |row| row.position);
+        let rows: Vec<Aged<TeamRow>> = snapshot.live("team", page).await?;
+        let (rows, next) = self::page(rows, page.limit, |row| row.created);
         let mut sql = Sql::default();
         sql.push(&format!("SELECT {} FROM members WHERE valid_to = ", columns::<MemberRow>()));
         sql.integer(FOREVER).push(" ORDER BY position");
@@ -341,7 +356,7 @@ impl Views {
             members.entry(member.team).or_default().push(parse(&member.user_id)?);
         }
         let mut items = Vec::with_capacity(rows.len());
-        for row in rows {
+        for Aged { row, .. } in rows {
             let members = members.remove(&row.team).unwrap_or_default();
             items.push(Team { id: parse(&row.team)?, version: version(row.version), name: row.name, members });
         }
@@ -363,17 +378,18 @@ impl Views {
 
     async fn named<R, T>(
         &self,
+        column: &str,
         page: ListPage,
         now: Timestamp,
-        key: fn(&R) -> i64,
         read: fn(R) -> Result<T, ProjectionError>,
     ) -> Result<Named<T>, ProjectionError>
     where
         R: Row + for<'r> FromRow<'r, AnyRow> + Send + Unpin,
     {
         let mut snapshot = self.snapshot_now(now).await?;
-        let (rows, next) = self::page(snapshot.live("", page).await?, page.limit, key);
-        let items = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        let rows: Vec<Aged<R>> = snapshot.live(column, page).await?;
+        let (rows, next) = self::page(rows, page.limit, |row| row.created);
+        let items = rows.into_iter().map(|Aged { row, .. }| read(row)).collect::<Result<_, _>>()?;
         Ok(Named { position: snapshot.position, items, next })
     }
 
@@ -398,15 +414,23 @@ impl Views {
 }
 
 impl Snapshot<'_> {
-    /// Live rows, newest definition first, one more than the page has room for.
-    async fn live<R>(&mut self, and: &str, page: ListPage) -> Result<Vec<R>, ProjectionError>
+    /// Live rows, newest first, one more than the page has room for. `column` says whose history a row is of.
+    async fn live<R>(&mut self, column: &str, page: ListPage) -> Result<Vec<Aged<R>>, ProjectionError>
     where
         R: Row + for<'r> FromRow<'r, AnyRow> + Send + Unpin,
     {
         let mut sql = Sql::default();
-        sql.push(&format!("SELECT {} FROM {} WHERE valid_to = ", columns::<R>(), R::TABLE)).integer(FOREVER);
-        sql.push(and).push(" AND position < ").integer(page.after.unwrap_or(i64::MAX));
-        sql.push(" ORDER BY position DESC LIMIT ").integer(i64::from(page.limit) + 1);
+        let columns: Vec<String> = R::COLUMNS.iter().map(|(name, _)| format!("t.{name}")).collect();
+        sql.push(&format!(
+            "SELECT {}, f.position AS created FROM {} t JOIN {} f ON ",
+            columns.join(", "),
+            R::TABLE,
+            R::TABLE
+        ));
+        sql.push(&format!("f.{column} = t.{column} AND f.valid_from = ")).integer(SINCE_EVER);
+        sql.push(" WHERE t.valid_to = ").integer(FOREVER);
+        sql.push(" AND f.position < ").integer(page.after.unwrap_or(i64::MAX));
+        sql.push(" ORDER BY f.position DESC LIMIT ").integer(i64::from(page.limit) + 1);
         Ok(sql.fetch_all(&mut self.db).await?)
     }
 }
