@@ -242,7 +242,7 @@ pub(crate) enum QueryProblems {
     /// The server failed.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(#[to_schema] Described),
-    /// The read model has not come to min_position in time; try again after Retry-After.
+    /// The read model has not come to `min_position` in time; try again after Retry-After.
     #[response(status = 503, content_type = "application/problem+json")]
     Busy(#[to_schema] Described),
 }

@@ -1,4 +1,5 @@
 //! What can be typed after `dealog`.
+#![allow(clippy::doc_markdown, reason = "these comments are the text of --help")]
 
 use std::{net::SocketAddr, path::PathBuf};
 

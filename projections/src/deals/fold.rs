@@ -248,7 +248,7 @@ impl Deal {
                 if self.visit.is_some() {
                     return Err("an open deal cannot be reopened");
                 }
-                self.span.status = status::OPEN.to_owned();
+                status::OPEN.clone_into(&mut self.span.status);
                 self.span.closed_at = None;
                 self.span.stage = event.stage.to_string();
                 (self.row.contract, self.row.loss_reason) = (None, None);

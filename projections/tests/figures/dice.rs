@@ -1,4 +1,4 @@
-//! Random choices that are the same for the same seed on every machine (SplitMix64).
+//! Random choices that are the same for the same seed on every machine (`SplitMix64`).
 
 pub(crate) struct Dice(u64);
 

@@ -89,7 +89,9 @@ async fn one_log(seed: u64, tally: &mut Tally) {
     let events = company.log();
     let log = Log::read(&events);
     let mut count = |what: &str| *tally.entry(what.to_owned()).or_default() += 1;
-    events.iter().for_each(|event| count(&event.event_type));
+    for event in &events {
+        count(&event.event_type);
+    }
 
     let file = folded_by_two_workers_in_turn(&events, &mut dice).await;
     let rows = file.rows().await;

@@ -323,7 +323,7 @@ pub(crate) fn question(company: &Company, dice: &mut Dice) -> Question {
     if dice.chance(60) {
         for _ in 0..=dice.below(2) {
             match dice.below(8) {
-                0 => filter.pipeline = defined_pipeline(company, dice),
+                0 => filter.pipeline = Some(a_pipeline(company, dice)),
                 1 => filter.owner = Some(dice.pick(&USERS)),
                 2 => filter.team = Some(dice.pick(&TEAMS)),
                 3 => filter.customer = Some(dice.pick(&CUSTOMERS)),
@@ -342,9 +342,9 @@ pub(crate) fn question(company: &Company, dice: &mut Dice) -> Question {
     }
 }
 
-fn defined_pipeline(company: &Company, dice: &mut Dice) -> Option<PipelineId> {
+fn a_pipeline(company: &Company, dice: &mut Dice) -> PipelineId {
     let pipelines = Log::read(&company.log()).pipelines(i64::MAX);
-    Some(dice.pick(&pipelines.into_iter().map(|pipeline| pipeline.id).collect::<Vec<_>>()))
+    dice.pick(&pipelines.into_iter().map(|pipeline| pipeline.id).collect::<Vec<_>>())
 }
 
 /// Amounts are compared in one currency only.

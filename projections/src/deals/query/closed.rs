@@ -31,7 +31,7 @@ pub struct WinRate {
     pub lost_amount: Total,
     /// won / (won + lost).
     pub by_count: Option<Rate>,
-    /// won_amount / (won_amount + lost_amount).
+    /// The won amount / (the won amount + the lost amount).
     pub by_value: Option<Rate>,
 }
 

@@ -551,6 +551,7 @@ fn user(row: UserRow) -> Result<User, ProjectionError> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that all rows are read by")]
 fn settings(row: SettingsRow) -> Result<Settings, ProjectionError> {
     Ok(Settings {
         version: version(row.version),

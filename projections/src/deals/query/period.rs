@@ -39,8 +39,8 @@ pub struct PeriodFunnel {
     pub pipeline: PipelineId,
     /// What it is called.
     pub name: String,
-    /// Stages in order. For each: `open_before` + entered = `open_after` + forward + back + transferred + won_from +
-    /// lost_from, where no filter tells visits of one deal apart.
+    /// Stages in order. For each, where no filter tells visits of one deal apart: `open_before` + `entered` = `open_after` +
+    /// `forward` + `back` + `transferred` + `won_from` + `lost_from`.
     pub stages: Vec<PeriodStage>,
     /// The transitions between stages.
     pub moves: Vec<PeriodMove>,
@@ -117,6 +117,9 @@ struct Left {
     count: i64,
     micros: i128,
 }
+
+/// Pipeline, stage, how, to which stage, visits, whole seconds, microseconds beyond.
+type LeftRow = (String, String, String, Option<String>, i64, i64, i64);
 
 struct Visits {
     entered: ByStage,
@@ -227,7 +230,7 @@ impl Snapshot<'_> {
         self.push_visits(&mut sql, scope, "v.left_position");
         sql.push(" AND v.left_at >= ").time(from).push(" AND v.left_at < ").time(to);
         sql.push(" GROUP BY v.pipeline, v.stage, v.left_by, v.to_stage");
-        let rows: Vec<(String, String, String, Option<String>, i64, i64, i64)> = sql.fetch_all(&mut self.db).await?;
+        let rows: Vec<LeftRow> = sql.fetch_all(&mut self.db).await?;
         Ok(rows
             .into_iter()
             .map(|(pipeline, stage, how, to_stage, count, seconds, rest)| {

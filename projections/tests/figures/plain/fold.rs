@@ -215,9 +215,9 @@ impl Log {
     /// The end of a local day: by the last zone that had begun by then, or by the first.
     pub(crate) fn day_end(&self, day: NaiveDate) -> Timestamp {
         let begun = self.events.iter().filter(|(.., event)| matches!(event, Event::Settings(_))).map(|(at, ..)| *at);
-        let ends = begun.map(|at| (at, self.settings(at).zone.day_end(day)));
+        let mut ends = begun.map(|at| (at, self.settings(at).zone.day_end(day)));
         let first = self.settings(i64::MIN).zone.day_end(day);
-        ends.filter(|(at, end)| *at <= end.micros()).last().map_or(first, |(_, end)| end)
+        ends.rfind(|(at, end)| *at <= end.micros()).map_or(first, |(_, end)| end)
     }
 
     /// Pipelines by age, each with its latest definition by then, or its first one. A stage added later that a deal was

@@ -11,7 +11,9 @@ use super::{
     Ask, Deal, Status,
     fold::{Pipeline, Placed},
     funnel::furthest,
-    half_up, weigh,
+    half_up,
+    pipeline::chance,
+    weigh,
 };
 use crate::answers::{Answer, Refused};
 
@@ -100,7 +102,7 @@ impl Ask<'_> {
             part.deals += 1;
             part.without_amount += i64::from(deal.attributes.amount.is_none());
             part.amount.minor += amount;
-            part.weighted.minor += weigh(amount, self.chance(self.stage_of(deal), deal));
+            part.weighted.minor += weigh(amount, chance(self.stage_of(deal), deal));
         }
         Ok(part)
     }

@@ -15,6 +15,11 @@ use super::{
 };
 use crate::answers::{Answer, Refused};
 
+/// The chance that counts: the deal's own, else its stage's.
+pub(super) fn chance(placed: &Placed, deal: &Deal) -> i64 {
+    deal.attributes.probability.unwrap_or(placed.stage.probability.basis_points().into())
+}
+
 impl Ask<'_> {
     pub(crate) fn pipeline(&self) -> Answer<PipelineAnswer> {
         let deals = self.deals();
@@ -87,7 +92,7 @@ impl Ask<'_> {
     /// One open deal in this stage.
     fn one(&self, placed: &Placed, deal: &Deal) -> Answer<StageTotals> {
         let amount = self.sum([deal])?;
-        let chance = self.chance(placed, deal);
+        let chance = chance(placed, deal);
         Ok(StageTotals {
             deals: 1,
             amount,
@@ -96,10 +101,6 @@ impl Ask<'_> {
             stale: self.stale(placed, deal).into(),
             overdue: self.overdue(deal).into(),
         })
-    }
-
-    pub(super) fn chance(&self, placed: &Placed, deal: &Deal) -> i64 {
-        deal.attributes.probability.unwrap_or(placed.stage.probability.basis_points().into())
     }
 
     fn age(&self, deal: &Deal) -> i64 {
@@ -148,7 +149,7 @@ impl Ask<'_> {
 
     fn card(&self, placed: &Placed, deal: &Deal, latest: &[Deal]) -> Card {
         let now = latest.iter().find(|now| now.id == deal.id).unwrap();
-        let chance = u16::try_from(self.chance(placed, deal)).unwrap();
+        let chance = u16::try_from(chance(placed, deal)).unwrap();
         let attributes = &deal.attributes;
         Card {
             deal: deal.id,
