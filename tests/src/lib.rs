@@ -1,1 +1,21 @@
+//! What the black-box tests stand on: the real binary, a server of it, a client, and waiting with a bound.
 //!
+//! The tests know Dealog as its users do: by HTTP and by the command line. Nothing here uses a crate of the workspace.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod binary;
+mod client;
+mod company;
+mod lines;
+mod run;
+mod server;
+mod wait;
+
+pub use binary::{binary, command, repository};
+pub use client::{Answer, Call, Client};
+pub use company::{DEFAULT_PIPELINE, deal};
+pub use lines::Lines;
+pub use run::{Done, Run};
+pub use server::Server;
+pub use wait::{exit_within, until};

@@ -34,17 +34,6 @@ pub(crate) struct CommandHeaders {
     if_match: Option<String>,
 }
 
-/// A body with the time at which it happened.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "a description; `Asked` reads it")]
-pub(crate) struct At<T> {
-    #[schema(inline)]
-    #[serde(flatten)]
-    command: T,
-    /// When it happened: not later than now, not before the stream's last event. Now if absent.
-    occurred_at: Option<Timestamp>,
-}
-
 /// What is asked, and what surrounds it. A command without a body may be sent without one.
 pub(crate) struct Asked<T> {
     pub(crate) body: T,

@@ -4,6 +4,7 @@
 //! [`dealog_projections::deals::Views`], and whatever goes wrong comes back as an RFC 9457 problem with a stable `code`.
 
 mod command;
+mod describe;
 mod extract;
 mod layers;
 mod problem;
@@ -123,7 +124,8 @@ fn described() -> OpenApiRouter<App> {
 
 /// The API with its page to read and try it.
 pub fn router(app: App) -> Router {
-    let (router, openapi) = described().split_for_parts();
+    let (router, mut openapi) = described().split_for_parts();
+    describe::occurred_at(&mut openapi);
     let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", openapi);
     let limits = app.limits;
     let router = router
@@ -145,5 +147,7 @@ pub async fn serve(
 
 /// The API's description.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    described().split_for_parts().1
+    let mut openapi = described().split_for_parts().1;
+    describe::occurred_at(&mut openapi);
+    openapi
 }

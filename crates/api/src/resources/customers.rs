@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    command::{Answer, Asked, At, CommandHeaders},
+    command::{Answer, Asked, CommandHeaders},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
     query::{AtLeast, PageQuery, one, seen},
@@ -23,7 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 }
 
 /// Make a customer known.
-#[utoipa::path(post, path = "/v1/customers", tag = "customers", params(CommandHeaders), request_body = At<Register>,
+#[utoipa::path(post, path = "/v1/customers", tag = "customers", params(CommandHeaders), request_body = Register,
     responses((status = 201, body = Answer), CommandProblems))]
 async fn register(State(app): State<App>, asked: Asked<Register>) -> Result<Response, Problem> {
     let stream = StreamId::Customer(CustomerId(Uuid::now_v7()));
@@ -32,7 +32,7 @@ async fn register(State(app): State<App>, asked: Asked<Register>) -> Result<Resp
 
 /// Change what is known of a customer: what is absent stays as it is.
 #[utoipa::path(patch, path = "/v1/customers/{id}", tag = "customers",
-    params(("id" = CustomerId, Path), CommandHeaders), request_body = At<Change>,
+    params(("id" = CustomerId, Path), CommandHeaders), request_body = Change,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn change(State(app): State<App>, ids: PathIds, asked: Asked<Change>) -> Result<Response, Problem> {
     let stream = StreamId::Customer(ids.get("id")?);

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    command::{Answer, Asked, At, CommandHeaders},
+    command::{Answer, Asked, CommandHeaders},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
     query::{AtLeast, Shared, WhenText, limit, one, seen},
@@ -39,7 +39,7 @@ fn deal_of(ids: &PathIds) -> Result<StreamId, Problem> {
 }
 
 /// Begin a deal.
-#[utoipa::path(post, path = "/v1/deals", tag = "deals", params(CommandHeaders), request_body = At<Create>,
+#[utoipa::path(post, path = "/v1/deals", tag = "deals", params(CommandHeaders), request_body = Create,
     responses((status = 201, body = Answer), CommandProblems))]
 async fn create(State(app): State<App>, asked: Asked<Create>) -> Result<Response, Problem> {
     let stream = StreamId::Deal(DealId(Uuid::now_v7()));
@@ -48,42 +48,42 @@ async fn create(State(app): State<App>, asked: Asked<Create>) -> Result<Response
 
 /// Move a deal to another stage of its pipeline, forward or back.
 #[utoipa::path(post, path = "/v1/deals/{id}/move", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
-    request_body = At<Move>, responses((status = 200, body = Answer), CommandProblems))]
+    request_body = Move, responses((status = 200, body = Answer), CommandProblems))]
 async fn move_stage(State(app): State<App>, ids: PathIds, asked: Asked<Move>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Move(body))).await
 }
 
 /// Win a deal. At another amount than the deal's, the amount is changed first.
 #[utoipa::path(post, path = "/v1/deals/{id}/win", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
-    request_body = At<Win>, responses((status = 200, body = Answer), CommandProblems))]
+    request_body = Option<Win>, responses((status = 200, body = Answer), CommandProblems))]
 async fn win(State(app): State<App>, ids: PathIds, asked: Asked<Win>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Win(body))).await
 }
 
 /// Lose a deal, for a reason of the company's list.
 #[utoipa::path(post, path = "/v1/deals/{id}/lose", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
-    request_body = At<Lose>, responses((status = 200, body = Answer), CommandProblems))]
+    request_body = Lose, responses((status = 200, body = Answer), CommandProblems))]
 async fn lose(State(app): State<App>, ids: PathIds, asked: Asked<Lose>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Lose(body))).await
 }
 
 /// Take up a won or lost deal again.
 #[utoipa::path(post, path = "/v1/deals/{id}/reopen", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
-    request_body = At<Reopen>, responses((status = 200, body = Answer), CommandProblems))]
+    request_body = Reopen, responses((status = 200, body = Answer), CommandProblems))]
 async fn reopen(State(app): State<App>, ids: PathIds, asked: Asked<Reopen>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Reopen(body))).await
 }
 
 /// Put a deal into another pipeline.
 #[utoipa::path(post, path = "/v1/deals/{id}/transfer", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
-    request_body = At<Transfer>, responses((status = 200, body = Answer), CommandProblems))]
+    request_body = Transfer, responses((status = 200, body = Answer), CommandProblems))]
 async fn transfer(State(app): State<App>, ids: PathIds, asked: Asked<Transfer>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Transfer(body))).await
 }
 
 /// Change attributes of a deal: what is absent stays as it is, null empties.
 #[utoipa::path(patch, path = "/v1/deals/{id}", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
-    request_body = At<Change>, responses((status = 200, body = Answer), CommandProblems))]
+    request_body = Change, responses((status = 200, body = Answer), CommandProblems))]
 async fn change(State(app): State<App>, ids: PathIds, asked: Asked<Change>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Change(Box::new(body)))).await
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    command::{Answer, Asked, At, CommandHeaders, Nothing},
+    command::{Answer, Asked, CommandHeaders, Nothing},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
     query::{AtLeast, one, seen},
@@ -33,7 +33,7 @@ fn pipeline_of(ids: &PathIds) -> Result<StreamId, Problem> {
 }
 
 /// Set up a pipeline.
-#[utoipa::path(post, path = "/v1/pipelines", tag = "pipelines", params(CommandHeaders), request_body = At<Define>,
+#[utoipa::path(post, path = "/v1/pipelines", tag = "pipelines", params(CommandHeaders), request_body = Define,
     responses((status = 201, body = Answer), CommandProblems))]
 async fn define(State(app): State<App>, asked: Asked<Define>) -> Result<Response, Problem> {
     let stream = StreamId::Pipeline(PipelineId(Uuid::now_v7()));
@@ -42,7 +42,7 @@ async fn define(State(app): State<App>, asked: Asked<Define>) -> Result<Response
 
 /// Add a stage.
 #[utoipa::path(post, path = "/v1/pipelines/{id}/stages", tag = "pipelines",
-    params(("id" = PipelineId, Path), CommandHeaders), request_body = At<AddStage>,
+    params(("id" = PipelineId, Path), CommandHeaders), request_body = AddStage,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn add_stage(State(app): State<App>, ids: PathIds, asked: Asked<AddStage>) -> Result<Response, Problem> {
     asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::AddStage(body))).await
@@ -50,7 +50,7 @@ async fn add_stage(State(app): State<App>, ids: PathIds, asked: Asked<AddStage>)
 
 /// Put the stages into another order.
 #[utoipa::path(put, path = "/v1/pipelines/{id}/stages", tag = "pipelines",
-    params(("id" = PipelineId, Path), CommandHeaders), request_body = At<Reorder>,
+    params(("id" = PipelineId, Path), CommandHeaders), request_body = Reorder,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn reorder(State(app): State<App>, ids: PathIds, asked: Asked<Reorder>) -> Result<Response, Problem> {
     asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::Reorder(body))).await
@@ -58,7 +58,7 @@ async fn reorder(State(app): State<App>, ids: PathIds, asked: Asked<Reorder>) ->
 
 /// Describe a stage anew. Its slug stays.
 #[utoipa::path(patch, path = "/v1/pipelines/{id}/stages/{stage}", tag = "pipelines",
-    params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = At<ReviseStage>,
+    params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = ReviseStage,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn revise_stage(State(app): State<App>, ids: PathIds, asked: Asked<ReviseStage>) -> Result<Response, Problem> {
     let stage: Slug = ids.get("stage")?;
@@ -67,7 +67,7 @@ async fn revise_stage(State(app): State<App>, ids: PathIds, asked: Asked<ReviseS
 
 /// Let nothing enter a stage any more. Its deals stay until they are moved.
 #[utoipa::path(post, path = "/v1/pipelines/{id}/stages/{stage}/retire", tag = "pipelines",
-    params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = At<Nothing>,
+    params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn retire_stage(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
     let stage: Slug = ids.get("stage")?;
@@ -76,7 +76,7 @@ async fn retire_stage(State(app): State<App>, ids: PathIds, asked: Asked<Nothing
 
 /// Let a pipeline take no more deals.
 #[utoipa::path(post, path = "/v1/pipelines/{id}/archive", tag = "pipelines",
-    params(("id" = PipelineId, Path), CommandHeaders), request_body = At<Nothing>,
+    params(("id" = PipelineId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn archive(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
     asked.send(&app, pipeline_of(&ids)?, |_| Command::Pipeline(pipeline::Command::Archive)).await

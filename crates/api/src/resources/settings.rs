@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    command::{Answer, Asked, At, CommandHeaders},
+    command::{Answer, Asked, CommandHeaders},
     extract::Params,
     problem::{CommandProblems, Problem, QueryProblems},
     query::{AtLeast, one},
@@ -22,7 +22,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 }
 
 /// Change settings: what is absent stays as it is.
-#[utoipa::path(patch, path = "/v1/settings", tag = "settings", params(CommandHeaders), request_body = At<Change>,
+#[utoipa::path(patch, path = "/v1/settings", tag = "settings", params(CommandHeaders), request_body = Change,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn change(State(app): State<App>, asked: Asked<Change>) -> Result<Response, Problem> {
     asked.send(&app, StreamId::Settings, |body| Command::Settings(settings::Command::Change(body))).await

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    command::{Answer, Asked, At, CommandHeaders, Nothing},
+    command::{Answer, Asked, CommandHeaders, Nothing},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
     query::{PageQuery, seen},
@@ -23,7 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 }
 
 /// Set up a team.
-#[utoipa::path(post, path = "/v1/teams", tag = "teams", params(CommandHeaders), request_body = At<Form>,
+#[utoipa::path(post, path = "/v1/teams", tag = "teams", params(CommandHeaders), request_body = Form,
     responses((status = 201, body = Answer), CommandProblems))]
 async fn form(State(app): State<App>, asked: Asked<Form>) -> Result<Response, Problem> {
     let stream = StreamId::Team(TeamId(Uuid::now_v7()));
@@ -32,7 +32,7 @@ async fn form(State(app): State<App>, asked: Asked<Form>) -> Result<Response, Pr
 
 /// Take a user into a team.
 #[utoipa::path(put, path = "/v1/teams/{id}/members/{user}", tag = "teams",
-    params(("id" = TeamId, Path), ("user" = UserId, Path), CommandHeaders), request_body = At<Nothing>,
+    params(("id" = TeamId, Path), ("user" = UserId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn add_member(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
     let (stream, user) = (StreamId::Team(ids.get("id")?), ids.get("user")?);

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    command::{Answer, Asked, At, CommandHeaders, Nothing},
+    command::{Answer, Asked, CommandHeaders, Nothing},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
     query::{AtLeast, PageQuery, one, seen},
@@ -23,7 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 }
 
 /// Let a user in.
-#[utoipa::path(post, path = "/v1/users", tag = "users", params(CommandHeaders), request_body = At<Invite>,
+#[utoipa::path(post, path = "/v1/users", tag = "users", params(CommandHeaders), request_body = Invite,
     responses((status = 201, body = Answer), CommandProblems))]
 async fn invite(State(app): State<App>, asked: Asked<Invite>) -> Result<Response, Problem> {
     let stream = StreamId::User(UserId(Uuid::now_v7()));
@@ -32,7 +32,7 @@ async fn invite(State(app): State<App>, asked: Asked<Invite>) -> Result<Response
 
 /// Give a user another role.
 #[utoipa::path(patch, path = "/v1/users/{id}", tag = "users", params(("id" = UserId, Path), CommandHeaders),
-    request_body = At<ChangeRole>, responses((status = 200, body = Answer), CommandProblems))]
+    request_body = ChangeRole, responses((status = 200, body = Answer), CommandProblems))]
 async fn change_role(State(app): State<App>, ids: PathIds, asked: Asked<ChangeRole>) -> Result<Response, Problem> {
     let stream = StreamId::User(ids.get("id")?);
     asked.send(&app, stream, |body| Command::User(user::Command::ChangeRole(body))).await
@@ -40,7 +40,7 @@ async fn change_role(State(app): State<App>, ids: PathIds, asked: Asked<ChangeRo
 
 /// Let a user do nothing any more. Their deals stay theirs until they are handed over.
 #[utoipa::path(post, path = "/v1/users/{id}/deactivate", tag = "users",
-    params(("id" = UserId, Path), CommandHeaders), request_body = At<Nothing>,
+    params(("id" = UserId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn deactivate(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
     let stream = StreamId::User(ids.get("id")?);

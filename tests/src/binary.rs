@@ -1,0 +1,58 @@
+//! Where the binary is.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+
+/// The binary under test: the one that `DEALOG_BIN` names, or else one that is built now, once.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match env::var_os("DEALOG_BIN").map(PathBuf::from) {
+        Some(named) if named.is_file() => named,
+        Some(named) => panic!(
+            "DEALOG_BIN names {}, and there is no such file: build it with `cargo build -p dealog`",
+            named.display()
+        ),
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--package", "dealog", "--message-format", "json-render-diagnostics"])
+        .current_dir(repository())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo can be run");
+    assert!(output.status.success(), "the binary under test could not be built: see the compiler's messages above");
+    // Cargo itself says where it put the binary, whatever the target folder is.
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let executable = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "dealog")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    executable.expect("cargo says where it put the binary `dealog`")
+}
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository").to_owned()
+}
+
+/// The binary with none of this process's own `DEALOG_` variables, which would be settings to it, run in a folder of its
+/// own, since a `dealog.toml` there is read.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.current_dir(folder);
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DEALOG_")) {
+        command.env_remove(name);
+    }
+    command
+}

@@ -1,0 +1,144 @@
+//! A running `dealog`, on a port of its own, that is always stopped.
+
+use std::{
+    net::SocketAddr,
+    ops::Deref,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Client, Lines, command, exit_within};
+
+/// How long a server may take to be there: it may have a log to fold first.
+const START: Duration = Duration::from_secs(60);
+/// How long it may take to end.
+const STOP: Duration = Duration::from_secs(20);
+
+/// A server. It is a client of itself: `server.get("/v1/deals")`.
+pub struct Server {
+    child: Child,
+    stderr: Option<Lines>,
+    address: SocketAddr,
+    client: Client,
+}
+
+impl Deref for Server {
+    type Target = Client;
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Server {
+    /// `dealog serve` over this data folder.
+    pub fn start(data: &Path, args: &[&str]) -> Self {
+        Self::start_command("serve", data, args)
+    }
+
+    /// Another command that serves, such as `demo`.
+    pub fn start_command(name: &str, data: &Path, args: &[&str]) -> Self {
+        let home = data.parent().expect("the data folder is in another folder");
+        let mut child = command(home)
+            .arg(name)
+            .args(["--listen", "127.0.0.1:0", "--log", "info", "--data"])
+            .arg(data)
+            .args(args)
+            .env("DEALOG_LOG_FORMAT", "json")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary can be run");
+        let stderr = Lines::of(child.stderr.take().expect("standard error is a pipe"));
+        let address = stderr.find("the server's address in its log", START, serving);
+        Self { child, stderr: Some(stderr), address, client: Client::of(address) }
+    }
+
+    /// A server with a new company that lives as long as this process, for tests that share one.
+    ///
+    /// Statics are never dropped, so a watcher ends the server when this process is gone, however it went.
+    pub fn shared(args: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder").keep();
+        let server = Self::start(&folder.join("data"), args);
+        let watcher = Command::new("sh")
+            .args(["-c", "read -r _; kill -KILL \"$1\"; rm -rf \"$2\"", "watcher"])
+            .arg(server.child.id().to_string())
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("a shell can be run");
+        // It waits for the end of a pipe whose other end closes with this process.
+        std::mem::forget(watcher);
+        server
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A client with connections of its own.
+    pub fn client(&self) -> Client {
+        Client::of(self.address)
+    }
+
+    /// Waits for a line of its log that contains `text`.
+    pub fn logged(&self, text: &str) {
+        let log = self.stderr.as_ref().expect("the server runs");
+        log.find(&format!("`{text}` in the log"), STOP, |line| line.contains(text).then_some(()));
+    }
+
+    /// Tells it to stop and does not wait.
+    pub fn terminate(&self) {
+        self.send(Signal::TERM);
+    }
+
+    /// Tells it to stop, and sees that it ends well and in time. Gives its log.
+    pub fn stop(mut self) -> String {
+        self.terminate();
+        self.ended()
+    }
+
+    /// Waits for its end, which must be a good one. Gives its log.
+    pub fn ended(&mut self) -> String {
+        let status = exit_within(&mut self.child, STOP);
+        let log = self.stderr.take().expect("it ends once").all();
+        assert_eq!(status.code(), Some(0), "the server ended badly:\n{log}");
+        log
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill9(mut self) {
+        self.send(Signal::KILL);
+        exit_within(&mut self.child, STOP);
+    }
+
+    fn send(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the server is our own process");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let (true, Some(log)) = (thread::panicking(), &self.stderr) {
+            let log = log.so_far();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the end of the server's log:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+        }
+    }
+}
+
+/// The address in the log line that says that the server is there.
+fn serving(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = &line["fields"];
+    (fields["message"] == "serving").then(|| fields["address"].as_str()?.parse().ok()).flatten()
+}

@@ -1,0 +1,31 @@
+//! Whether the server lives and is ready.
+
+use std::time::Duration;
+
+use dealog_tests::{Server, deal, until};
+use serde_json::json;
+
+use crate::server;
+
+#[test]
+fn a_server_that_answers_is_alive() {
+    assert_eq!(server().get("/health/live").expect(200).body, json!({"status": "live"}));
+}
+
+#[test]
+fn a_server_is_ready_and_its_read_models_catch_up() {
+    let server = Server::shared(&[]);
+    for index in 0..20 {
+        server.post("/v1/deals", &deal(&format!("Deal {index}"), &json!({}))).expect(201);
+    }
+    let ready = until("the lag should become 0", Duration::from_secs(10), || {
+        let ready = server.get("/health/ready").expect(200).body;
+        (ready["projections"][0]["lag"] == 0).then_some(ready)
+    });
+    assert_eq!(ready["ready"], true);
+    assert_eq!(ready["head"], server.head());
+    assert_eq!(
+        ready["projections"],
+        json!([{"name": "deals", "position": server.head(), "lag": 0, "stopped": null}])
+    );
+}
