@@ -29,7 +29,10 @@ impl Client {
     /// A request to be completed and sent.
     pub fn call(&self, method: &str, path: &str) -> Call {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        Call { request: self.http.request(method.clone(), format!("{}{path}", self.base)), what: format!("{method} {path}") }
+        Call {
+            request: self.http.request(method.clone(), format!("{}{path}", self.base)),
+            what: format!("{method} {path}"),
+        }
     }
 
     pub fn get(&self, path: &str) -> Answer {

@@ -26,6 +26,8 @@ pub struct Server {
     stderr: Option<Lines>,
     address: SocketAddr,
     client: Client,
+    /// Where its data is, if that goes with it.
+    folder: Option<TempDir>,
 }
 
 impl Deref for Server {
@@ -57,14 +59,20 @@ impl Server {
             .expect("the binary can be run");
         let stderr = Lines::of(child.stderr.take().expect("standard error is a pipe"));
         let address = stderr.find("the server's address in its log", START, serving);
-        Self { child, stderr: Some(stderr), address, client: Client::of(address) }
+        Self { child, stderr: Some(stderr), address, client: Client::of(address), folder: None }
     }
 
-    /// A server with a new company that lives as long as this process, for tests that share one.
-    ///
-    /// Statics are never dropped, so a watcher ends the server when this process is gone, however it went.
+    /// A server with a new company, whose data goes when it goes.
+    pub fn of_a_new_company(args: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder can be made");
+        let server = Self::start(&folder.path().join("data"), args);
+        server.with(folder)
+    }
+
+    /// The same for a static, which is never dropped: a watcher ends the server when this process is gone, however it
+    /// went.
     pub fn shared(args: &[&str]) -> Self {
-        let folder = TempDir::new().expect("a folder").keep();
+        let folder = TempDir::new().expect("a folder can be made").keep();
         let server = Self::start(&folder.join("data"), args);
         let watcher = Command::new("sh")
             .args(["-c", "read -r _; kill -KILL \"$1\"; rm -rf \"$2\"", "watcher"])
@@ -76,6 +84,11 @@ impl Server {
         // It waits for the end of a pipe whose other end closes with this process.
         std::mem::forget(watcher);
         server
+    }
+
+    fn with(mut self, folder: TempDir) -> Self {
+        self.folder = Some(folder);
+        self
     }
 
     /// Where it listens.

@@ -24,9 +24,8 @@ const ROOMS: [(&str, &[&str]); 8] = [
 ];
 
 /// What waits, reads or writes. Rules and events do none of it.
-const IMPURE: [&str; 10] = [
-    "async-trait", "axum", "futures-util", "hyper", "rand", "reqwest", "rusqlite", "sqlx", "tokio", "tower-http",
-];
+const IMPURE: [&str; 10] =
+    ["async-trait", "axum", "futures-util", "hyper", "rand", "reqwest", "rusqlite", "sqlx", "tokio", "tower-http"];
 
 /// Each crate of the workspace with its dependencies, without those of its tests.
 fn crates() -> BTreeMap<String, BTreeSet<String>> {
@@ -47,9 +46,10 @@ fn crates() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 fn below(room: &str) -> BTreeSet<&'static str> {
-    let (_, right_below) = ROOMS.iter().find(|(name, _)| *name == room).unwrap_or_else(|| {
-        panic!("{room} is a new room: say in this test, and in ARCHITECTURE.md, what it may know")
-    });
+    let (_, right_below) = ROOMS
+        .iter()
+        .find(|(name, _)| *name == room)
+        .unwrap_or_else(|| panic!("{room} is a new room: say in this test, and in ARCHITECTURE.md, what it may know"));
     right_below.iter().flat_map(|under| below(under).into_iter().chain([*under])).collect()
 }
 

@@ -34,7 +34,10 @@ fn bodies(item: &PathItem) -> Vec<String> {
             RefOr::Ref(_) => None,
         })
         .flatten()
-        .filter_map(|content| content.schema.as_ref())
+        .filter_map(|content| match content {
+            RefOr::T(content) => content.schema.as_ref(),
+            RefOr::Ref(_) => None,
+        })
         .flat_map(references)
         .collect()
 }

@@ -209,6 +209,21 @@ async fn the_forecast_is_as_worked_out_by_hand() {
 }
 
 #[tokio::test]
+async fn history_gives_its_chances_from_the_365_days_before() {
+    let mut company = Company::at_work().await;
+    company.create(1, Some(eur(1_000))).await;
+    company.win(1).await;
+    let won = company.now();
+    company.create_as(2, expecting("2025-03-31", 30_000)).await;
+    let (answers, march) = (views(&company).await, days("2025-03-01", "2025-04-01"));
+    let historical = async |time| answers.forecast(&at(time), &march).await.unwrap().historical.minor;
+    let year_later = won.saturating_add_micros(365 * DAY);
+    // (1 + 1) / (1 + 2), then (0 + 1) / (0 + 2).
+    assert_eq!(historical(year_later.saturating_add_micros(-1)).await, 20_001);
+    assert_eq!(historical(year_later).await, 15_000);
+}
+
+#[tokio::test]
 async fn days_begin_and_end_in_the_time_zone_of_the_company() {
     let mut company = Company::at_work().await;
     let zone = settings::Change { time_zone: Some(val("Asia/Tokyo")), ..settings::Change::default() };

@@ -39,6 +39,8 @@ pub(crate) struct Story {
     deals_max: usize,
     /// Pipelines that were there from the beginning.
     pipelines: usize,
+    /// How much longer than in a lively company all takes.
+    pace: i64,
 }
 
 /// A company in which much has happened.
@@ -50,6 +52,7 @@ pub(crate) async fn story(dice: &mut Dice) -> Company {
         deals: 0,
         deals_max: dice.below(6) + 3,
         pipelines: dice.below(2) + 1,
+        pace: dice.pick(&[1, 1, 6]),
     };
     story.begin(dice).await;
     for _ in 0..dice.between(30, 150) {
@@ -101,7 +104,7 @@ impl Story {
             1 => 1,
             2 => dice.between(1, DAY),
             3 => dice.between(1, 4 * 24) * HOUR,
-            _ => dice.between(1, 25) * DAY,
+            _ => dice.between(1, 25) * DAY * self.pace,
         };
         self.company.wait(micros);
     }

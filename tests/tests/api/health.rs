@@ -14,7 +14,7 @@ fn a_server_that_answers_is_alive() {
 
 #[test]
 fn a_server_is_ready_and_its_read_models_catch_up() {
-    let server = Server::shared(&[]);
+    let server = Server::of_a_new_company(&[]);
     for index in 0..20 {
         server.post("/v1/deals", &deal(&format!("Deal {index}"), &json!({}))).expect(201);
     }
@@ -24,8 +24,5 @@ fn a_server_is_ready_and_its_read_models_catch_up() {
     });
     assert_eq!(ready["ready"], true);
     assert_eq!(ready["head"], server.head());
-    assert_eq!(
-        ready["projections"],
-        json!([{"name": "deals", "position": server.head(), "lag": 0, "stopped": null}])
-    );
+    assert_eq!(ready["projections"], json!([{"name": "deals", "position": server.head(), "lag": 0, "stopped": null}]));
 }

@@ -33,7 +33,8 @@ fn a_deal_lives_from_its_creation_to_another_pipeline_and_each_step_is_seen_at_o
         deal
     };
     assert_eq!(command("move", json!({"stage": "offer_made", "reason": "They asked for one"}))["stage"], "offer_made");
-    let changed = server.patch(&format!("/v1/deals/{id}"), &json!({"title": "Two scales", "source": "Fair"})).expect(200);
+    let changed =
+        server.patch(&format!("/v1/deals/{id}"), &json!({"title": "Two scales", "source": "Fair"})).expect(200);
     assert_eq!(changed.body["events"], 2);
     assert_eq!(seen(server, &changed)["title"], "Two scales");
 
@@ -46,7 +47,10 @@ fn a_deal_lives_from_its_creation_to_another_pipeline_and_each_step_is_seen_at_o
     assert_eq!((&reopened["contract"], &reopened["closed_at"]), (&Value::Null, &Value::Null));
 
     let lost = command("lose", json!({"reason": "price", "competitor": "Waage AG", "note": "Too dear"}));
-    assert_eq!((&lost["status"], &lost["loss_reason"], &lost["loss_counted"]), (&json!("lost"), &json!("price"), &json!(true)));
+    assert_eq!(
+        (&lost["status"], &lost["loss_reason"], &lost["loss_counted"]),
+        (&json!("lost"), &json!("price"), &json!(true))
+    );
     assert_eq!(lost["competitor"], "Waage AG");
 
     let reopened = command("reopen", json!({"reason": "They called"}));
@@ -58,14 +62,23 @@ fn a_deal_lives_from_its_creation_to_another_pipeline_and_each_step_is_seen_at_o
     assert_eq!(
         types(&history),
         [
-            "deal.created", "deal.stage_moved", "deal.title_changed", "deal.source_changed", "deal.amount_changed",
-            "deal.won", "deal.reopened", "deal.lost", "deal.reopened", "deal.transferred"
+            "deal.created",
+            "deal.stage_moved",
+            "deal.title_changed",
+            "deal.source_changed",
+            "deal.amount_changed",
+            "deal.won",
+            "deal.reopened",
+            "deal.lost",
+            "deal.reopened",
+            "deal.transferred"
         ]
     );
     let versions: Vec<u64> = history.iter().map(|event| event["version"].as_u64().unwrap()).collect();
     assert_eq!(versions, (1..=10).collect::<Vec<_>>());
     assert!(history.iter().all(|event| event["actor"] == "local"));
-    let stream: Vec<Value> = server.events().into_iter().filter(|event| event["stream"] == format!("deal-{id}")).collect();
+    let stream: Vec<Value> =
+        server.events().into_iter().filter(|event| event["stream"] == format!("deal-{id}")).collect();
     assert_eq!(stream, history);
 }
 
@@ -100,7 +113,8 @@ fn moving_to_the_present_stage_is_answered_and_is_no_event() {
 #[test]
 fn a_win_at_the_amount_of_the_deal_changes_no_amount() {
     let created = create("As agreed", &json!({"amount": euro("99.90")}));
-    let answer = server().post(&format!("/v1/deals/{}/win", created.id()), &json!({"amount": euro("99.9")})).expect(200);
+    let answer =
+        server().post(&format!("/v1/deals/{}/win", created.id()), &json!({"amount": euro("99.9")})).expect(200);
     assert_eq!(answer.body["events"], 1);
     assert_eq!(types(&history(&created.id())), ["deal.created", "deal.won"]);
 }

@@ -1,9 +1,6 @@
 //! Lists of deals: filters and pages. On a server of their own, so that a list holds what is expected and nothing else.
 
-use std::{
-    collections::BTreeSet,
-    sync::OnceLock,
-};
+use std::{collections::BTreeSet, sync::OnceLock};
 
 use dealog_tests::{DEFAULT_PIPELINE, Server, deal};
 use serde_json::{Value, json};
@@ -36,8 +33,8 @@ fn listed() -> &'static Listed {
         let mut position = 0;
         for index in 1..=12 {
             let mut more = json!({"amount": euro(&format!("{}.00", index * 100))});
-            // From 1 to 12 March 2024, at eleven in the evening in Riga.
-            more["occurred_at"] = json!(format!("2024-03-{index:02}T21:00:00Z"));
+            // From 2 to 13 March 2024 in Riga, soon after midnight: in UTC that is still the day before.
+            more["occurred_at"] = json!(format!("2024-03-{index:02}T22:30:00Z"));
             if index % 4 == 0 {
                 more["owner"] = json!(anna);
                 more["source"] = json!("Trade fair");
@@ -70,9 +67,11 @@ fn numbers(query: &str, limit: usize) -> Vec<u32> {
         let page = server.get(&path).expect(200).body;
         let deals = page["deals"].as_array().unwrap();
         assert!(deals.len() <= limit, "{path}");
-        found.extend(deals.iter().map(|deal| {
-            deal["title"].as_str().unwrap().strip_prefix("Deal ").unwrap().parse::<u32>().unwrap()
-        }));
+        found.extend(
+            deals
+                .iter()
+                .map(|deal| deal["title"].as_str().unwrap().strip_prefix("Deal ").unwrap().parse::<u32>().unwrap()),
+        );
         if page["next"].is_null() {
             return found;
         }
@@ -90,7 +89,7 @@ fn pages_of_any_size_hold_every_deal_once_the_newest_first() {
 
 #[test]
 fn a_deal_that_comes_in_between_moves_no_page() {
-    let server = Server::shared(&[]);
+    let server = Server::of_a_new_company(&[]);
     let create = |index: u32| server.post("/v1/deals", &deal(&format!("Deal {index}"), &json!({}))).expect(201);
     let last = (1..=6).map(create).last().unwrap();
     let first = server.get(&format!("/v1/deals?limit=3&min_position={}", last.position())).expect(200).body;
@@ -126,9 +125,9 @@ fn filters_choose_deals_by_what_they_are_now() {
         ("&amount_from=1000".into(), &[12, 11, 10]),
         ("&amount_to=200.00".into(), &[2, 1]),
         ("&amount_from=500&amount_to=700".into(), &[7, 6, 5]),
-        ("&created_from=2024-03-11".into(), &[12, 11]),
-        ("&created_to=2024-03-03".into(), &[2, 1]),
-        ("&created_from=2024-03-05T21:00:00Z&created_to=2024-03-06T21:00:00Z".into(), &[5]),
+        ("&created_from=2024-03-12".into(), &[12, 11]),
+        ("&created_to=2024-03-04".into(), &[2, 1]),
+        ("&created_from=2024-03-05T22:30:00Z&created_to=2024-03-06T22:30:00Z".into(), &[5]),
         (format!("&owner={anna}&status=open&amount_from=500"), &[8]),
     ];
     for (query, expected) in &cases {

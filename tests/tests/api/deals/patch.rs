@@ -52,10 +52,7 @@ fn each_change_is_an_event_of_its_own_with_what_was_before() {
     let changed = server().patch(&format!("/v1/deals/{}", created.id()), &change).expect(200);
     assert_eq!(changed.body["events"], 3);
     let history = history(&created.id());
-    assert_eq!(
-        types(&history)[1..],
-        ["deal.title_changed", "deal.source_changed", "deal.expected_close_changed"]
-    );
+    assert_eq!(types(&history)[1..], ["deal.title_changed", "deal.source_changed", "deal.expected_close_changed"]);
     assert_eq!(history[1]["data"], json!({"from": "Before", "to": "After"}));
     assert_eq!(history[2]["data"], json!({"from": "Web", "to": null}));
     assert_eq!(history[3]["data"], json!({"from": null, "to": "2027-01-31"}));

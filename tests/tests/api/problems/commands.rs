@@ -1,0 +1,332 @@
+//! Commands that are refused.
+
+use dealog_tests::DEFAULT_PIPELINE;
+use serde_json::json;
+
+use super::{Bad, Body, NOBODY, check, with, world};
+
+const DEALS: &str = "/v1/deals";
+
+#[test]
+fn bodies_that_cannot_be_read() {
+    let json = "application/json";
+    let deep = format!("{{\"title\":{}{}}}", "[".repeat(5_000), "]".repeat(5_000));
+    let large = format!("{{\"title\":\"{}\"}}", "x".repeat(300_000));
+    check(&[
+        Bad::raw("malformed JSON", json, "{\"title\": ").gives(400, "bad_request", "body"),
+        Bad::raw("two values", json, "{} {}").gives(400, "bad_request", "body"),
+        Bad::raw("not an object", json, "[]").gives(400, "bad_request", "body"),
+        Bad::raw("a text", json, "\"title\"").gives(400, "bad_request", "body"),
+        Bad::raw("null", json, "null").gives(400, "bad_request", "body"),
+        Bad::raw("invalid UTF-8", json, b"{\"title\":\"\xff\xfe\"}".to_vec()).gives(400, "bad_request", "body"),
+        Bad::raw("half a surrogate pair", json, r#"{"title":"\ud800"}"#).gives(400, "bad_request", "body"),
+        Bad::raw("deep JSON", json, deep).gives(400, "bad_request", "body"),
+        Bad::raw("too large", json, large).gives(413, "body_too_large", "body"),
+        Bad::raw("a form", "application/x-www-form-urlencoded", "title=x").gives(415, "media_type", "Content-Type"),
+        Bad::raw("text", "text/plain", "{}").gives(415, "media_type", "Content-Type"),
+        Bad::raw("no type", "", "{}").gives(415, "media_type", "Content-Type"),
+        Bad::new("no body", "POST", DEALS, Body::None).gives(400, "bad_request", "title"),
+        Bad::raw("blanks", json, "  \n ").gives(400, "bad_request", "title"),
+    ]);
+}
+
+#[test]
+fn bodies_that_do_not_fit() {
+    let number = |digits: &str| json!({"amount": digits, "currency": "EUR"});
+    check(&[
+        Bad::post("missing title", DEALS, json!({"pipeline": DEFAULT_PIPELINE})).gives(400, "bad_request", "title"),
+        Bad::post("missing pipeline", DEALS, json!({"title": "x"})).gives(400, "bad_request", "pipeline"),
+        Bad::post("unknown field", DEALS, with("colour", json!("red"))).gives(400, "bad_request", "colour"),
+        Bad::post("wrong type", DEALS, with("title", json!(7))).gives(400, "bad_request", "title"),
+        Bad::post("empty title", DEALS, with("title", json!(""))).gives(400, "bad_request", "title"),
+        Bad::post("blank title", DEALS, with("title", json!(" \t\n"))).gives(400, "bad_request", "title"),
+        Bad::post("too long title", DEALS, with("title", json!("x".repeat(201)))).gives(400, "bad_request", "title"),
+        Bad::post("control characters", DEALS, with("title", json!("a\u{7}b"))).gives(400, "bad_request", "title"),
+        Bad::post("a zero character", DEALS, with("source", json!("a\u{0}b"))).gives(400, "bad_request", "source"),
+        Bad::post("negative amount", DEALS, with("amount", number("-1.00"))).gives(400, "bad_request", "amount"),
+        Bad::post("over-precise amount", DEALS, with("amount", number("1.001"))).gives(400, "bad_request", "amount"),
+        Bad::post("too large amount", DEALS, with("amount", number("10000000000.01"))).gives(
+            400,
+            "bad_request",
+            "amount",
+        ),
+        Bad::post("no number", DEALS, with("amount", number("1,00"))).gives(400, "bad_request", "amount"),
+        Bad::post("an exponent", DEALS, with("amount", number("1e3"))).gives(400, "bad_request", "amount"),
+        Bad::post("amount as a number", DEALS, with("amount", json!({"amount": 1, "currency": "EUR"}))).gives(
+            400,
+            "bad_request",
+            "amount.amount",
+        ),
+        Bad::post("a bare number", DEALS, with("amount", json!(1))).gives(400, "bad_request", "amount"),
+        Bad::post("no currency", DEALS, with("amount", json!({"amount": "1"}))).gives(
+            400,
+            "bad_request",
+            "amount.currency",
+        ),
+        Bad::post("unknown currency", DEALS, with("amount", json!({"amount": "1", "currency": "EUX"}))).gives(
+            400,
+            "bad_request",
+            "amount.currency",
+        ),
+        Bad::post("bad pipeline", DEALS, with("pipeline", json!("sales"))).gives(400, "bad_request", "pipeline"),
+        Bad::post("bad stage", DEALS, with("stage", json!("Offer made"))).gives(400, "bad_request", "stage"),
+        Bad::post("bad campaign", DEALS, with("campaign", json!("spring"))).gives(400, "bad_request", "campaign"),
+        Bad::post("id in braces", DEALS, with("owner", json!(format!("{{{NOBODY}}}")))).gives(
+            400,
+            "bad_request",
+            "owner",
+        ),
+        Bad::post("bad date", DEALS, with("expected_close", json!("2027-02-30"))).gives(
+            400,
+            "bad_request",
+            "expected_close",
+        ),
+        Bad::post("bad instant", DEALS, with("occurred_at", json!("yesterday"))).gives(
+            400,
+            "bad_request",
+            "occurred_at",
+        ),
+        Bad::post("bad fields", DEALS, with("fields", json!([]))).gives(400, "bad_request", "fields"),
+        Bad::post("bad role", "/v1/users", json!({"name": "A", "role": "king"})).gives(400, "bad_request", "role"),
+        Bad::post("bad email", "/v1/users", json!({"name": "A", "role": "seller", "email": "a@b"})).gives(
+            400,
+            "bad_request",
+            "email",
+        ),
+        Bad::post("bad kind", "/v1/customers", json!({"name": "A", "kind": "person"})).gives(
+            400,
+            "bad_request",
+            "kind",
+        ),
+        Bad::patch("bad zone", "/v1/settings", json!({"time_zone": "Riga"})).gives(400, "bad_request", "time_zone"),
+    ]);
+}
+
+#[test]
+fn stages_that_do_not_fit() {
+    let stage = |name: &str, value| {
+        let mut stage = json!({"slug": "a", "name": "A", "probability": 0.5, "forecast_category": "commit"});
+        stage[name] = value;
+        json!({"name": "P", "stages": [stage]})
+    };
+    let path = "/v1/pipelines";
+    check(&[
+        Bad::post("certain", path, stage("probability", json!(1.5))).gives(400, "bad_request", "stages[0].probability"),
+        Bad::post("over-precise", path, stage("probability", json!(0.12345))).gives(
+            400,
+            "bad_request",
+            "stages[0].probability",
+        ),
+        Bad::post("a text", path, stage("probability", json!("0.5"))).gives(
+            400,
+            "bad_request",
+            "stages[0].probability",
+        ),
+        Bad::post("bad slug", path, stage("slug", json!("A"))).gives(400, "bad_request", "stages[0].slug"),
+        Bad::post("bad category", path, stage("forecast_category", json!("sure"))).gives(
+            400,
+            "bad_request",
+            "stages[0].forecast_category",
+        ),
+        Bad::post("what none has", path, stage("required_fields", json!(["colour"]))).gives(
+            400,
+            "bad_request",
+            "stages[0].required_fields[0]",
+        ),
+        Bad::post("a field nobody defined", path, stage("required_fields", json!(["fields.colour"])))
+            .gives(422, "unknown_field", "fields.colour")
+            .allowed(json!(["budget"])),
+        Bad::post("no stages", path, json!({"name": "P", "stages": []})).gives(409, "no_stage_left", "stages"),
+    ]);
+}
+
+#[test]
+fn commands_about_what_is_not_there() {
+    let path = |path: &str| format!("/v1/deals/{path}");
+    let archived = &world().archived;
+    check(&[
+        Bad::post("no such pipeline", DEALS, with("pipeline", json!(NOBODY))).gives(
+            422,
+            "unknown_reference",
+            "pipeline",
+        ),
+        Bad::post("no such customer", DEALS, with("customer", json!(NOBODY))).gives(
+            422,
+            "unknown_reference",
+            "customer",
+        ),
+        Bad::post("no such owner", DEALS, with("owner", json!(NOBODY))).gives(422, "unknown_reference", "owner"),
+        Bad::post("a deactivated owner", DEALS, with("owner", json!(world().inactive))).gives(
+            422,
+            "inactive_user",
+            "owner",
+        ),
+        Bad::post("no such stage", DEALS, with("stage", json!("nowhere")))
+            .gives(422, "stage_not_open", "stage")
+            .allowed(json!(["first_contact", "qualified", "needs_found", "offer_made", "negotiation", "contract"])),
+        Bad::post("no such field", DEALS, with("fields", json!({"colour": "red"})))
+            .gives(422, "unknown_field", "fields.colour")
+            .allowed(json!(["budget"])),
+        Bad::post("unfit value", DEALS, with("fields", json!({"budget": "much"}))).gives(
+            422,
+            "field_value",
+            "fields.budget",
+        ),
+        Bad::post("archived pipeline", DEALS, with("pipeline", json!(archived))).gives(
+            409,
+            "pipeline_archived",
+            "pipeline",
+        ),
+        Bad::post("currency without rate", DEALS, with("amount", json!({"amount": "1", "currency": "USD"})))
+            .gives(422, "currency_without_rate", "amount")
+            .allowed(json!(["EUR"])),
+        Bad::post("no such deal", path(&format!("{NOBODY}/move")), json!({"stage": "contract"})).gives(
+            404,
+            "not_found",
+            None,
+        ),
+        Bad::post("no such deal to win", path(&format!("{NOBODY}/win")), json!({})).gives(404, "not_found", None),
+        Bad::patch("no such deal to change", path(NOBODY), json!({"title": "x"})).gives(404, "not_found", None),
+        Bad::patch("no such user", format!("/v1/users/{NOBODY}"), json!({"role": "seller"})).gives(
+            404,
+            "not_found",
+            None,
+        ),
+        Bad::patch("no such customer to change", format!("/v1/customers/{NOBODY}"), json!({"name": "x"})).gives(
+            404,
+            "not_found",
+            None,
+        ),
+        Bad::post("no such pipeline to archive", format!("/v1/pipelines/{NOBODY}/archive"), json!({})).gives(
+            404,
+            "not_found",
+            None,
+        ),
+        Bad::post("bad id in the path", path("17/move"), json!({"stage": "contract"})).gives(400, "bad_request", "id"),
+        Bad::post("id without hyphens", path(&format!("{}/win", NOBODY.replace('-', ""))), json!({})).gives(
+            400,
+            "bad_request",
+            "id",
+        ),
+        Bad::post("unreadable path", path("%ff%fe/win"), json!({})).gives(400, "bad_request", "id"),
+        Bad::post("bad stage in the path", format!("/v1/pipelines/{DEFAULT_PIPELINE}/stages/A-B/retire"), json!({}))
+            .gives(400, "bad_request", "stage"),
+    ]);
+}
+
+#[test]
+fn commands_that_the_deal_is_not_in_a_state_for() {
+    let world = world();
+    let (open, won, lost) = (&world.open, &world.won, &world.lost);
+    let path = |id: &str, command: &str| format!("/v1/deals/{id}/{command}");
+    let reopen = || json!(["reopen"]);
+    let reasons = json!(["price", "no_budget", "competitor", "timing", "no_answer", "error", "duplicate"]);
+    let missing = json!(["amount", "expected_close", "fields.budget"]);
+    check(&[
+        Bad::post("move of a won deal", path(won, "move"), json!({"stage": "contract"}))
+            .gives(409, "deal_closed", None)
+            .allowed(reopen()),
+        Bad::post("win of a won deal", path(won, "win"), json!({})).gives(409, "deal_closed", None).allowed(reopen()),
+        Bad::post("loss of a lost deal", path(lost, "lose"), json!({"reason": "price"})).gives(
+            409,
+            "deal_closed",
+            None,
+        ),
+        Bad::post("transfer of a lost deal", path(lost, "transfer"), json!({"pipeline": world.strict})).gives(
+            409,
+            "deal_closed",
+            None,
+        ),
+        Bad::patch(
+            "amount of a won deal",
+            format!("/v1/deals/{won}"),
+            json!({"amount": {"amount": "1", "currency": "EUR"}}),
+        )
+        .gives(409, "deal_closed", None),
+        Bad::post("reopening an open deal", path(open, "reopen"), json!({"reason": "x"})).gives(409, "deal_open", None),
+        Bad::post("reopening without a reason", path(won, "reopen"), json!({})).gives(400, "bad_request", "reason"),
+        Bad::post("unlisted reason", path(open, "lose"), json!({"reason": "weather"}))
+            .gives(422, "unknown_loss_reason", "reason")
+            .allowed(reasons),
+        Bad::post("its own duplicate", path(open, "lose"), json!({"reason": "duplicate", "duplicate_of": open})).gives(
+            422,
+            "duplicate_of_itself",
+            "duplicate_of",
+        ),
+        Bad::post("duplicate of nothing", path(open, "lose"), json!({"reason": "duplicate", "duplicate_of": NOBODY}))
+            .gives(422, "unknown_reference", "duplicate_of"),
+        Bad::post("transfer to where it is", path(open, "transfer"), json!({"pipeline": DEFAULT_PIPELINE})).gives(
+            422,
+            "same_pipeline",
+            "pipeline",
+        ),
+        Bad::post("transfer into the archive", path(open, "transfer"), json!({"pipeline": world.archived})).gives(
+            409,
+            "pipeline_archived",
+            "pipeline",
+        ),
+        Bad::post("required fields missing", path(&world.in_strict, "move"), json!({"stage": "two"}))
+            .gives(422, "fields_missing", "amount")
+            .allowed(missing.clone()),
+        Bad::post(
+            "a win past required fields",
+            path(&world.in_strict, "win"),
+            json!({"amount": {"amount": "1", "currency": "EUR"}}),
+        )
+        .gives(422, "fields_missing", "expected_close"),
+        Bad::post(
+            "created without required fields",
+            DEALS,
+            json!({"title": "x", "pipeline": world.strict, "stage": "two"}),
+        )
+        .gives(422, "fields_missing", "amount")
+        .allowed(missing),
+        Bad::post("skipping", path(&world.in_strict, "move"), json!({"stage": "three"}))
+            .gives(409, "skips_stages", "stage")
+            .allowed(json!(["two"])),
+        Bad::post("a win without an amount", path(&world.in_strict, "win"), json!({})).gives(
+            422,
+            "amount_missing",
+            "amount",
+        ),
+        Bad::post(
+            "a win in another currency",
+            path(open, "win"),
+            json!({"amount": {"amount": "1", "currency": "USD"}}),
+        )
+        .gives(422, "other_currency", "amount")
+        .allowed(json!(["EUR"])),
+        Bad::post("ahead of now", path(open, "win"), json!({"occurred_at": "2999-01-01T00:00:00Z"})).gives(
+            422,
+            "in_future",
+            "occurred_at",
+        ),
+        Bad::post("before its creation", path(open, "win"), json!({"occurred_at": "2001-01-01T00:00:00Z"})).gives(
+            422,
+            "before_last",
+            "occurred_at",
+        ),
+        Bad::patch("bad probability", format!("/v1/deals/{open}"), json!({"probability": 1.01})).gives(
+            400,
+            "bad_request",
+            "probability",
+        ),
+        Bad::patch("no title", format!("/v1/deals/{open}"), json!({"title": "  "})).gives(400, "bad_request", "title"),
+    ]);
+}
+
+#[test]
+fn headers_that_do_not_fit() {
+    let open = &world().open;
+    let bad = |what, name, value: &[u8]| {
+        Bad::post(what, format!("/v1/deals/{open}/move"), json!({"stage": "contract"})).header(name, value)
+    };
+    check(&[
+        bad("no ETag", "if-match", b"3").gives(400, "bad_request", "If-Match"),
+        bad("a weak ETag", "if-match", b"W/\"1\"").gives(400, "bad_request", "If-Match"),
+        bad("a stale ETag", "if-match", b"\"9\"").gives(412, "stale_version", "If-Match"),
+        bad("an empty key", "idempotency-key", b"").gives(400, "bad_request", "Idempotency-Key"),
+        bad("too long a key", "idempotency-key", &[b'x'; 256]).gives(400, "bad_request", "Idempotency-Key"),
+        bad("no ASCII", "idempotency-key", "ключ".as_bytes()).gives(400, "bad_request", "Idempotency-Key"),
+    ]);
+}
