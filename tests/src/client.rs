@@ -128,7 +128,6 @@ pub struct Answer {
 impl Answer {
     /// The same answer, which must have this status.
     #[track_caller]
-    #[must_use]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}: {}", self.what, self.text);
         self
@@ -136,7 +135,6 @@ impl Answer {
 
     /// The same answer, which must be a problem with this status and code.
     #[track_caller]
-    #[must_use]
     pub fn problem(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{}", answer.what);

@@ -3,6 +3,8 @@
 //! The tests know Dealog as its users do: by HTTP and by the command line. Nothing here uses a crate of the workspace.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+// A check gives back what it has checked, for more of it or for nothing.
+#![allow(clippy::return_self_not_must_use)]
 
 mod binary;
 mod client;
@@ -17,5 +19,5 @@ pub use client::{Answer, Call, Client};
 pub use company::{DEFAULT_PIPELINE, deal};
 pub use lines::Lines;
 pub use run::{Done, Run};
-pub use server::Server;
+pub use server::{Server, Worker};
 pub use wait::{exit_within, until};

@@ -57,12 +57,15 @@ impl Run {
         done
     }
 
-    /// Runs it to its end, which must be an error, told in one line on standard error.
+    /// Runs it to its end, which must be an error, told on standard error and nowhere else.
     pub fn fail(self) -> String {
         let done = self.end();
         assert_eq!(done.code, 1, "{}\n{}", done.stdout, done.stderr);
         assert_eq!(done.stdout, "");
-        let told = done.stderr.lines().last().unwrap_or_default();
-        told.strip_prefix("error: ").unwrap_or_else(|| panic!("not an error: {}", done.stderr)).to_owned()
+        // Behind what was logged until then.
+        let begins = |(at, _): &(usize, &str)| *at == 0 || done.stderr[..*at].ends_with('\n');
+        let told = done.stderr.match_indices("error: ").find(begins);
+        let (at, begin) = told.unwrap_or_else(|| panic!("no error is told: {}", done.stderr));
+        done.stderr[at + begin.len()..].to_owned()
     }
 }

@@ -45,19 +45,7 @@ impl Server {
 
     /// Another command that serves, such as `demo`.
     pub fn start_command(name: &str, data: &Path, args: &[&str]) -> Self {
-        let home = data.parent().expect("the data folder is in another folder");
-        let mut child = command(home)
-            .arg(name)
-            .args(["--listen", "127.0.0.1:0", "--log", "info", "--data"])
-            .arg(data)
-            .args(args)
-            .env("DEALOG_LOG_FORMAT", "json")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary can be run");
-        let stderr = Lines::of(child.stderr.take().expect("standard error is a pipe"));
+        let (child, stderr) = spawn(name, data, &[&["--listen", "127.0.0.1:0"], args].concat());
         let address = stderr.find("the server's address in its log", START, serving);
         Self { child, stderr: Some(stderr), address, client: Client::of(address), folder: None }
     }
@@ -147,6 +135,54 @@ impl Drop for Server {
             eprintln!("the end of the server's log:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
         }
     }
+}
+
+/// A process that keeps the read models up to date beside a server: `dealog work`.
+pub struct Worker {
+    child: Child,
+    stderr: Option<Lines>,
+}
+
+impl Worker {
+    pub fn start(data: &Path) -> Self {
+        let (child, stderr) = spawn("work", data, &[]);
+        stderr.find("that it works", START, |line| line.contains("working").then_some(()));
+        Self { child, stderr: Some(stderr) }
+    }
+
+    /// Tells it to stop, and sees that it ends well and in time.
+    pub fn stop(mut self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the worker is our own process");
+        let status = exit_within(&mut self.child, STOP);
+        let log = self.stderr.take().expect("it ends once").all();
+        assert_eq!(status.code(), Some(0), "the worker ended badly:\n{log}");
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that stays, and its log.
+fn spawn(name: &str, data: &Path, args: &[&str]) -> (Child, Lines) {
+    let home = data.parent().expect("the data folder is in another folder");
+    let mut child = command(home)
+        .arg(name)
+        .args(args)
+        .arg("--data")
+        .arg(data)
+        .env("DEALOG_LOG", "info")
+        .env("DEALOG_LOG_FORMAT", "json")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary can be run");
+    let stderr = Lines::of(child.stderr.take().expect("standard error is a pipe"));
+    (child, stderr)
 }
 
 /// The address in the log line that says that the server is there.

@@ -1,15 +1,50 @@
 //! What the OpenAPI document says beyond what stands with each handler.
 
+use axum::http::StatusCode;
 use utoipa::openapi::{
     KnownFormat, ObjectBuilder, OpenApi, Ref, RefOr, Schema, SchemaFormat,
-    path::PathItem,
+    path::{Operation, PathItem},
     schema::{SchemaType, Type},
 };
 
 const DESCRIPTION: &str = "When it happened: not later than now, not before the stream's last event. Now if absent.";
 
+/// Adds all of it.
+pub(crate) fn complete(openapi: &mut OpenApi) {
+    occurred_at(openapi);
+    for operation in openapi.paths.paths.values_mut().flat_map(operations) {
+        name(operation);
+        describe_responses(operation);
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, patch, delete, .. } = item;
+    [get, put, post, patch, delete].into_iter().flatten()
+}
+
+/// Handlers of different resources are called alike, and ids of operations must differ: `deals_list`, `users_list`.
+fn name(operation: &mut Operation) {
+    let tag = operation.tags.iter().flatten().next();
+    if let (Some(id), Some(tag)) = (&operation.operation_id, tag) {
+        operation.operation_id = Some(format!("{tag}_{id}"));
+    }
+}
+
+/// OpenAPI asks for a description of each response; where there is nothing to say, the status says it.
+fn describe_responses(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let status = StatusCode::from_bytes(status.as_bytes()).ok();
+        if let (RefOr::T(response), Some(reason)) = (response, status.and_then(|status| status.canonical_reason()))
+            && response.description.is_empty()
+        {
+            reason.clone_into(&mut response.description);
+        }
+    }
+}
+
 /// Every command's body takes `occurred_at`. It is not part of what a command asks for, so no command's type has it.
-pub(crate) fn occurred_at(openapi: &mut OpenApi) {
+fn occurred_at(openapi: &mut OpenApi) {
     let bodies: Vec<String> = openapi.paths.paths.values().flat_map(bodies).collect();
     let Some(components) = &mut openapi.components else { return };
     for body in bodies {

@@ -22,11 +22,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         // One after another, so that a value that does not fit can be named: the decoder itself does not say which.
         let encode = |pairs: &[(String, String)]| serde_urlencoded::to_string(pairs).unwrap_or_default();
         serde_urlencoded::from_str(&encode(&pairs)).map(Self).map_err(|error: serde_urlencoded::de::Error| {
-            let guilty = pairs.iter().find(|pair| {
+            let guilty = pairs.iter().enumerate().find(|(index, pair)| {
                 let alone = serde_urlencoded::from_str::<T>(&encode(std::slice::from_ref(*pair)));
-                alone.is_err_and(|alone| alone.to_string() == error.to_string())
+                let twice = pairs.iter().take(*index).any(|(name, _)| *name == pair.0);
+                twice || alone.is_err_and(|alone| alone.to_string() == error.to_string())
             });
-            Problem::bad_request(guilty.map_or("query", |(name, _)| name), error.to_string())
+            Problem::bad_request(guilty.map_or("query", |(_, (name, _))| name), error.to_string())
         })
     }
 }

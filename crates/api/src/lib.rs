@@ -125,7 +125,7 @@ fn described() -> OpenApiRouter<App> {
 /// The API with its page to read and try it.
 pub fn router(app: App) -> Router {
     let (router, mut openapi) = described().split_for_parts();
-    describe::occurred_at(&mut openapi);
+    describe::complete(&mut openapi);
     let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", openapi);
     let limits = app.limits;
     let router = router
@@ -148,6 +148,6 @@ pub async fn serve(
 /// The API's description.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut openapi = described().split_for_parts().1;
-    describe::occurred_at(&mut openapi);
+    describe::complete(&mut openapi);
     openapi
 }

@@ -7,7 +7,9 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use dealog_events::{CampaignId, CustomerId, Label, Money, PipelineId, Position, TeamId, Timestamp, UserId, Version};
+use dealog_events::{
+    CampaignId, CustomerId, Label, Money, PipelineId, Position, TeamId, TimeZone, Timestamp, UserId, Version,
+};
 use dealog_projections::deals::query::{AmountRange, Filter, Found, ListPage, Range, Scope, When};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::IntoParams;
@@ -22,6 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Read your own writes.
 #[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AtLeast {
     /// Wait until the read model has come to this position: the one that a command answered with.
     pub(crate) min_position: Option<u64>,
@@ -156,13 +159,18 @@ impl Shared {
     pub(crate) async fn scope(self, app: &App) -> Result<Scope, Problem> {
         app.wait_for(self.min_position).await?;
         let now = app.now();
-        if let Some(WhenText(When::Instant(as_of))) = self.as_of
-            && as_of > now
+        if let Some(WhenText(as_of)) = self.as_of
+            && app.begins(as_of, now).await? > now
         {
+            let as_of = match as_of {
+                When::Instant(time) => time.to_string(),
+                When::Day(day) => day.to_string(),
+            };
             let detail = format!("as_of {as_of} lies ahead of now, {now}: nothing is known of it");
             return Err(Problem::unprocessable("in_future", "as_of", detail));
         }
         let when = |when: Option<WhenText>| when.map(|WhenText(when)| when);
+        let created = range(("created_from", self.created_from), ("created_to", self.created_to))?;
         let amount = self.amounts(app, now).await?;
         Ok(Scope {
             now,
@@ -174,7 +182,7 @@ impl Shared {
                 customer: self.customer,
                 source: self.source,
                 campaign: self.campaign,
-                created: Range { from: when(self.created_from), to: when(self.created_to) },
+                created,
                 amount,
             },
         })
@@ -199,13 +207,36 @@ impl Shared {
     }
 }
 
-/// A period from two optional ends.
-pub(crate) fn range(from: Option<WhenText>, to: Option<WhenText>) -> Range {
+/// A period from two optional ends, each with the parameter's name.
+pub(crate) fn range(
+    (from_name, from): (&str, Option<WhenText>),
+    (to_name, to): (&str, Option<WhenText>),
+) -> Result<Range, Problem> {
     let when = |when: Option<WhenText>| when.map(|WhenText(when)| when);
-    Range { from: when(from), to: when(to) }
+    let range = Range { from: when(from), to: when(to) };
+    // A day and an instant can be compared only where the time zone is known, which the query itself sees to.
+    let empty = match (range.from, range.to) {
+        (Some(When::Day(from)), Some(When::Day(to))) => from >= to,
+        (Some(When::Instant(from)), Some(When::Instant(to))) => from >= to,
+        _ => false,
+    };
+    if empty {
+        let detail = format!("the period must end after it begins: {to_name} is not after {from_name}");
+        return Err(Problem::unprocessable("query", to_name, detail));
+    }
+    Ok(range)
 }
 
 impl App {
+    /// The first instant of what is meant.
+    async fn begins(&self, when: When, now: Timestamp) -> Result<Timestamp, Problem> {
+        if let When::Instant(time) = when {
+            return Ok(time);
+        }
+        let settings = self.views.settings(now).await?;
+        Ok(when.start(settings.item.map_or(TimeZone::UTC, |settings| settings.time_zone)))
+    }
+
     /// Returns once the read model has come to `position`.
     pub(crate) async fn wait_for(&self, position: Option<u64>) -> Result<(), Problem> {
         let Some(wanted) = position.map(Position) else { return Ok(()) };

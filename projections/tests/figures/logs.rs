@@ -13,7 +13,7 @@ use dealog_projections::deals::{
 };
 
 use crate::{
-    answers::{Answers, Question},
+    answers::Answers,
     checks,
     company::Company,
     dice::Dice,
@@ -24,7 +24,9 @@ use crate::{
 };
 
 const LOGS: u64 = 200;
-const QUESTIONS: usize = 6;
+const QUESTIONS: usize = 5;
+/// Of these, how many are also asked of the log interleaved in another way.
+const INTERLEAVED: usize = 2;
 const CUTS: usize = 3;
 
 /// Tells which log it was when something went wrong.
@@ -117,8 +119,10 @@ async fn one_log(seed: u64, tally: &mut Tally) {
         if random::stands_in_a_later_stage(&events, plain::Ask::new(&log, &question.scope).at) {
             count("asked about a stage of later");
         }
-        let others = Answers::of(&interleaved, &question).await;
-        others.assert_eq(&answers, &format!("streams interleaved in another way, {what}"));
+        if number < INTERLEAVED {
+            let others = Answers::of(&interleaved, &question).await;
+            others.assert_eq(&answers, &format!("streams interleaved in another way, {what}"));
+        }
     }
     for _ in 0..CUTS {
         if as_of_is_a_replay(&company, &log, &views, &mut dice).await {
@@ -196,14 +200,11 @@ async fn as_of_is_a_replay(company: &Company, log: &Log, views: &Views, dice: &m
     }
     let what = format!("a replay for {question:?}");
     let replay = views_of(replayed).await;
-    let expected = Answers::of(&replay, &question).await.of_the_instant();
-    let instant = Timestamp::from_micros(at).unwrap();
     let live = Answers::of(views, &question).await.of_the_instant();
-    live.assert_eq(&expected, &what);
     // A day is the instant at its end, and nothing else.
-    let mut same = Question { ..question };
-    same.scope.as_of = Some(When::Instant(instant));
-    Answers::of(&replay, &same).await.of_the_instant().assert_eq(&expected, &what);
+    let mut same = question;
+    same.scope.as_of = Some(When::Instant(Timestamp::from_micros(at).unwrap()));
+    live.assert_eq(&Answers::of(&replay, &same).await.of_the_instant(), &what);
     true
 }
 

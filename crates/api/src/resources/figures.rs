@@ -132,12 +132,13 @@ async fn board(State(app): State<App>, Params(query): Params<BoardQuery>) -> Res
     responses((status = 200, body = Funnel), QueryProblems))]
 async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> Result<Response, Problem> {
     let mut scope = query.shared().scope(&app).await?;
-    let period = range(query.from, query.to);
+    let period = range(("from", query.from), ("to", query.to))?;
     match query.mode {
         Mode::Cohort => {
-            if query.created_from.is_some() || query.created_to.is_some() {
+            let created = [("created_from", query.created_from), ("created_to", query.created_to)];
+            if let Some((field, _)) = created.into_iter().find(|(_, when)| when.is_some()) {
                 let detail = "a cohort is chosen with from and to; created_from and created_to go with mode=period";
-                return Err(Problem::unprocessable("query", "created_from", detail));
+                return Err(Problem::unprocessable("query", field, detail));
             }
             scope.filter.created = period;
             let answer = app.views.funnel(&scope).await?;
@@ -155,7 +156,7 @@ async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> R
     responses((status = 200, body = Forecast), QueryProblems))]
 async fn forecast(State(app): State<App>, Params(query): Params<ForecastQuery>) -> Result<Response, Problem> {
     let scope = query.shared().scope(&app).await?;
-    let answer = app.views.forecast(&scope, &range(query.from, query.to)).await?;
+    let answer = app.views.forecast(&scope, &range(("from", query.from), ("to", query.to))?).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -172,7 +173,7 @@ async fn time_in_stage(State(app): State<App>, Params(query): Params<SnapshotQue
     responses((status = 200, body = WinRate), QueryProblems))]
 async fn win_rate(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
     let scope = query.shared().scope(&app).await?;
-    let answer = app.views.win_rate(&scope, &range(query.from, query.to)).await?;
+    let answer = app.views.win_rate(&scope, &range(("from", query.from), ("to", query.to))?).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -181,7 +182,7 @@ async fn win_rate(State(app): State<App>, Params(query): Params<PeriodQuery>) ->
     responses((status = 200, body = Cycle), QueryProblems))]
 async fn cycle(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
     let scope = query.shared().scope(&app).await?;
-    let answer = app.views.cycle(&scope, &range(query.from, query.to)).await?;
+    let answer = app.views.cycle(&scope, &range(("from", query.from), ("to", query.to))?).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -190,6 +191,6 @@ async fn cycle(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Re
     responses((status = 200, body = Velocity), QueryProblems))]
 async fn velocity(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
     let scope = query.shared().scope(&app).await?;
-    let answer = app.views.velocity(&scope, &range(query.from, query.to)).await?;
+    let answer = app.views.velocity(&scope, &range(("from", query.from), ("to", query.to))?).await?;
     Ok(seen(answer.seen.position, &answer))
 }

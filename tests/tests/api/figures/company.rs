@@ -1,5 +1,4 @@
-//! A company and what happened to its nine deals, all at noon in Riga (10:00 UTC in winter, 09:00 in summer would be the
-//! same local hour; the course ends in March).
+//! A company in UTC, and what happened to its nine deals, all at 10:00.
 //!
 //! Hardware: lead 10 % (stale after 10 days) -> offer 50 % -> contract 90 %. Renewals: due 60 % -> agreed 80 %.
 //!
@@ -27,7 +26,7 @@ pub(super) const EARLY: &str = "2024-01-16T10:00:00Z";
 /// Seven deals are open.
 pub(super) const MARCH: &str = "2024-03-01T10:00:00Z";
 /// G and I have been won.
-pub(super) const APRIL: &str = "2024-04-01T09:00:00Z";
+pub(super) const APRIL: &str = "2024-04-01T10:00:00Z";
 
 /// The company, and what its ids are called here.
 pub(super) struct Company {
@@ -40,7 +39,7 @@ impl Company {
     pub(super) fn of_2024() -> &'static Self {
         static COMPANY: OnceLock<Company> = OnceLock::new();
         COMPANY.get_or_init(|| {
-            let server = Server::shared(&["--time-zone", "Europe/Riga"]);
+            let server = Server::shared(&[]);
             let names = [(DEFAULT_PIPELINE, "sales"), (CAMPAIGN, "campaign")];
             let names = names.map(|(id, name)| (id.to_owned(), name.to_owned())).into();
             let mut company = Self { server, names, position: 0 };
@@ -90,7 +89,7 @@ impl Company {
     }
 
     fn new(&mut self, name: &str, path: &str, day: &str, mut body: Value) {
-        body["occurred_at"] = noon(day);
+        body["occurred_at"] = at_ten(day);
         let created = self.server.post(path, &body).expect(201);
         self.position = created.position();
         self.names.insert(created.id(), name.to_owned());
@@ -114,7 +113,7 @@ impl Company {
     }
 
     fn then(&mut self, name: &str, command: &str, day: &str, mut body: Value) {
-        body["occurred_at"] = noon(day);
+        body["occurred_at"] = at_ten(day);
         let path = format!("/v1/deals/{}", self.id(name));
         let answer = match command {
             "change" => self.server.patch(&path, &body),
@@ -146,7 +145,7 @@ impl Company {
             self.new(user, "/v1/users", begin, json!({"name": user, "role": "seller"}));
             self.new(team, "/v1/teams", begin, json!({"name": team}));
             let path = format!("/v1/teams/{}/members/{}", self.id(team), self.id(user));
-            self.position = self.server.put(&path, &json!({"occurred_at": noon(begin)})).expect(200).position();
+            self.position = self.server.put(&path, &json!({"occurred_at": at_ten(begin)})).expect(200).position();
         }
     }
 
@@ -188,7 +187,7 @@ impl Company {
     }
 }
 
-fn noon(day: &str) -> Value {
+fn at_ten(day: &str) -> Value {
     format!("{day}T10:00:00Z").into()
 }
 

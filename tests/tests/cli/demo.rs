@@ -1,0 +1,56 @@
+//! `dealog demo`: the same company for everyone.
+
+use dealog_tests::Server;
+use tempfile::TempDir;
+
+use super::{dealog, log_of};
+
+const FILL: [&str; 6] = ["demo", "--no-serve", "--seed", "7", "--until", "2026-01-31"];
+
+#[test]
+fn a_seed_and_a_day_make_the_same_log_to_the_byte_and_filling_it_again_adds_nothing() {
+    let folder = TempDir::new().unwrap();
+    let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+    let filled = dealog(&one, &FILL).succeed().stdout;
+    let log = log_of(&one);
+    let events = log.lines().count();
+    assert!(filled.contains(&format!("{events} events")), "{filled}");
+    assert!(events > 20_000, "{events}");
+    dealog(&two, &FILL).succeed();
+    assert!(log_of(&two) == log, "another log of the same seed and day");
+
+    let again = dealog(&one, &FILL).succeed().stdout;
+    assert!(again.contains("is there already"), "{again}");
+    assert!(log_of(&one) == log, "the log was changed");
+
+    let other_seed = dealog(&one, &["demo", "--no-serve", "--seed", "8"]).fail();
+    assert!(other_seed.contains("name another folder"), "{other_seed}");
+
+    // Both ways to serve it answer the same.
+    let questions = ["pipeline", "funnel", "forecast", "time-in-stage", "win-rate", "cycle", "velocity", "board"]
+        .map(|figure| format!("/v1/{figure}?as_of=2026-01-15"));
+    let answers = |server: Server| {
+        let answers: Vec<String> = questions.iter().map(|path| server.get(path).expect(200).text).collect();
+        let total = server.get(&questions[0]).expect(200).body;
+        assert!(total["total"]["deals"].as_u64().unwrap() > 100 && total["closed"]["won"].as_u64().unwrap() > 500);
+        server.stop();
+        answers
+    };
+    let of_demo = answers(Server::start_command("demo", &one, &["--seed", "7"]));
+    let of_serve = answers(Server::start(&one, &[]));
+    assert_eq!(of_demo, of_serve);
+    assert!(log_of(&one) == log, "to look at it changes nothing");
+}
+
+#[test]
+fn a_sample_is_never_mixed_up_with_a_company_of_ones_own() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, &[]);
+    server.get("/health/live").expect(200);
+    server.stop();
+    let before = log_of(&data);
+    let told = dealog(&data, &FILL).fail();
+    assert!(told.contains("name another folder"), "{told}");
+    assert_eq!(log_of(&data), before);
+}

@@ -1,0 +1,165 @@
+//! `dealog import`: another system's CSV files.
+
+use std::{fs, path::Path, process::Stdio, time::Duration};
+
+use dealog_tests::{Done, Run, Server, command, exit_within, until};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    dealog, events, log_of,
+    maven::{mapping, sample, write_deals},
+    without_recorded_at,
+};
+
+fn import(data: &Path, files: &Path) -> Run {
+    let (mapping, files) = (mapping(), files.to_owned());
+    dealog(data, &["import", "--mapping", mapping.to_str().unwrap(), files.to_str().unwrap()])
+}
+
+/// The number in the line `N new events` of a report.
+fn new_events(done: &Done) -> usize {
+    let line = done.stdout.lines().find_map(|line| line.strip_suffix(" new events"));
+    line.unwrap_or_else(|| panic!("no count in the report:\n{}", done.stdout)).parse().unwrap()
+}
+
+#[test]
+fn an_import_reports_what_came_of_each_file_and_again_adds_nothing() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let first = import(&data, &sample()).succeed();
+    let log = log_of(&data);
+    assert_eq!(new_events(&first), log.lines().count());
+    for file in ["accounts.csv", "products.csv", "sales_teams.csv", "sales_pipeline.csv"] {
+        assert!(first.stdout.contains(file), "{file} is not in the report:\n{}", first.stdout);
+    }
+    let rows = fs::read_to_string(sample().join("sales_pipeline.csv")).unwrap().lines().count() - 1;
+    let created = events(&log).iter().filter(|event| event["type"] == "deal.created").count();
+    assert!(created > 50 && created <= rows, "{created} deals of {rows} rows");
+    let imported = |event: &Value| event["actor"].as_str().unwrap().starts_with("import:");
+    assert!(events(&log).iter().all(imported));
+    assert!(events(&log).iter().all(|event| event["occurred_at"].as_str().unwrap() < "2018"));
+
+    let again = import(&data, &sample()).succeed();
+    assert_eq!(new_events(&again), 0);
+    assert_eq!(log_of(&data), log);
+}
+
+#[test]
+fn a_bad_row_is_reported_with_its_place_and_the_others_are_taken() {
+    let folder = TempDir::new().unwrap();
+    let (data, files) = (folder.path().join("data"), folder.path().join("files"));
+    fs::create_dir(&files).unwrap();
+    write_deals(&files, 6);
+    let path = files.join("sales_pipeline.csv");
+    let rows =
+        fs::read_to_string(&path).unwrap().replace("D000003,Ilse Brandt,GTX Basic", "D000003,Ilse Brandt,Nothing");
+    fs::write(&path, rows).unwrap();
+    let done = import(&data, &files).succeed();
+    assert!(done.stdout.contains("sales_pipeline.csv:5: product `Nothing`"), "{}", done.stdout);
+    let created = events(&log_of(&data)).iter().filter(|event| event["type"] == "deal.created").count();
+    assert_eq!(created, 5);
+
+    let strict = folder.path().join("strict");
+    let told = import(&strict, &files).args(["--strict"]).fail();
+    assert!(told.contains("sales_pipeline.csv:5"), "{told}");
+    assert_eq!(log_of(&strict), "");
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let told = import(&data, folder.path()).fail();
+    assert!(told.contains(".csv: No such file"), "{told}");
+    let wrong = folder.path().join("wrong.toml");
+    fs::write(&wrong, fs::read_to_string(mapping()).unwrap().replace("since =", "sinse =")).unwrap();
+    let sample = sample();
+    let done = dealog(&data, &["import", "--mapping", wrong.to_str().unwrap(), sample.to_str().unwrap()]).end();
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("sinse"), "{}", done.stderr);
+    assert!(!data.exists() || log_of(&data).is_empty());
+}
+
+#[test]
+fn a_running_server_sees_what_is_imported_beside_it() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, &["--currency", "USD"]);
+    let founded = server.head();
+    let done = import(&data, &sample()).succeed();
+    let head = server.head();
+    assert_eq!(head, founded + u64::try_from(new_events(&done)).unwrap());
+    let (mut found, mut after) = (0, String::new());
+    loop {
+        let page = server.get(&format!("/v1/deals?limit=20&min_position={head}{after}")).expect(200).body;
+        found += page["deals"].as_array().unwrap().len();
+        if page["next"].is_null() {
+            break;
+        }
+        after = format!("&after={}", page["next"]);
+    }
+    let created = server.events().iter().filter(|event| event["type"] == "deal.created").count();
+    assert_eq!(found, created);
+    let figures = server.get("/v1/pipeline?as_of=2017-12-31").expect(200).body;
+    let total = |what: &str| figures["closed"][what].as_u64().unwrap();
+    let open = figures["total"]["deals"].as_u64().unwrap();
+    assert_eq!(open + total("won") + total("lost"), u64::try_from(created).unwrap());
+    server.stop();
+}
+
+#[test]
+fn amounts_in_another_currency_than_the_companys_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, &["--currency", "EUR"]);
+    server.get("/health/live").expect(200);
+    server.stop();
+    let before = log_of(&data);
+    let told = import(&data, &sample()).fail();
+    assert!(told.contains("USD") && told.contains("EUR"), "{told}");
+    assert_eq!(log_of(&data), before);
+}
+
+#[test]
+fn an_import_that_was_killed_goes_on_to_the_log_that_it_would_have_written() {
+    const DEALS: u32 = 3_000;
+    const KILLED_AFTER: u32 = 1_500;
+    let folder = TempDir::new().unwrap();
+    let files = folder.path().join("files");
+    fs::create_dir(&files).unwrap();
+    write_deals(&files, DEALS);
+    let [undisturbed, killed] = ["undisturbed", "killed"].map(|name| folder.path().join(name));
+    import(&undisturbed, &files).succeed();
+    let expected = without_recorded_at(&log_of(&undisturbed));
+    assert!(expected.len() > 6_000, "{}", expected.len());
+
+    let mut child = command(folder.path())
+        .arg("import")
+        .arg("--mapping")
+        .arg(mapping())
+        .arg(&files)
+        .arg("--data")
+        .arg(&killed)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (from, to) = (KILLED_AFTER.to_string(), (KILLED_AFTER + 1).to_string());
+    until("the log should grow", Duration::from_secs(60), || {
+        let looked = dealog(&killed, &["replay", "--format", "jsonl", "--from", &from, "--to", &to]).end();
+        (!looked.stdout.is_empty()).then_some(())
+    });
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    let status = exit_within(&mut child, Duration::from_secs(20));
+    assert_eq!(status.code(), None, "the import had ended before it was killed");
+    let beginning = without_recorded_at(&log_of(&killed));
+    assert!(beginning.len() < expected.len(), "the import was killed too late to show anything");
+    assert_eq!(beginning, expected[..beginning.len()], "what a killed import leaves is a beginning");
+
+    let done = import(&killed, &files).succeed();
+    assert_eq!(new_events(&done), expected.len() - beginning.len());
+    assert!(without_recorded_at(&log_of(&killed)) == expected, "the logs differ");
+}
