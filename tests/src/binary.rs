@@ -11,18 +11,20 @@ use serde_json::Value;
 
 /// The binary under test: the one that `DEALOG_BIN` names, or else one that is built now, once.
 pub fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match env::var_os("DEALOG_BIN").map(PathBuf::from) {
-        Some(named) if named.is_file() => named,
-        Some(named) => panic!(
+    // A failure is kept too: what cannot be built is not built again for each test.
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = BINARY.get_or_init(|| match env::var_os("DEALOG_BIN").map(PathBuf::from) {
+        Some(named) if named.is_file() => Ok(named),
+        Some(named) => Err(format!(
             "DEALOG_BIN names {}, and there is no such file: build it with `cargo build -p dealog`",
             named.display()
-        ),
+        )),
         None => build(),
-    })
+    });
+    found.as_ref().unwrap_or_else(|reason| panic!("{reason}"))
 }
 
-fn build() -> PathBuf {
+fn build() -> Result<PathBuf, String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["build", "--package", "dealog", "--message-format", "json-render-diagnostics"])
@@ -30,7 +32,9 @@ fn build() -> PathBuf {
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo can be run");
-    assert!(output.status.success(), "the binary under test could not be built: see the compiler's messages above");
+    if !output.status.success() {
+        return Err("the binary under test could not be built: see the compiler's messages".into());
+    }
     // Cargo itself says where it put the binary, whatever the target folder is.
     let messages = String::from_utf8_lossy(&output.stdout);
     let executable = messages
@@ -38,7 +42,7 @@ fn build() -> PathBuf {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["target"]["name"] == "dealog")
         .find_map(|message| message["executable"].as_str().map(PathBuf::from));
-    executable.expect("cargo says where it put the binary `dealog`")
+    executable.ok_or_else(|| "cargo does not say where it put the binary `dealog`".into())
 }
 
 /// The root of the repository.

@@ -10,7 +10,7 @@ use std::{
 use crate::{Lines, command, exit_within};
 
 /// How long a command may take. An import or a sample in a debug build on a busy machine takes a while.
-const BOUND: Duration = Duration::from_secs(120);
+const BOUND: Duration = Duration::from_mins(2);
 
 /// A command line to run.
 pub struct Run(Command);

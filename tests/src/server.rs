@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::{Client, Lines, command, exit_within};
 
 /// How long a server may take to be there: it may have a log to fold first.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// How long it may take to end.
 const STOP: Duration = Duration::from_secs(20);
 

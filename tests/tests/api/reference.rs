@@ -15,7 +15,7 @@ fn stage(slug: &str) -> Value {
     json!({"slug": slug, "name": slug, "probability": 0.5, "forecast_category": "pipeline"})
 }
 
-fn new_pipeline(name: &str, more: Value) -> String {
+fn new_pipeline(name: &str, more: &Value) -> String {
     let mut define = json!({"name": name, "stages": [stage("one"), stage("two"), stage("three")]});
     define.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     server().post("/v1/pipelines", &define).expect(201).id()
@@ -79,7 +79,7 @@ fn a_pipeline_is_defined_and_found() {
 
 #[test]
 fn stages_are_added_revised_reordered_and_retired() {
-    let id = new_pipeline("Changing", json!({}));
+    let id = new_pipeline("Changing", &json!({}));
     let path = format!("/v1/pipelines/{id}");
     let added =
         server().post(&format!("{path}/stages"), &json!({"stage": stage("between"), "after": "one"})).expect(200);
@@ -119,7 +119,7 @@ fn stages_are_added_revised_reordered_and_retired() {
 
 #[test]
 fn deals_in_a_retired_stage_stay_until_they_are_moved() {
-    let id = new_pipeline("Retiring", json!({}));
+    let id = new_pipeline("Retiring", &json!({}));
     let created = server().post("/v1/deals", &json!({"title": "Stays", "pipeline": id})).expect(201);
     let retired = server().call("POST", &format!("/v1/pipelines/{id}/stages/one/retire")).send().expect(200);
     let path = format!("/v1/deals/{}", created.id());
@@ -131,7 +131,7 @@ fn deals_in_a_retired_stage_stay_until_they_are_moved() {
 
 #[test]
 fn where_skipping_is_forbidden_a_deal_goes_step_by_step_and_back_at_will() {
-    let id = new_pipeline("Step by step", json!({"skipping_allowed": false}));
+    let id = new_pipeline("Step by step", &json!({"skipping_allowed": false}));
     let created = server().post("/v1/deals", &json!({"title": "Steps", "pipeline": id})).expect(201);
     let path = format!("/v1/deals/{}/move", created.id());
     let problem = server().post(&path, &json!({"stage": "three"})).problem(409, "skips_stages");
@@ -143,7 +143,7 @@ fn where_skipping_is_forbidden_a_deal_goes_step_by_step_and_back_at_will() {
 
 #[test]
 fn an_archived_pipeline_takes_no_more_deals_and_keeps_those_it_has() {
-    let id = new_pipeline("Archived", json!({}));
+    let id = new_pipeline("Archived", &json!({}));
     let created = server().post("/v1/deals", &json!({"title": "Was there", "pipeline": id})).expect(201);
     let archived = server().call("POST", &format!("/v1/pipelines/{id}/archive")).send().expect(200);
     assert_eq!(after(&archived, &format!("/v1/pipelines/{id}")).body["archived"], true);
@@ -265,7 +265,7 @@ fn users_join_and_leave_teams() {
 fn lists_of_customers_users_and_teams_come_in_pages() {
     let server = Server::of_a_new_company(&[]);
     let register = |index: u32| server.post("/v1/customers", &json!({"name": format!("Customer {index}")})).expect(201);
-    let last = (1..=5).map(register).last().unwrap().position();
+    let last = (1..=5).fold(0, |_, index| register(index).position());
     let (mut names, mut next) = (Vec::new(), String::new());
     loop {
         let page = server.get(&format!("/v1/customers?limit=2&min_position={last}{next}")).expect(200).body;

@@ -148,7 +148,7 @@ fn an_import_that_was_killed_goes_on_to_the_log_that_it_would_have_written() {
         .spawn()
         .unwrap();
     let (from, to) = (KILLED_AFTER.to_string(), (KILLED_AFTER + 1).to_string());
-    until("the log should grow", Duration::from_secs(60), || {
+    until("the log should grow", Duration::from_mins(1), || {
         let looked = dealog(&killed, &["replay", "--format", "jsonl", "--from", &from, "--to", &to]).end();
         (!looked.stdout.is_empty()).then_some(())
     });

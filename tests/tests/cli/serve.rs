@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use dealog_tests::{DEFAULT_PIPELINE, Server, Worker, deal};
+use dealog_tests::{DEFAULT_PIPELINE, Server, Worker, deal, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -57,7 +57,9 @@ fn a_request_under_way_comes_to_its_end_before_the_server_stops() {
 
     server.terminate();
     server.logged("stopping");
-    assert!(TcpStream::connect_timeout(&server.address(), Duration::from_secs(5)).is_err(), "no new connections");
+    until("no new connections should be taken", Duration::from_secs(10), || {
+        TcpStream::connect_timeout(&server.address(), Duration::from_secs(5)).is_err().then_some(())
+    });
     stream.write_all(body.as_bytes()).unwrap();
     let mut answer = String::new();
     reader.read_to_string(&mut answer).unwrap();

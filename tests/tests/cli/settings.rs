@@ -2,9 +2,11 @@
 
 use std::{fs, path::PathBuf};
 
-use dealog_tests::{Run, Server, Worker};
+use dealog_tests::{Run, Server};
 use serde_json::json;
 use tempfile::TempDir;
+
+use super::dealog;
 
 /// A folder with a `dealog.toml` in it.
 fn folder(settings: &str) -> TempDir {
@@ -73,7 +75,7 @@ fn limits_of_the_file_hold() {
     let data = folder.path().join("data");
     let server = Server::start(&data, &["--no-workers"]);
     // The read models are made and then left alone.
-    Worker::start(&data).stop();
+    dealog(&data, &["rebuild"]).succeed();
     let told = server.post("/v1/customers", &json!({"name": "x".repeat(300)})).problem(413, "body_too_large");
     assert!(told.body["detail"].as_str().unwrap().contains("200"), "{}", told.text);
     server.get("/v1/customers?limit=4").problem(422, "limit");

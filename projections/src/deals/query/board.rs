@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 
 use super::{
     Scope, Views,
-    list::{page, parse, time},
+    page::page,
     snapshot::{Snapshot, damaged},
     stages::{PipelineAt, push_stages},
+    stored::{parse, time},
 };
 use crate::{
     ProjectionError,

@@ -3,29 +3,31 @@
 
 mod board;
 mod closed;
+mod deal;
 mod forecast;
 mod funnel;
-mod list;
+mod page;
 mod period;
 mod pipeline;
+mod reference;
 mod scope;
 mod snapshot;
 mod sql;
 mod stages;
+mod stored;
 mod time_in_stage;
 
 use dealog_events::{Position, Timestamp};
 
 pub use board::{Board, BoardColumn, BoardPage, Card};
 pub use closed::{Cycle, CycleFigures, Velocity, WinRate};
+pub use deal::{Deal, DealList, DealQuery, DealStatus};
 pub use forecast::{Booked, Categories, CategoryFigures, Forecast, ForecastPart, ForecastPeriod};
 pub use funnel::{CohortFunnel, FunnelAnswer, FunnelStage};
-pub use list::{
-    Customer, Deal, DealList, DealQuery, DealStatus, Found, ListPage, Named, Pipeline as PipelineDefinition,
-    PipelineStage, Settings, Team, User,
-};
+pub use page::{Found, ListPage, Named};
 pub use period::{PeriodAnswer, PeriodFunnel, PeriodMove, PeriodStage};
 pub use pipeline::{ClosedFigures, PipelineAnswer, PipelineFigures, StageFigures, StageTotals};
+pub use reference::{Customer, Pipeline as PipelineDefinition, PipelineStage, Settings, Team, User};
 pub use scope::{AmountRange, Filter, Range, Scope, When};
 pub use time_in_stage::{PipelineTimes, StageTime, TimeInStage};
 

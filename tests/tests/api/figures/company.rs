@@ -88,7 +88,7 @@ impl Company {
         }
     }
 
-    fn new(&mut self, name: &str, path: &str, day: &str, mut body: Value) {
+    fn begin(&mut self, name: &str, path: &str, day: &str, mut body: Value) {
         body["occurred_at"] = at_ten(day);
         let created = self.server.post(path, &body).expect(201);
         self.position = created.position();
@@ -109,7 +109,7 @@ impl Company {
             body["amount"] = amount;
         }
         body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        self.new(name, "/v1/deals", day, body);
+        self.begin(name, "/v1/deals", day, body);
     }
 
     fn then(&mut self, name: &str, command: &str, day: &str, mut body: Value) {
@@ -136,14 +136,14 @@ impl Company {
         ]);
         let renewals = json!([stage("due", 60, "best_case", None), stage("agreed", 80, "commit", None)]);
         let begin = "2024-01-01";
-        self.new("hardware", "/v1/pipelines", begin, json!({"name": "Hardware", "stages": hardware}));
-        self.new("renewals", "/v1/pipelines", begin, json!({"name": "Renewals", "stages": renewals}));
+        self.begin("hardware", "/v1/pipelines", begin, json!({"name": "Hardware", "stages": hardware}));
+        self.begin("renewals", "/v1/pipelines", begin, json!({"name": "Renewals", "stages": renewals}));
         for name in ["acme", "brook"] {
-            self.new(name, "/v1/customers", begin, json!({"name": name}));
+            self.begin(name, "/v1/customers", begin, json!({"name": name}));
         }
         for (user, team) in [("anna", "north"), ("boris", "south")] {
-            self.new(user, "/v1/users", begin, json!({"name": user, "role": "seller"}));
-            self.new(team, "/v1/teams", begin, json!({"name": team}));
+            self.begin(user, "/v1/users", begin, json!({"name": user, "role": "seller"}));
+            self.begin(team, "/v1/teams", begin, json!({"name": team}));
             let path = format!("/v1/teams/{}/members/{}", self.id(team), self.id(user));
             self.position = self.server.put(&path, &json!({"occurred_at": at_ten(begin)})).expect(200).position();
         }
