@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Range, Scope, Views,
+    Filter, Range, Scope, Views,
     snapshot::{Snapshot, damaged},
     sql::Sql,
     stages::PipelineAt,
@@ -199,22 +199,24 @@ impl Snapshot<'_> {
         Ok((from, to))
     }
 
-    /// `FROM visits v`, with the span `e` that began with the event at `position`, of deals not excluded at the instant
-    /// asked about. Activities count with the attributes that the deal had at that event.
-    fn push_visits(&self, sql: &mut Sql, scope: &Scope, position: &str) {
-        sql.push(" FROM visits v JOIN spans e ON e.position = ").push(position);
-        sql.push(" JOIN spans n ON n.deal = v.deal AND n.valid_from <= ").time(self.at);
-        sql.push(" AND n.valid_to > ").time(self.at).push(" AND n.status <> ").text(status::EXCLUDED);
-        sql.push(" WHERE 1 = 1");
+    /// `FROM visits v`, of deals not excluded at the instant asked about, that the filter lets through by the attributes of
+    /// the span `e` which `on` names: activities count with what the deal was like at that event.
+    fn push_visits(&self, sql: &mut Sql, scope: &Scope, on: &str) {
         // A transfer's own span is already in the other pipeline: the pipeline meant is the visit's.
-        let filter = super::Filter { pipeline: None, ..scope.filter.clone() };
+        let filter = Filter { pipeline: None, ..scope.filter.clone() };
+        sql.push(" FROM visits v");
+        if filter != Filter::default() {
+            sql.push(" JOIN spans e ON ").push(on);
+        }
+        sql.push(" WHERE v.deal NOT IN (SELECT deal FROM spans WHERE status = ").text(status::EXCLUDED);
+        sql.push(" AND valid_from <= ").time(self.at).push(" AND valid_to > ").time(self.at).push(")");
         filter.push(sql, "e", self.at, self.zone);
     }
 
     async fn entered(&mut self, scope: &Scope, from: Timestamp, to: Timestamp) -> Result<ByStage, ProjectionError> {
         let mut sql = Sql::default();
         sql.push("SELECT v.pipeline, v.stage, COUNT(*)");
-        self.push_visits(&mut sql, scope, "v.position");
+        self.push_visits(&mut sql, scope, "e.position = v.position");
         sql.push(" AND v.entered_at >= ").time(from).push(" AND v.entered_at < ").time(to);
         sql.push(" GROUP BY v.pipeline, v.stage");
         let rows: Vec<(String, String, i64)> = sql.fetch_all(&mut self.db).await?;
@@ -227,7 +229,7 @@ impl Snapshot<'_> {
             "SELECT v.pipeline, v.stage, v.left_by, v.to_stage, COUNT(*), CAST(SUM((v.left_at - v.entered_at) / 1000000) \
              AS BIGINT), CAST(SUM((v.left_at - v.entered_at) % 1000000) AS BIGINT)",
         );
-        self.push_visits(&mut sql, scope, "v.left_position");
+        self.push_visits(&mut sql, scope, "e.position = v.left_position");
         sql.push(" AND v.left_at >= ").time(from).push(" AND v.left_at < ").time(to);
         sql.push(" GROUP BY v.pipeline, v.stage, v.left_by, v.to_stage");
         let rows: Vec<LeftRow> = sql.fetch_all(&mut self.db).await?;
@@ -243,15 +245,11 @@ impl Snapshot<'_> {
     /// Deals by stage as they stood before anything happened at `time`.
     async fn open_just_before(&mut self, scope: &Scope, time: Timestamp) -> Result<ByStage, ProjectionError> {
         let mut sql = Sql::default();
-        sql.push(
-            "SELECT v.pipeline, v.stage, COUNT(*) FROM visits v JOIN spans e ON e.deal = v.deal AND e.valid_from < ",
-        );
-        sql.time(time).push(" AND e.valid_to >= ").time(time);
-        sql.push(" JOIN spans n ON n.deal = v.deal AND n.valid_from <= ").time(self.at);
-        sql.push(" AND n.valid_to > ").time(self.at).push(" AND n.status <> ").text(status::EXCLUDED);
-        sql.push(" WHERE v.entered_at < ").time(time).push(" AND v.left_at >= ").time(time);
-        let filter = super::Filter { pipeline: None, ..scope.filter.clone() };
-        filter.push(&mut sql, "e", self.at, self.zone);
+        sql.push("SELECT v.pipeline, v.stage, COUNT(*)");
+        let micros = time.micros();
+        let on = format!("e.deal = v.deal AND e.valid_from < {micros} AND e.valid_to >= {micros}");
+        self.push_visits(&mut sql, scope, &on);
+        sql.push(" AND v.entered_at < ").time(time).push(" AND v.left_at >= ").time(time);
         sql.push(" GROUP BY v.pipeline, v.stage");
         let rows: Vec<(String, String, i64)> = sql.fetch_all(&mut self.db).await?;
         Ok(rows.into_iter().map(|(pipeline, stage, count)| ((pipeline, stage), count)).collect())
