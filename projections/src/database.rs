@@ -1,13 +1,13 @@
 //! The database that the read models live in.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{fmt::Write as _, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
     Any, AnyConnection, AnyPool, Connection, Executor, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 
-use crate::ProjectionError;
+use crate::{ProjectionError, checkpoint};
 
 /// Connections for queries and the workers together.
 const CONNECTIONS_MAX: u32 = 8;
@@ -24,14 +24,8 @@ pub struct Database {
 impl Database {
     /// Opens, and makes if need be, the file at `path`.
     pub async fn open(path: &Path) -> Result<Self, ProjectionError> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
-        }
-        let path = path.to_str().ok_or_else(|| {
-            sqlx::Error::Configuration(format!("{} is not a path of readable characters", path.display()).into())
-        })?;
         let pool = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX);
-        Self::connect(&format!("sqlite://{path}?mode=rwc"), pool).await
+        Self::connect(&url(path)?, pool).await
     }
 
     /// Read models that are gone with their last connection.
@@ -45,6 +39,7 @@ impl Database {
         sqlx::any::install_default_drivers();
         let options = AnyConnectOptions::from_str(url)?;
         let pool = pool.after_connect(|db, _| Box::pin(async move { prepare(db).await })).connect_with(options).await?;
+        pool.execute(checkpoint::TABLE).await?;
         Ok(Self { pool })
     }
 
@@ -63,6 +58,28 @@ impl Database {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// The driver takes a URL and nothing else. In one, blanks, `..`, `%`, `?` and `#` mean something, so the path is made
+/// absolute and every byte that might is escaped.
+fn url(path: &Path) -> Result<String, sqlx::Error> {
+    let name = path.file_name().unwrap_or_default();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let path = folder.canonicalize()?.join(name);
+    let text = path.to_str().ok_or_else(|| {
+        sqlx::Error::Configuration(format!("{} is not a path of readable characters", path.display()).into())
+    })?;
+    let mut url = String::from("sqlite://");
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(byte)),
+            _ => {
+                let _ = write!(url, "%{byte:02X}");
+            }
+        }
+    }
+    Ok(url + "?mode=rwc")
 }
 
 async fn prepare(db: &mut AnyConnection) -> Result<(), sqlx::Error> {

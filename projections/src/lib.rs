@@ -64,6 +64,9 @@ pub enum ProjectionError {
         /// The end of the log.
         head: Position,
     },
+    /// No worker has made the tables yet.
+    #[error("the read models have not been made yet: start `dealog work`, or `dealog serve` without --no-workers")]
+    NotBuilt,
     /// A stored value that no fold ever writes.
     #[error("the read models are damaged ({0}): run `dealog rebuild`")]
     Damaged(String),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use dealog_events::{Envelope, Position};
 use dealog_store::{EventStore, Head};
-use sqlx::{AnyConnection, AssertSqlSafe, Executor};
+use sqlx::{AnyConnection, AssertSqlSafe};
 use tokio::sync::watch;
 
 use crate::{
@@ -61,7 +61,14 @@ impl Default for Limits {
 pub enum Status {
     /// Following, and it has applied this position.
     Following(Position),
-    /// Stopped at an event that it cannot apply, or at a database it cannot use; it says why.
+    /// Trying again and again, since its database or the log's does not answer; it says why.
+    Waiting {
+        /// The last position it applied.
+        position: Position,
+        /// What it waits for.
+        reason: String,
+    },
+    /// Stopped at an event that it cannot apply; it says why.
     Stopped {
         /// The last position it applied.
         position: Position,
@@ -74,7 +81,15 @@ impl Status {
     /// The last position that was applied.
     pub fn position(&self) -> Position {
         match self {
-            Self::Following(position) | Self::Stopped { position, .. } => *position,
+            Self::Following(position) | Self::Waiting { position, .. } | Self::Stopped { position, .. } => *position,
+        }
+    }
+
+    /// Why it does not go on, if it does not.
+    pub fn trouble(&self) -> Option<&str> {
+        match self {
+            Self::Following(_) => None,
+            Self::Waiting { reason, .. } | Self::Stopped { reason, .. } => Some(reason),
         }
     }
 }
@@ -131,10 +146,9 @@ impl Worker {
         projection: Box<dyn Projection>,
         limits: Limits,
     ) -> Result<(Self, Option<Checkpoint>), ProjectionError> {
-        let mut db = database.write().await?;
-        db.execute(checkpoint::TABLE).await?;
+        let mut db = database.read().await?;
         let found = checkpoint(&mut db, projection.name()).await?;
-        db.commit().await?;
+        db.rollback().await?;
         let log_id = store.head().await?.log_id;
         let checkpoint = Checkpoint { version: projection.version(), log_id, position: Position::ZERO };
         let status = watch::Sender::new(Status::Following(Position::ZERO));
@@ -230,9 +244,20 @@ impl Worker {
         let mut wake = self.store.watch();
         loop {
             let pause = match self.catch_up().await {
-                Ok(_) => self.limits.poll_interval,
+                Ok(position) => {
+                    // Also after waiting, where nothing new had to be applied.
+                    self.status.send_if_modified(|status| {
+                        let following = Status::Following(position);
+                        let changed = *status != following;
+                        *status = following;
+                        changed
+                    });
+                    self.limits.poll_interval
+                }
                 Err(error @ (ProjectionError::Database(_) | ProjectionError::Store(_))) => {
                     tracing::error!(projection = self.projection.name(), %error, "projection waits for its database");
+                    let position = self.checkpoint.position;
+                    self.status.send_replace(Status::Waiting { position, reason: error.to_string() });
                     self.limits.retry_interval
                 }
                 Err(error) => {

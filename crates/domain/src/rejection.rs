@@ -166,6 +166,18 @@ pub enum Rejection {
         /// The field.
         field: Slug,
     },
+    /// A field that would be gone while deals, customers or stages still have it.
+    #[error("the field `{field}` stays: the list must have it too; it may be called something else")]
+    FieldDropped {
+        /// The field.
+        field: Slug,
+    },
+    /// A day that no calendar of a business has.
+    #[error("`{field}` must lie in the years 1 to 9999")]
+    DayOutOfRange {
+        /// The field it is in.
+        field: &'static str,
+    },
     /// A field that has choices but offers none, or offers some and has none.
     #[error("the field `{field}` needs options if it is a choice, and has none otherwise")]
     FieldOptions {
@@ -221,6 +233,8 @@ impl Rejection {
             Self::NoStageLeft => "no_stage_left",
             Self::NotAnOrder { .. } => "not_an_order",
             Self::FieldKindFixed { .. } => "field_kind_fixed",
+            Self::FieldDropped { .. } => "field_dropped",
+            Self::DayOutOfRange { .. } => "day_out_of_range",
             Self::FieldOptions { .. } => "field_options",
             Self::Limit { .. } => "limit",
         }
@@ -247,6 +261,7 @@ impl Rejection {
             Self::UnknownReference { field, .. }
             | Self::InactiveUser { field, .. }
             | Self::SlugTaken { field, .. }
+            | Self::DayOutOfRange { field }
             | Self::Limit { field, .. } => (*field).to_owned(),
             Self::StageNotOpen { .. } | Self::SkipsStages { .. } => "stage".into(),
             Self::PipelineArchived | Self::SamePipeline => "pipeline".into(),
@@ -260,6 +275,7 @@ impl Rejection {
             Self::UnknownField { field, .. }
             | Self::FieldValue { field, .. }
             | Self::FieldKindFixed { field }
+            | Self::FieldDropped { field }
             | Self::FieldOptions { field } => format!("fields.{field}"),
             Self::InFuture { .. } | Self::BeforeLast { .. } => "occurred_at".into(),
             Self::NoStageLeft | Self::NotAnOrder { .. } => "stages".into(),

@@ -19,6 +19,8 @@ pub const LOSS_REASONS_MAX: usize = 100;
 pub const FIELDS_MAX: usize = 200;
 /// Options that a field may offer.
 pub const OPTIONS_MAX: usize = 200;
+/// Bytes of the texts of a whole list. A change of a list carries it twice, before and after, and is one event.
+pub const LIST_BYTES_MAX: usize = 24 * 1024;
 
 /// The settings as they stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,6 +96,10 @@ fn check_loss_reasons(reasons: &[LossReason]) -> Result<(), Rejection> {
     if reasons.len() > LOSS_REASONS_MAX {
         return Err(Rejection::Limit { field: "loss_reasons", what: "loss reasons", max: LOSS_REASONS_MAX });
     }
+    check_bytes(
+        "loss_reasons",
+        reasons.iter().map(|reason| size(&[reason.slug.as_str(), reason.name.as_str()])).sum(),
+    )?;
     let mut seen = HashSet::new();
     match reasons.iter().find(|reason| !seen.insert(&reason.slug)) {
         Some(twice) => Err(Rejection::SlugTaken { field: "loss_reasons", slug: twice.slug.clone() }),
@@ -105,6 +111,7 @@ fn check_fields(present: &[FieldDefinition], fields: &[FieldDefinition]) -> Resu
     if fields.len() > FIELDS_MAX {
         return Err(Rejection::Limit { field: "fields", what: "fields", max: FIELDS_MAX });
     }
+    check_bytes("fields", fields.iter().map(field_size).sum())?;
     let mut seen = HashSet::new();
     for field in fields {
         if !seen.insert((field.of == dealog_events::settings::FieldOwner::Deal, &field.slug)) {
@@ -120,6 +127,30 @@ fn check_fields(present: &[FieldDefinition], fields: &[FieldDefinition]) -> Resu
         if before.is_some_and(|before| before.kind != field.kind) {
             return Err(Rejection::FieldKindFixed { field: field.slug.clone() });
         }
+    }
+    let stays =
+        |before: &&FieldDefinition| fields.iter().any(|field| field.of == before.of && field.slug == before.slug);
+    if let Some(gone) = present.iter().find(|before| !stays(before)) {
+        return Err(Rejection::FieldDropped { field: gone.slug.clone() });
+    }
+    Ok(())
+}
+
+/// About what an item takes in an event: its texts, and as much again for names and braces as any item has.
+fn size(texts: &[&str]) -> usize {
+    const AROUND: usize = 72;
+    texts.iter().map(|text| text.len()).sum::<usize>() + AROUND
+}
+
+fn field_size(field: &FieldDefinition) -> usize {
+    const AROUND_OPTION: usize = 3;
+    let options: usize = field.options.iter().map(|option| option.as_str().len() + AROUND_OPTION).sum();
+    size(&[field.slug.as_str(), field.name.as_str()]) + options
+}
+
+fn check_bytes(field: &'static str, bytes: usize) -> Result<(), Rejection> {
+    if bytes > LIST_BYTES_MAX {
+        return Err(Rejection::Limit { field, what: "bytes of text in the list", max: LIST_BYTES_MAX });
     }
     Ok(())
 }

@@ -9,7 +9,11 @@ use dealog_events::{
 };
 use sqlx::AnyConnection;
 
-use super::tables::{DealRow, FOREVER, SpanRow, VisitRow, left_by, status};
+use super::{
+    json,
+    tables::{DealRow, FOREVER, SpanRow, VisitRow, left_by, status},
+    unapplicable,
+};
 use crate::{
     ProjectionError,
     table::{find, upsert},
@@ -141,14 +145,6 @@ impl Live {
         upsert(db, &changed.visits.into_values().collect::<Vec<_>>()).await?;
         Ok(())
     }
-}
-
-fn json<T: serde::Serialize>(value: &T) -> Result<String, ProjectionError> {
-    serde_json::to_string(value).map_err(|error| ProjectionError::Database(sqlx::Error::Encode(error.into())))
-}
-
-fn unapplicable(envelope: &Envelope, reason: &str) -> ProjectionError {
-    ProjectionError::Unapplicable { position: envelope.position, reason: reason.to_owned() }
 }
 
 fn version(envelope: &Envelope) -> i64 {

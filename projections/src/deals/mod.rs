@@ -69,3 +69,12 @@ impl Projection for Deals {
 
 /// The name of this projection.
 pub const NAME: &str = "deals";
+
+/// The text of a column that holds JSON.
+fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, ProjectionError> {
+    serde_json::to_string(value).map_err(|error| ProjectionError::Database(sqlx::Error::Encode(error.into())))
+}
+
+fn unapplicable(envelope: &Envelope, reason: &str) -> ProjectionError {
+    ProjectionError::Unapplicable { position: envelope.position, reason: reason.to_owned() }
+}

@@ -14,7 +14,9 @@ use sqlx::{AnyConnection, FromRow, any::AnyRow};
 
 use super::{
     fold::{name_of, set_field},
+    json,
     tables::{CustomerRow, FOREVER, MemberRow, PipelineRow, SINCE_EVER, SettingsRow, StageRow, TeamRow, UserRow},
+    unapplicable,
 };
 use crate::{
     ProjectionError,
@@ -131,14 +133,6 @@ impl<R: History> Histories<R> {
         rows.sort_by_key(R::position);
         Ok(upsert(db, &rows).await?)
     }
-}
-
-fn unapplicable(envelope: &Envelope, reason: &str) -> ProjectionError {
-    ProjectionError::Unapplicable { position: envelope.position, reason: reason.to_owned() }
-}
-
-fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, ProjectionError> {
-    serde_json::to_string(value).map_err(|error| ProjectionError::Database(sqlx::Error::Encode(error.into())))
 }
 
 /// The id in a stream's name.

@@ -1,6 +1,12 @@
 //! Settings: flags, then the environment, then a file.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    time::Duration,
+};
 
 use dealog_tests::{Run, Server};
 use serde_json::json;
@@ -84,5 +90,26 @@ fn limits_of_the_file_hold() {
     let path = format!("/v1/customers?limit=3&min_position={}", registered.position());
     let late = server.get(&path).problem(503, "not_caught_up");
     assert_eq!((&late.body["field"], late.header("retry-after")), (&json!("min_position"), Some("1")));
+    server.stop();
+}
+
+#[test]
+fn a_request_that_takes_too_long_is_told_so() {
+    let folder = folder("[limits]\nrequest_ms = 100");
+    let server = Server::start(&folder.path().join("data"), &[]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // A body is promised and never sent.
+    let head = "POST /v1/deals HTTP/1.1\r\nHost: dealog\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let (mut answer, mut buffer) = (String::new(), [0; 4_096]);
+    while !answer.contains("\"code\":\"timeout\"") {
+        let bytes = stream.read(&mut buffer).unwrap();
+        assert!(bytes > 0, "{answer}");
+        answer.push_str(&String::from_utf8_lossy(&buffer[..bytes]));
+    }
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("retry-after: 1") && answer.contains("application/problem+json"), "{answer}");
+    drop(stream);
     server.stop();
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{Datelike, NaiveDate};
 use dealog_events::{
     Event, Money, Personal, Slug, StreamId,
     deal::{
@@ -80,6 +81,7 @@ fn create(facts: &Facts, create: &Create) -> Result<Vec<Event>, Rejection> {
     if let Some(amount) = create.amount {
         check_currency(facts, None, amount)?;
     }
+    create.expected_close.map(check_day).transpose()?;
     for (field, value) in &create.fields {
         fields::check(facts.settings(), FieldOwner::Deal, field, value)?;
     }
@@ -210,6 +212,7 @@ fn change(deal: &Deal, facts: &Facts, change: &Change) -> Result<Vec<Event>, Rej
         events.push(AmountChanged { from: deal.amount, to }.into());
     }
     if let Some(to) = change.expected_close.change(deal.expected_close.as_ref()) {
+        to.map(check_day).transpose()?;
         events.push(ExpectedCloseChanged { from: deal.expected_close, to }.into());
     }
     match (change.probability.change(deal.probability.as_ref()), deal.probability) {
@@ -237,6 +240,14 @@ fn check_open(deal: &Deal) -> Result<(), Rejection> {
         None => Ok(()),
         Some(was) => Err(Rejection::DealClosed { was }),
     }
+}
+
+/// Days of four digits: those sort as text as they do in time.
+fn check_day(day: NaiveDate) -> Result<(), Rejection> {
+    if (1..=9_999).contains(&day.year()) {
+        return Ok(());
+    }
+    Err(Rejection::DayOutOfRange { field: "expected_close" })
 }
 
 fn stage_or_first<'a>(pipeline: &'a Pipeline, wanted: Option<&Slug>) -> Result<&'a Stage, Rejection> {

@@ -42,7 +42,9 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
         R::SlugTaken { .. } => R::NoStageLeft,
         R::NoStageLeft => R::NotAnOrder { stages: vals(&["qualified", "contract"]) },
         R::NotAnOrder { .. } => R::FieldKindFixed { field: val("size") },
-        R::FieldKindFixed { .. } => R::FieldOptions { field: val("size") },
+        R::FieldKindFixed { .. } => R::FieldDropped { field: val("size") },
+        R::FieldDropped { .. } => R::DayOutOfRange { field: "expected_close" },
+        R::DayOutOfRange { .. } => R::FieldOptions { field: val("size") },
         R::FieldOptions { .. } => R::Limit { field: "stages", what: "stages of a pipeline", max: 50 },
         R::Limit { .. } => return None,
     })
@@ -51,7 +53,7 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
 /// The code, the kind, the field and what would have been allowed.
 type Described = (&'static str, Kind, Option<&'static str>, &'static [&'static str]);
 
-const DESCRIBED: [Described; 28] = [
+const DESCRIBED: [Described; 30] = [
     ("not_found", Kind::NotFound, None, &[]),
     ("already_exists", Kind::Conflict, None, &[]),
     ("wrong_stream", Kind::Invalid, None, &[]),
@@ -78,6 +80,8 @@ const DESCRIBED: [Described; 28] = [
     ("no_stage_left", Kind::Conflict, Some("stages"), &[]),
     ("not_an_order", Kind::Invalid, Some("stages"), &["qualified", "contract"]),
     ("field_kind_fixed", Kind::Invalid, Some("fields.size"), &[]),
+    ("field_dropped", Kind::Invalid, Some("fields.size"), &[]),
+    ("day_out_of_range", Kind::Invalid, Some("expected_close"), &[]),
     ("field_options", Kind::Invalid, Some("fields.size"), &[]),
     ("limit", Kind::Invalid, Some("stages"), &[]),
 ];

@@ -2,7 +2,7 @@
 
 use dealog_domain::{
     Rejection,
-    settings::{Change, FIELDS_MAX, LOSS_REASONS_MAX, OPTIONS_MAX},
+    settings::{Change, FIELDS_MAX, LIST_BYTES_MAX, LOSS_REASONS_MAX, OPTIONS_MAX},
 };
 use dealog_events::{
     Event,
@@ -52,18 +52,20 @@ fn a_change_of_nothing_is_no_event() {
 fn a_change_says_what_was_before() {
     let zone = |from, to| -> Event { TimeZoneSet { from, to }.into() };
     let (riga, tokyo) = (val("Europe/Riga"), val("Asia/Tokyo"));
+    let mut more = fields();
+    more.push(deal_field("colour", FieldKind::Text));
     given([currency_set("EUR"), zone(None, riga), reasons_set(), fields_defined()])
         .when(Change {
             reporting_currency: Some(val("USD")),
             time_zone: Some(tokyo),
             loss_reasons: Some(vec![]),
-            fields: Some(vec![]),
+            fields: Some(more.clone()),
         })
         .then([
             ReportingCurrencySet { from: Some(val("EUR")), to: val("USD") }.into(),
             zone(Some(riga), tokyo),
             LossReasonsSet { from: reasons(), to: vec![] }.into(),
-            FieldsDefined { from: fields(), to: vec![] }.into(),
+            FieldsDefined { from: fields(), to: more }.into(),
         ]);
 }
 
@@ -111,6 +113,25 @@ fn a_field_is_defined_once_for_deals_and_once_for_customers() {
 fn a_field_keeps_its_kind() {
     let kind_changed = || fields_to(vec![deal_field("size", FieldKind::Text)]);
     given([fields_defined()]).when(kind_changed()).rejected(Rejection::FieldKindFixed { field: val("size") });
+}
+
+#[test]
+fn a_field_stays_on_the_list() {
+    let (gone, rest) = (fields()[0].slug.clone(), fields()[1..].to_vec());
+    given([fields_defined()]).when(fields_to(rest)).rejected(Rejection::FieldDropped { field: gone });
+}
+
+#[test]
+fn a_list_of_settings_fits_into_one_event() {
+    let wide = |number: usize| FieldDefinition {
+        options: (0..100).map(|option| val(&format!("{}{option:02}", "ы".repeat(40)))).collect(),
+        ..deal_field(&format!("f{number}"), FieldKind::Choice)
+    };
+    given([]).when(fields_to((0..5).map(wide).collect())).rejected(Rejection::Limit {
+        field: "fields",
+        what: "bytes of text in the list",
+        max: LIST_BYTES_MAX,
+    });
 }
 
 #[test]

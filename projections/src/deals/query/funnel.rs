@@ -44,7 +44,7 @@ pub struct CohortFunnel {
     pub lost: i64,
     /// Deals lost for a reason that is not counted. They appear nowhere else.
     pub excluded: i64,
-    /// won / (created - excluded).
+    /// won / created.
     pub overall: Option<Rate>,
     /// Stages in order.
     pub stages: Vec<FunnelStage>,
@@ -130,7 +130,7 @@ fn funnel(pipeline: &PipelineAt, groups: &[Group]) -> Result<CohortFunnel, Proje
         won,
         lost: sum(&has(status::LOST)),
         excluded,
-        overall: Rate::of(won, created - excluded),
+        overall: Rate::of(won, created),
         stages,
     })
 }

@@ -27,15 +27,19 @@ impl<'a> Snapshot<'a> {
         now: Timestamp,
     ) -> Result<Self, ProjectionError> {
         let mut db = database.read().await?;
-        let position = checkpoint(&mut db, crate::deals::NAME).await?.map_or(Position::ZERO, |found| found.position);
+        let position = checkpoint(&mut db, crate::deals::NAME).await?.ok_or(ProjectionError::NotBuilt)?.position;
         let mut sql = Sql::default();
         sql.push("SELECT reporting_currency, time_zone, valid_from, valid_to FROM settings ORDER BY position");
         let rows: Vec<(Option<String>, Option<String>, i64, i64)> = sql.fetch_all(&mut db).await?;
+        // Before a setting was first made, its first value counts, as with any other definition.
+        let first_currency = rows.iter().find_map(|(currency, ..)| currency.clone());
+        let first_zone = rows.iter().find_map(|(_, zone, ..)| zone.clone());
         let mut history = Vec::with_capacity(rows.len());
         for (currency, zone, from, to) in rows {
+            let zone = zone.or_else(|| first_zone.clone());
             let zone: TimeZone =
                 zone.as_deref().map_or(Ok(TimeZone::UTC), str::parse).map_err(|error| damaged(&error))?;
-            history.push((currency, zone, from, to));
+            history.push((currency.or_else(|| first_currency.clone()), zone, from, to));
         }
 
         // A past figure does not move when the company does: days and currency are those of then. A day ends by the last

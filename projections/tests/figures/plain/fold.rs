@@ -195,18 +195,24 @@ impl Log {
         members
     }
 
-    /// The settings with the latest beginning, or the first ones.
+    /// Each setting as it was made last by then, or first.
     pub(crate) fn settings(&self, up_to: i64) -> Settings {
         let mut settings = Settings { currency: None, zone: TimeZone::UTC };
         let all = self.events.iter().filter_map(|(at, _, event)| match event {
             Event::Settings(event) => Some((*at, event)),
             _ => None,
         });
-        for (_, event) in all.enumerate().filter(|(number, (at, _))| *number == 0 || *at <= up_to) {
-            match event.1 {
-                SettingsEvent::ReportingCurrencySet(event) => settings.currency = Some(event.to),
-                SettingsEvent::TimeZoneSet(event) => settings.zone = event.to,
-                SettingsEvent::LossReasonsSet(_) | SettingsEvent::FieldsDefined(_) => {}
+        let mut zone_made = false;
+        for (at, event) in all {
+            match event {
+                SettingsEvent::ReportingCurrencySet(event) if at <= up_to || settings.currency.is_none() => {
+                    settings.currency = Some(event.to);
+                }
+                SettingsEvent::TimeZoneSet(event) if at <= up_to || !zone_made => {
+                    settings.zone = event.to;
+                    zone_made = true;
+                }
+                _ => {}
             }
         }
         settings

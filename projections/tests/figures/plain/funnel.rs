@@ -100,7 +100,7 @@ fn cohort(pipeline: &Pipeline, deals: &[Deal]) -> CohortFunnel {
         lost: count(&|deal| deal.status == Status::Lost),
         excluded,
         // Excluded deals appear nowhere else.
-        overall: rate(won, created - excluded),
+        overall: rate(won, created),
         stages: pipeline.stages.iter().enumerate().map(stage).collect(),
     }
 }

@@ -424,7 +424,11 @@ fn label(tape: &mut Tape<'_>) -> Label {
 }
 
 fn day(tape: &mut Tape<'_>) -> chrono::NaiveDate {
-    val(tape.pick(&["2026-06-30", "2026-07-31"]))
+    match tape.weighed(&[20, 20, 1]) {
+        0 => val("2026-06-30"),
+        1 => val("2026-07-31"),
+        _ => val("+12026-07-31"),
+    }
 }
 
 fn probability(tape: &mut Tape<'_>) -> Probability {
