@@ -1,11 +1,11 @@
 //! What every request goes through: an id, a log line, a limit of size and of time, and no panic beyond it.
 
-use std::any::Any;
+use std::{any::Any, net::IpAddr};
 
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -34,13 +34,14 @@ pub(crate) fn wrap(router: Router, limits: Limits) -> Router {
             Ok(response) => response,
             Err(_) => Problem::busy(
                 "timeout",
-                "the request took too long; a command may have been carried out: send it \
-                                                again with the same Idempotency-Key",
+                "the request took too long; a command may have been carried out: send it again with the same \
+                 Idempotency-Key",
             )
             .into_response(),
         }
     };
     router
+        .layer(middleware::from_fn(from_here))
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
@@ -51,4 +52,36 @@ pub(crate) fn wrap(router: Router, limits: Limits) -> Router {
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why").into_response()
+}
+
+/// Without tokens the server trusts whoever reaches it, and it is reached from this machine only. A browser on it also
+/// carries the requests of pages from elsewhere: those name another origin, or, where a foreign name was made to point
+/// here, another host. Both are refused.
+async fn from_here(request: Request, next: Next) -> Response {
+    match foreign(&request) {
+        Some((field, found)) => {
+            let detail = format!("`{found}` is not this server: it answers requests to and from its own address only");
+            Problem::new(StatusCode::FORBIDDEN, "foreign_request", detail).field(field).into_response()
+        }
+        None => next.run(request).await,
+    }
+}
+
+/// The header that shows that a request comes from elsewhere, with what it says.
+fn foreign(request: &Request) -> Option<(&'static str, String)> {
+    let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let host = header(header::HOST).or_else(|| request.uri().authority().map(Authority::as_str));
+    if let Some(host) = host.filter(|host| !is_loopback(host)) {
+        return Some(("Host", host.to_owned()));
+    }
+    let origin = header(header::ORIGIN)?;
+    let same = origin.split_once("://").is_some_and(|(_, origin)| Some(origin) == host);
+    (!same).then(|| ("Origin", origin.to_owned()))
+}
+
+/// Whether a host, with or without a port, is this machine under its own name.
+fn is_loopback(host: &str) -> bool {
+    let Ok(host) = host.parse::<Authority>() else { return false };
+    let name = host.host().trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -144,10 +144,3 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     axum::serve(listener, router(app)).with_graceful_shutdown(stop).await
 }
-
-/// The API's description.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut openapi = described().split_for_parts().1;
-    describe::complete(&mut openapi);
-    openapi
-}

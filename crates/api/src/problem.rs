@@ -155,6 +155,7 @@ impl From<ProjectionError> for Problem {
             ProjectionError::NoRate { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_rate", detail).field("currency")
             }
+            ProjectionError::NotBuilt => Self::busy("not_caught_up", detail),
             _ => Self::internal(&detail),
         }
     }
@@ -200,6 +201,9 @@ pub(crate) enum CommandProblems {
     /// The request cannot be understood.
     #[response(status = 400, content_type = "application/problem+json")]
     BadRequest(#[to_schema] Described),
+    /// The request came from elsewhere, by way of a browser.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(#[to_schema] Described),
     /// What it is about does not exist.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] Described),
@@ -233,6 +237,9 @@ pub(crate) enum QueryProblems {
     /// The request cannot be understood.
     #[response(status = 400, content_type = "application/problem+json")]
     BadRequest(#[to_schema] Described),
+    /// The request came from elsewhere, by way of a browser.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(#[to_schema] Described),
     /// What it is about does not exist.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] Described),

@@ -76,17 +76,14 @@ impl<'de> Deserialize<'de> for WhenText {
     }
 }
 
-/// Declares the parameters of a figure: those that all figures take, and its own.
-macro_rules! figure_query {
+/// Declares the parameters of a question about deals: those that choose deals, and its own.
+macro_rules! filter_query {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, serde::Deserialize, utoipa::IntoParams)]
         #[into_params(parameter_in = Query)]
         #[serde(deny_unknown_fields)]
         pub(crate) struct $name {
-            /// The figures as they were at this instant, or at the end of this local day; now if absent.
-            #[param(value_type = Option<String>, example = "2026-03-01")]
-            as_of: Option<$crate::query::WhenText>,
             /// Wait until the read model has come to this position: the one that a command answered with.
             min_position: Option<u64>,
             /// Only this pipeline.
@@ -119,7 +116,6 @@ macro_rules! figure_query {
         impl $name {
             fn shared(&self) -> $crate::query::Shared {
                 $crate::query::Shared {
-                    as_of: self.as_of,
                     min_position: self.min_position,
                     pipeline: self.pipeline,
                     owner: self.owner,
@@ -136,11 +132,32 @@ macro_rules! figure_query {
         }
     };
 }
+pub(crate) use filter_query;
+
+/// Declares the parameters of a figure: those that choose deals, the instant, and its own.
+macro_rules! figure_query {
+    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        $crate::query::filter_query!(
+            $(#[$meta])*
+            $name {
+                /// The figures as they were at this instant, or at the end of this local day; now if absent.
+                #[param(value_type = Option<String>, example = "2026-03-01")]
+                as_of: Option<$crate::query::WhenText>,
+                $($(#[$field_meta])* $field: $type,)*
+            }
+        );
+
+        impl $name {
+            async fn scope(&self, app: &$crate::App) -> Result<dealog_projections::deals::query::Scope, Problem> {
+                self.shared().scope(app, self.as_of).await
+            }
+        }
+    };
+}
 pub(crate) use figure_query;
 
-/// What all figures take.
+/// What chooses deals.
 pub(crate) struct Shared {
-    pub(crate) as_of: Option<WhenText>,
     pub(crate) min_position: Option<u64>,
     pub(crate) pipeline: Option<PipelineId>,
     pub(crate) owner: Option<UserId>,
@@ -156,10 +173,10 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Which instant and which deals, once the read model has come to `min_position`.
-    pub(crate) async fn scope(self, app: &App) -> Result<Scope, Problem> {
+    pub(crate) async fn scope(self, app: &App, as_of: Option<WhenText>) -> Result<Scope, Problem> {
         app.wait_for(self.min_position).await?;
         let now = app.now();
-        if let Some(WhenText(as_of)) = self.as_of
+        if let Some(WhenText(as_of)) = as_of
             && app.begins(as_of, now).await? > now
         {
             let as_of = match as_of {
@@ -174,7 +191,7 @@ impl Shared {
         let amount = self.amounts(app, now).await?;
         Ok(Scope {
             now,
-            as_of: when(self.as_of),
+            as_of: when(as_of),
             filter: Filter {
                 pipeline: self.pipeline,
                 owner: self.owner,
@@ -258,14 +275,19 @@ impl App {
     async fn reach(&self, wanted: Position) -> Result<(), Problem> {
         let mut status = self.followed.status.clone();
         while self.views.position().await? < wanted {
-            match &mut status {
-                Some(status) => {
-                    tokio::select! {
-                        _ = status.changed() => {}
-                        () = tokio::time::sleep(LOOK_AGAIN) => {}
-                    }
+            let woken = async {
+                match &mut status {
+                    Some(status) => status.changed().await.is_err(),
+                    None => std::future::pending().await,
                 }
-                None => tokio::time::sleep(LOOK_AGAIN).await,
+            };
+            let ended = tokio::select! {
+                ended = woken => ended,
+                () = tokio::time::sleep(LOOK_AGAIN) => false,
+            };
+            // A worker that has ended tells nothing more; another process may still have one.
+            if ended {
+                status = None;
             }
         }
         Ok(())

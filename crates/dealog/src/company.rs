@@ -6,7 +6,7 @@
 use dealog_commands::{CommandError, Commands, Meta, Request, command_id};
 use dealog_domain::{Command, pipeline, settings};
 use dealog_events::{
-    Actor, Currency, Invalid, PipelineId, Position, Probability, StreamId, TimeZone,
+    Actor, Currency, Invalid, PipelineId, Position, Probability, StreamId, TimeZone, Version,
     pipeline::{ForecastCategory, Stage},
     settings::LossReason,
 };
@@ -14,6 +14,9 @@ use uuid::Uuid;
 
 /// The pipeline that every company starts with.
 const DEFAULT_PIPELINE: PipelineId = PipelineId(Uuid::from_u128(0x3f0c_7b52_9a1e_5d44_8c6b_20d1_e5f8_7a03));
+
+/// Who founds a company: nobody who can send commands, so nobody can have used these keys.
+const FOUNDER: Actor = Actor::Service(Uuid::from_u128(0x51d8_0a6e_7b43_5c29_9f10_6e2b_d7a4_c385));
 
 const SETTINGS_KEY: &str = "found:settings";
 const PIPELINE_KEY: &str = "found:pipeline";
@@ -32,7 +35,7 @@ pub(crate) enum FoundError {
 /// Gives an empty log its settings and its first pipeline, or finishes what was begun. Any other log is left as it is.
 /// Tells whether anything was appended.
 pub(crate) async fn found(commands: &Commands, currency: Currency, time_zone: TimeZone) -> Result<bool, FoundError> {
-    let ids = [SETTINGS_KEY, PIPELINE_KEY].map(|key| command_id(Actor::Local, key));
+    let ids = [SETTINGS_KEY, PIPELINE_KEY].map(|key| command_id(FOUNDER, key));
     let done = commands.store().remembered(&ids).await.map_err(CommandError::from)?;
     let begun_otherwise = done.is_empty() && {
         let head = commands.store().head().await.map_err(CommandError::from)?;
@@ -42,7 +45,10 @@ pub(crate) async fn found(commands: &Commands, currency: Currency, time_zone: Ti
         return Ok(false);
     }
     for request in requests(currency, time_zone)? {
-        commands.execute(&request).await?;
+        match commands.execute(&request).await {
+            Err(CommandError::Precondition { .. }) => return Ok(false),
+            outcome => drop(outcome?),
+        }
     }
     Ok(true)
 }
@@ -60,12 +66,13 @@ fn requests(currency: Currency, time_zone: TimeZone) -> Result<[Request; 2], Inv
         Request {
             stream: StreamId::Settings,
             command: Command::Settings(settings::Command::Change(change)),
-            meta: Meta::keyed(Actor::Local, SETTINGS_KEY),
+            // Never over settings that an import has made in the meantime.
+            meta: Meta { if_match: Some(Version::ZERO), ..Meta::keyed(FOUNDER, SETTINGS_KEY) },
         },
         Request {
             stream: StreamId::Pipeline(DEFAULT_PIPELINE),
             command: Command::Pipeline(pipeline::Command::Define(define)),
-            meta: Meta::keyed(Actor::Local, PIPELINE_KEY),
+            meta: Meta::keyed(FOUNDER, PIPELINE_KEY),
         },
     ])
 }

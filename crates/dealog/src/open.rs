@@ -56,9 +56,12 @@ pub(crate) enum Failure {
     /// An import.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// The log of a folder is not what the command is for.
+    /// What was named is not what the command is for.
     #[error("{0}")]
     Folder(String),
+    /// The server ended by itself.
+    #[error("the server ended: {0}")]
+    Ended(String),
     /// A file or standard output.
     #[error("{what}: {source}")]
     Io {
@@ -96,6 +99,7 @@ pub(crate) async fn worker(
 
 /// `dealog rebuild`
 pub(crate) async fn rebuild(settings: &Settings) -> Result<(), Failure> {
+    settings.existing_log_file()?;
     let store = log(settings).await?;
     let database = Database::open(&settings.views_file()).await?;
     let log: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(&store);

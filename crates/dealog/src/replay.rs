@@ -24,10 +24,7 @@ pub(crate) async fn replay(
     to: Option<u64>,
     format: Format,
 ) -> Result<(), Failure> {
-    if !settings.log_file().exists() {
-        let path = settings.log_file();
-        return Err(Failure::Folder(format!("there is no log at {}: name its folder with --data", path.display())));
-    }
+    settings.existing_log_file()?;
     let store = open::log(settings).await?;
     let mut pages = Pages { store: &store, deal, after: Position(from.saturating_sub(1)), version: Version::ZERO };
     let mut out = io::BufWriter::new(io::stdout().lock());

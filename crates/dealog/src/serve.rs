@@ -45,26 +45,38 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     };
     tracing::info!(%address, data = %settings.data.display(), "serving");
     let mut told = stop.subscribe();
-    let server = tokio::spawn(dealog_api::serve(listener, app, async move {
+    let mut server = tokio::spawn(dealog_api::serve(listener, app, async move {
         let _ = told.wait_for(|stop| *stop).await;
     }));
 
-    told_to_stop().await;
-    tracing::info!("stopping: no new requests, those under way come to their end");
+    tokio::select! {
+        () = told_to_stop() => {}
+        ended = &mut server => return Err(Failure::Ended(format!("{ended:?}"))),
+    }
+    tracing::info!("stopping: no new requests, those under way come to their end; stop again to end at once");
     stop.send_replace(true);
-    if tokio::time::timeout(Duration::from_secs(settings.shutdown_seconds), server).await.is_err() {
-        tracing::warn!(seconds = settings.shutdown_seconds, "requests were still under way and are cut off");
+    let in_order = async {
+        let _ = server.await;
+        if let Some(worker) = worker {
+            let _ = worker.await;
+        }
+        database.close().await;
+        store.close().await;
+    };
+    let seconds = settings.shutdown_seconds;
+    tokio::select! {
+        () = in_order => {}
+        () = told_to_stop() => tracing::warn!("stopped again: requests under way are cut off"),
+        () = tokio::time::sleep(Duration::from_secs(seconds)) => {
+            tracing::warn!(seconds, "requests are still under way and are cut off");
+        }
     }
-    if let Some(worker) = worker {
-        let _ = worker.await;
-    }
-    database.close().await;
-    store.close().await;
     Ok(())
 }
 
 /// Keeps the read models up to date until the process is told to stop.
 pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
+    settings.existing_log_file()?;
     let store = open::log(settings).await?;
     let database = Database::open(&settings.views_file()).await?;
     let worker = open::worker(settings, &store, &database).await?;
@@ -76,9 +88,9 @@ pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
         () = told_to_stop() => {}
         // It ends by itself only where it cannot go on.
         _ = &mut worker => {
-            if let dealog_projections::Status::Stopped { position, reason } = &*status.borrow_and_update() {
-                return Err(Failure::Folder(format!("stopped after position {position}: {reason}")));
-            }
+            let status = status.borrow_and_update();
+            let reason = status.trouble().unwrap_or("the worker failed");
+            return Err(Failure::Ended(format!("after position {}: {reason}", status.position())));
         }
     }
     stop.send_replace(true);

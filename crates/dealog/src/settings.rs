@@ -75,9 +75,32 @@ pub(crate) struct Limits {
     request_ms: Option<u64>,
 }
 
+impl Limits {
+    /// Nothing works with a limit of nothing.
+    fn check(&self) -> Result<(), Failure> {
+        let set = [
+            ("queue_length_max", self.queue_length_max.map(|max| max as u64)),
+            ("batch_appends_max", self.batch_appends_max.map(|max| max as u64)),
+            ("stream_events_max", self.stream_events_max),
+            ("command_attempts_max", self.command_attempts_max.map(u64::from)),
+            ("projection_batch_events_max", self.projection_batch_events_max.map(|max| max as u64)),
+            ("body_bytes_max", self.body_bytes_max.map(|max| max as u64)),
+            ("page_items_max", self.page_items_max.map(u64::from)),
+            ("page_events_max", self.page_events_max.map(u64::from)),
+            ("request_ms", self.request_ms),
+        ];
+        match set.iter().find(|(_, value)| *value == Some(0)) {
+            Some((name, _)) => Err(Failure::Folder(format!("settings: the limit {name} must be at least 1"))),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Settings {
     pub(crate) fn load(file: Option<&Path>, folder: &str, flags: Flags) -> Result<Self, Failure> {
-        let path = |path: PathBuf| path.to_string_lossy().into_owned();
+        let data = flags.data.map(|data| data.into_os_string().into_string()).transpose().map_err(|data| {
+            Failure::Folder(format!("--data {} is not a path of readable characters", PathBuf::from(data).display()))
+        })?;
         let source = match file {
             Some(file) => File::from(file).format(FileFormat::Toml).required(true),
             None => File::new(DEFAULT_FILE, FileFormat::Toml).required(false),
@@ -92,7 +115,7 @@ impl Settings {
             .set_default("shutdown_seconds", 10)?
             .add_source(source)
             .add_source(Environment::with_prefix("DEALOG").separator("__").prefix_separator("_").try_parsing(true))
-            .set_override_option("data", flags.data.map(path))?
+            .set_override_option("data", data)?
             .set_override_option("log", flags.log)?
             .set_override_option("listen", flags.listen.map(|listen| listen.to_string()))?
             .set_override_option("currency", flags.currency.map(|currency| currency.to_string()))?
@@ -102,7 +125,17 @@ impl Settings {
         if !settings.listen.ip().is_loopback() {
             return Err(Failure::NotLoopback(settings.listen));
         }
+        settings.limits.check()?;
         Ok(settings)
+    }
+
+    /// The log file, where there is one: what reads a company should not make an empty one of a mistyped folder.
+    pub(crate) fn existing_log_file(&self) -> Result<PathBuf, Failure> {
+        let file = self.log_file();
+        if file.exists() {
+            return Ok(file);
+        }
+        Err(Failure::Folder(format!("there is no log at {}: name its folder with --data", file.display())))
     }
 
     pub(crate) fn log_file(&self) -> PathBuf {
@@ -119,6 +152,8 @@ impl Settings {
             queue_length_max: self.limits.queue_length_max.unwrap_or(default.queue_length_max),
             batch_appends_max: self.limits.batch_appends_max.unwrap_or(default.batch_appends_max),
             stream_events_max: self.limits.stream_events_max.unwrap_or(default.stream_events_max),
+            // A page of the API, and one more event to know whether there is another.
+            page_events_max: default.page_events_max.max(self.api_limits().page_events_max as usize + 1),
             ..default
         }
     }

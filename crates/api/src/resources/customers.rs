@@ -39,7 +39,7 @@ async fn change(State(app): State<App>, ids: PathIds, asked: Asked<Change>) -> R
     asked.send(&app, stream, |body| Command::Customer(customer::Command::Change(body))).await
 }
 
-/// Customers as they are now, the last changed first.
+/// Customers as they are now, the newest first.
 #[utoipa::path(get, path = "/v1/customers", tag = "customers", params(PageQuery),
     responses((status = 200, body = Named<Customer>), QueryProblems))]
 async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {

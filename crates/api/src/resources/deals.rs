@@ -5,9 +5,7 @@ use dealog_domain::{
     Command,
     deal::{self, Change, Create, Lose, Move, Reopen, Transfer, Win},
 };
-use dealog_events::{
-    CampaignId, CustomerId, DealId, Envelope, Label, PipelineId, Slug, StreamId, TeamId, UserId, Version,
-};
+use dealog_events::{DealId, Envelope, Slug, StreamId, Version};
 use dealog_projections::deals::query::{Deal, DealList, DealQuery, DealStatus, ListPage};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -19,7 +17,7 @@ use crate::{
     command::{Answer, Asked, CommandHeaders},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{AtLeast, Shared, WhenText, limit, one, seen},
+    query::{AtLeast, filter_query, limit, one, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<App> {
@@ -97,67 +95,28 @@ async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<AtLeast
     one(app.views.deal(id, app.now()).await?, |deal| deal.version, StreamId::Deal(id))
 }
 
-/// Which deals to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct ListQuery {
-    /// Wait until the read model has come to this position: the one that a command answered with.
-    min_position: Option<u64>,
-    /// Deals of a page, 1 to 500; 50 if absent.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-    /// The `next` of the page before.
-    after: Option<i64>,
-    /// Only open, won or lost ones.
-    status: Option<DealStatus>,
-    /// Only deals in this stage.
-    stage: Option<Slug>,
-    /// Only this pipeline.
-    pipeline: Option<PipelineId>,
-    /// Only this owner's.
-    owner: Option<UserId>,
-    /// Only those of owners in this team.
-    team: Option<TeamId>,
-    /// Only those with this customer.
-    customer: Option<CustomerId>,
-    /// Only those from this source.
-    source: Option<Label>,
-    /// Only those that this campaign brought.
-    campaign: Option<CampaignId>,
-    /// Only those created from this instant or local day on.
-    #[param(value_type = Option<String>)]
-    created_from: Option<WhenText>,
-    /// Only those created before this instant or local day.
-    #[param(value_type = Option<String>)]
-    created_to: Option<WhenText>,
-    /// Only those worth at least this, in the reporting currency.
-    amount_from: Option<String>,
-    /// Only those worth at most this, in the reporting currency.
-    amount_to: Option<String>,
-}
+filter_query!(
+    /// Which deals to list.
+    ListQuery {
+        /// Deals of a page, 1 to 500; 50 if absent.
+        #[param(minimum = 1, maximum = 500)]
+        limit: Option<u32>,
+        /// The `next` of the page before.
+        after: Option<i64>,
+        /// Only open, won or lost ones.
+        status: Option<DealStatus>,
+        /// Only deals in this stage.
+        stage: Option<Slug>,
+    }
+);
 
 /// Deals as they are now, the newest first.
 #[utoipa::path(get, path = "/v1/deals", tag = "deals", params(ListQuery),
     responses((status = 200, body = DealList), QueryProblems))]
 async fn list(State(app): State<App>, Params(query): Params<ListQuery>) -> Result<Response, Problem> {
     let page = ListPage { limit: limit(query.limit, 50, app.limits.page_items_max)?, after: query.after };
+    let scope = query.shared().scope(&app, None).await?;
     let (status, stage) = (query.status, query.stage);
-    let shared = Shared {
-        as_of: None,
-        min_position: query.min_position,
-        pipeline: query.pipeline,
-        owner: query.owner,
-        team: query.team,
-        customer: query.customer,
-        source: query.source,
-        campaign: query.campaign,
-        created_from: query.created_from,
-        created_to: query.created_to,
-        amount_from: query.amount_from,
-        amount_to: query.amount_to,
-    };
-    let scope = shared.scope(&app).await?;
     let deals = app.views.deals(&DealQuery { filter: scope.filter, status, stage, page }, scope.now).await?;
     Ok(seen(deals.position, &deals))
 }

@@ -110,7 +110,7 @@ enum Funnel {
 #[utoipa::path(get, path = "/v1/pipeline", tag = "figures", params(SnapshotQuery),
     responses((status = 200, body = PipelineAnswer), QueryProblems))]
 async fn pipeline(State(app): State<App>, Params(query): Params<SnapshotQuery>) -> Result<Response, Problem> {
-    let answer = app.views.pipeline(&query.shared().scope(&app).await?).await?;
+    let answer = app.views.pipeline(&query.scope(&app).await?).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -123,7 +123,7 @@ async fn board(State(app): State<App>, Params(query): Params<BoardQuery>) -> Res
     }
     let limit = limit(query.limit, 20, app.limits.page_items_max)?;
     let page = BoardPage { limit, stage: query.stage.clone(), after: query.after };
-    let answer = app.views.board(&query.shared().scope(&app).await?, &page).await?;
+    let answer = app.views.board(&query.scope(&app).await?, &page).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -131,7 +131,7 @@ async fn board(State(app): State<App>, Params(query): Params<BoardQuery>) -> Res
 #[utoipa::path(get, path = "/v1/funnel", tag = "figures", params(FunnelQuery),
     responses((status = 200, body = Funnel), QueryProblems))]
 async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> Result<Response, Problem> {
-    let mut scope = query.shared().scope(&app).await?;
+    let mut scope = query.scope(&app).await?;
     let period = range(("from", query.from), ("to", query.to))?;
     match query.mode {
         Mode::Cohort => {
@@ -155,7 +155,7 @@ async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> R
 #[utoipa::path(get, path = "/v1/forecast", tag = "figures", params(ForecastQuery),
     responses((status = 200, body = Forecast), QueryProblems))]
 async fn forecast(State(app): State<App>, Params(query): Params<ForecastQuery>) -> Result<Response, Problem> {
-    let scope = query.shared().scope(&app).await?;
+    let scope = query.scope(&app).await?;
     let answer = app.views.forecast(&scope, &range(("from", query.from), ("to", query.to))?).await?;
     Ok(seen(answer.seen.position, &answer))
 }
@@ -164,7 +164,7 @@ async fn forecast(State(app): State<App>, Params(query): Params<ForecastQuery>) 
 #[utoipa::path(get, path = "/v1/time-in-stage", tag = "figures", params(SnapshotQuery),
     responses((status = 200, body = TimeInStage), QueryProblems))]
 async fn time_in_stage(State(app): State<App>, Params(query): Params<SnapshotQuery>) -> Result<Response, Problem> {
-    let answer = app.views.time_in_stage(&query.shared().scope(&app).await?).await?;
+    let answer = app.views.time_in_stage(&query.scope(&app).await?).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -172,7 +172,7 @@ async fn time_in_stage(State(app): State<App>, Params(query): Params<SnapshotQue
 #[utoipa::path(get, path = "/v1/win-rate", tag = "figures", params(PeriodQuery),
     responses((status = 200, body = WinRate), QueryProblems))]
 async fn win_rate(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
-    let scope = query.shared().scope(&app).await?;
+    let scope = query.scope(&app).await?;
     let answer = app.views.win_rate(&scope, &range(("from", query.from), ("to", query.to))?).await?;
     Ok(seen(answer.seen.position, &answer))
 }
@@ -181,7 +181,7 @@ async fn win_rate(State(app): State<App>, Params(query): Params<PeriodQuery>) ->
 #[utoipa::path(get, path = "/v1/cycle", tag = "figures", params(PeriodQuery),
     responses((status = 200, body = Cycle), QueryProblems))]
 async fn cycle(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
-    let scope = query.shared().scope(&app).await?;
+    let scope = query.scope(&app).await?;
     let answer = app.views.cycle(&scope, &range(("from", query.from), ("to", query.to))?).await?;
     Ok(seen(answer.seen.position, &answer))
 }
@@ -190,7 +190,7 @@ async fn cycle(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Re
 #[utoipa::path(get, path = "/v1/velocity", tag = "figures", params(PeriodQuery),
     responses((status = 200, body = Velocity), QueryProblems))]
 async fn velocity(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
-    let scope = query.shared().scope(&app).await?;
+    let scope = query.scope(&app).await?;
     let answer = app.views.velocity(&scope, &range(("from", query.from), ("to", query.to))?).await?;
     Ok(seen(answer.seen.position, &answer))
 }

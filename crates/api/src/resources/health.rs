@@ -2,7 +2,6 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use dealog_events::Position;
-use dealog_projections::Status;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -46,8 +45,8 @@ struct ProjectionHealth {
     position: Option<Position>,
     /// Events that it has not applied yet.
     lag: Option<u64>,
-    /// Why it goes no further, where it has stopped.
-    stopped: Option<String>,
+    /// Why it does not go on, where it has stopped or waits for its database.
+    trouble: Option<String>,
 }
 
 /// Whether the server can read its log and its read models go on.
@@ -56,13 +55,13 @@ struct ProjectionHealth {
 async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
     let head = app.store().head().await.ok().map(|head| head.position);
     let position = app.views.position().await.ok();
-    let stopped = app.followed.status.as_ref().and_then(|status| match &*status.borrow() {
-        Status::Stopped { reason, .. } => Some(reason.clone()),
-        Status::Following(_) => None,
+    let trouble = app.followed.status.as_ref().and_then(|status| {
+        let ended = status.has_changed().is_err().then(|| "its worker has ended".to_owned());
+        status.borrow().trouble().map(ToOwned::to_owned).or(ended)
     });
-    let ready = head.is_some() && position.is_some() && stopped.is_none();
+    let ready = head.is_some() && position.is_some() && trouble.is_none();
     let lag = head.zip(position).map(|(head, position)| head.0.saturating_sub(position.0));
-    let projection = ProjectionHealth { name: app.followed.name, position, lag, stopped };
+    let projection = ProjectionHealth { name: app.followed.name, position, lag, trouble };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Ready { ready, head, projections: vec![projection] }))
 }

@@ -15,11 +15,11 @@ use crate::{
     command::{Answer, Asked, CommandHeaders, Nothing},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{PageQuery, seen},
+    query::{AtLeast, PageQuery, one, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(form, list)).routes(routes!(add_member, remove_member))
+    OpenApiRouter::new().routes(routes!(form, list)).routes(routes!(get)).routes(routes!(add_member, remove_member))
 }
 
 /// Set up a team.
@@ -48,7 +48,7 @@ async fn remove_member(State(app): State<App>, ids: PathIds, asked: Asked<Nothin
     asked.send(&app, stream, |_| Command::Team(team::Command::RemoveMember(user))).await
 }
 
-/// Teams as they are now, the last changed first.
+/// Teams as they are now, the newest first.
 #[utoipa::path(get, path = "/v1/teams", tag = "teams", params(PageQuery),
     responses((status = 200, body = Named<Team>), QueryProblems))]
 async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
@@ -56,4 +56,13 @@ async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Resul
     app.wait_for(query.min_position).await?;
     let teams = app.views.teams(page, app.now()).await?;
     Ok(seen(teams.position, &teams))
+}
+
+/// A team as it is now.
+#[utoipa::path(get, path = "/v1/teams/{id}", tag = "teams", params(("id" = TeamId, Path), AtLeast),
+    responses((status = 200, body = Team), QueryProblems))]
+async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+    let id: TeamId = ids.get("id")?;
+    app.wait_for(query.min_position).await?;
+    one(app.views.team(id, app.now()).await?, |team| team.version, StreamId::Team(id))
 }

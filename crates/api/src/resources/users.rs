@@ -47,7 +47,7 @@ async fn deactivate(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>)
     asked.send(&app, stream, |_| Command::User(user::Command::Deactivate)).await
 }
 
-/// Users as they are now, the last changed first.
+/// Users as they are now, the newest first.
 #[utoipa::path(get, path = "/v1/users", tag = "users", params(PageQuery),
     responses((status = 200, body = Named<User>), QueryProblems))]
 async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {

@@ -176,19 +176,21 @@ impl Views {
         let mut snapshot = self.snapshot_now(now).await?;
         let rows: Vec<Aged<TeamRow>> = snapshot.live("team", page).await?;
         let (rows, next) = self::page(rows, page.limit, |row| row.created);
-        let mut sql = Sql::default();
-        sql.push(&format!("SELECT {} FROM members WHERE valid_to = ", columns::<MemberRow>()));
-        sql.integer(FOREVER).push(" ORDER BY position");
-        let mut members: BTreeMap<String, Vec<UserId>> = BTreeMap::new();
-        for member in sql.fetch_all::<MemberRow>(&mut snapshot.db).await? {
-            members.entry(member.team).or_default().push(parse(&member.user_id)?);
-        }
+        let mut members = snapshot.members().await?;
         let mut items = Vec::with_capacity(rows.len());
         for Aged { row, .. } in rows {
-            let members = members.remove(&row.team).unwrap_or_default();
-            items.push(Team { id: parse(&row.team)?, version: version(row.version), name: row.name, members });
+            items.push(team(row, &mut members)?);
         }
         Ok(Named { position: snapshot.position, items, next })
+    }
+
+    /// A team as it is now.
+    pub async fn team(&self, id: TeamId, now: Timestamp) -> Result<Found<Team>, ProjectionError> {
+        let mut snapshot = self.snapshot_now(now).await?;
+        let mut members = snapshot.members().await?;
+        let row = snapshot.live_one::<TeamRow>("team", id.to_string()).await?;
+        let item = row.map(|row| team(row, &mut members)).transpose()?;
+        Ok(Found { position: snapshot.position, item })
     }
 
     /// The settings as they are now.
@@ -232,16 +234,35 @@ impl Views {
         R: Row + for<'r> FromRow<'r, AnyRow> + Send + Unpin,
     {
         let mut snapshot = self.snapshot_now(now).await?;
-        let mut sql = Sql::default();
-        sql.push(&format!("SELECT {} FROM {} WHERE valid_to = ", columns::<R>(), R::TABLE));
-        sql.integer(FOREVER).push(&format!(" AND {column} = ")).text(id);
-        let rows: Vec<R> = sql.fetch_all(&mut snapshot.db).await?;
-        let item = rows.into_iter().next().map(read).transpose()?;
+        let item = snapshot.live_one::<R>(column, id).await?.map(read).transpose()?;
         Ok(Found { position: snapshot.position, item })
     }
 }
 
 impl Snapshot<'_> {
+    /// The live row whose `column` is `id`.
+    async fn live_one<R>(&mut self, column: &str, id: String) -> Result<Option<R>, ProjectionError>
+    where
+        R: Row + for<'r> FromRow<'r, AnyRow> + Send + Unpin,
+    {
+        let mut sql = Sql::default();
+        sql.push(&format!("SELECT {} FROM {} WHERE valid_to = ", columns::<R>(), R::TABLE));
+        sql.integer(FOREVER).push(&format!(" AND {column} = ")).text(id);
+        Ok(sql.fetch_all(&mut self.db).await?.into_iter().next())
+    }
+
+    /// Who is in which team now.
+    async fn members(&mut self) -> Result<Members, ProjectionError> {
+        let mut sql = Sql::default();
+        sql.push(&format!("SELECT {} FROM members WHERE valid_to = ", columns::<MemberRow>()));
+        sql.integer(FOREVER).push(" ORDER BY position");
+        let mut members = Members::new();
+        for member in sql.fetch_all::<MemberRow>(&mut self.db).await? {
+            members.entry(member.team).or_default().push(parse(&member.user_id)?);
+        }
+        Ok(members)
+    }
+
     /// Live rows, newest first, one more than the page has room for. `column` says whose history a row is of.
     async fn live<R>(&mut self, column: &str, page: ListPage) -> Result<Vec<Aged<R>>, ProjectionError>
     where
@@ -308,6 +329,14 @@ fn user(row: UserRow) -> Result<User, ProjectionError> {
         role: word(&row.role)?,
         active: row.active == 1,
     })
+}
+
+/// Users by team.
+type Members = BTreeMap<String, Vec<UserId>>;
+
+fn team(row: TeamRow, members: &mut Members) -> Result<Team, ProjectionError> {
+    let members = members.remove(&row.team).unwrap_or_default();
+    Ok(Team { id: parse(&row.team)?, version: version(row.version), name: row.name, members })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that all rows are read by")]
