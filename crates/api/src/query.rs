@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use chrono::{Datelike as _, NaiveDate};
 use dealog_events::{
     CampaignId, CustomerId, Label, Money, PipelineId, Position, TeamId, TimeZone, Timestamp, UserId, Version,
 };
@@ -65,7 +66,8 @@ pub(crate) struct WhenText(pub(crate) When);
 impl<'de> Deserialize<'de> for WhenText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if let Ok(day) = text.parse::<chrono::NaiveDate>() {
+        // Days are compared as texts further on: those of other years would not stand in their order.
+        if let Some(day) = text.parse::<NaiveDate>().ok().filter(|day| (1..=9999).contains(&day.year())) {
             return Ok(Self(When::Day(day)));
         }
         Timestamp::from_str(&text).map(|time| Self(When::Instant(time))).map_err(|_| {

@@ -100,7 +100,7 @@ async fn a_loss_that_is_not_counted_is_only_excluded_until_the_deal_is_taken_up_
     let (all, now) = (Range::default(), at(company.now()));
     let answers = views(&company).await;
     let funnel = answers.funnel(&now).await.unwrap().funnels.remove(0);
-    assert_eq!((funnel.created, funnel.lost, funnel.excluded, funnel.overall), (1, 0, 1, None));
+    assert_eq!((funnel.created, funnel.lost, funnel.excluded, funnel.overall), (1, 0, 1, Rate::of(0, 1)));
     assert_eq!(funnel.stages[0].reached, 0);
     let happened = answers.period(&now, &all).await.unwrap().funnels.remove(0);
     assert_eq!((happened.stages[0].entered, happened.stages[0].lost_from), (0, 0));

@@ -190,12 +190,18 @@ async fn as_of_is_a_replay(company: &Company, log: &Log, views: &Views, dice: &m
     let mut replayed = company.log();
     let of_pipelines = |event: &&Envelope| event.event_type == "pipeline.defined";
     let all_defined = replayed.iter().filter(of_pipelines).map(|event| event.occurred_at.micros()).max();
+    // Both settings count as they were first made, before they were.
+    let first = |what: &str| {
+        let of_it = replayed.iter().find(|event| event.event_type == what);
+        of_it.map(|event| event.occurred_at.micros())
+    };
+    let all_set = first("settings.time_zone_set").max(first("settings.reporting_currency_set"));
     replayed.retain(|event| event.occurred_at.micros() <= at);
     for (index, event) in replayed.iter_mut().enumerate() {
         event.position = Position(index as u64 + 1);
     }
     // What stood before the definition that it needs can be told only from that later definition.
-    if Some(at) < all_defined || random::stands_in_a_later_stage(&replayed, at) {
+    if Some(at) < all_defined.max(all_set) || random::stands_in_a_later_stage(&replayed, at) {
         return false;
     }
     let what = format!("a replay for {question:?}");

@@ -246,9 +246,10 @@ fn users_join_and_leave_teams() {
     let formed = server.post("/v1/teams", &json!({"name": "South"})).expect(201);
     let member = format!("/v1/teams/{}/members/{user}", formed.id());
     let members = |answer: &Answer| {
-        let teams = after(answer, "/v1/teams").body;
-        let found = teams["items"].as_array().unwrap().iter().find(|team| team["id"] == formed.id()).cloned();
-        found.unwrap()["members"].clone()
+        let team = after(answer, &format!("/v1/teams/{}", formed.id())).body;
+        let teams = server.get("/v1/teams").expect(200).body;
+        assert!(teams["items"].as_array().unwrap().contains(&team));
+        team["members"].clone()
     };
     assert_eq!(members(&formed), json!([]));
     let joined = server.call("PUT", &member).send().expect(200);

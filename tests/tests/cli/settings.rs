@@ -55,6 +55,7 @@ fn what_is_wrong_in_a_file_is_named() {
     for (settings, named) in [
         ("dta = \"here\"", "dta"),
         ("[limits]\nbody_bytes = 1", "body_bytes"),
+        ("[limits]\npage_items_max = 0", "page_items_max"),
         ("listen = \"everywhere\"", "listen"),
         ("currency = \"EUX\"", "EUX"),
         ("time_zone = \"Riga\"", "Riga"),
@@ -100,7 +101,8 @@ fn a_request_that_takes_too_long_is_told_so() {
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     // A body is promised and never sent.
-    let head = "POST /v1/deals HTTP/1.1\r\nHost: dealog\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
+    let head =
+        "POST /v1/deals HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     let (mut answer, mut buffer) = (String::new(), [0; 4_096]);
     while !answer.contains("\"code\":\"timeout\"") {

@@ -89,7 +89,6 @@ fn without_an_instant_the_figures_are_those_of_now() {
 }
 
 #[test]
-#[ignore = "the zone that a company begins with holds only from then on"]
 fn the_time_zone_that_a_company_begins_with_holds_for_its_past_too() {
     let server = dealog_tests::Server::of_a_new_company(&["--time-zone", "Europe/Riga"]);
     let path = format!("/v1/pipeline?as_of=2024-01-25&min_position={}", server.head());

@@ -330,3 +330,33 @@ fn headers_that_do_not_fit() {
         bad("no ASCII", "idempotency-key", "ключ".as_bytes()).gives(400, "bad_request", "Idempotency-Key"),
     ]);
 }
+
+#[test]
+fn days_of_years_that_no_calendar_has() {
+    let bad = |what, day: &str| {
+        let create = Bad::post(what, DEALS, with("expected_close", json!(day)));
+        create.gives(422, "day_out_of_range", "expected_close")
+    };
+    check(&[bad("too late", "+12026-03-01"), bad("too early", "-2026-03-01")]);
+}
+
+#[test]
+fn requests_that_a_browser_carries_here_from_elsewhere() {
+    let bad = |what, name, value: &str| Bad::post(what, DEALS, with("title", json!("From afar"))).header(name, value);
+    check(&[
+        bad("another page's", "origin", "https://evil.example").gives(403, "foreign_request", "Origin"),
+        bad("another server's on this machine", "origin", "http://127.0.0.1:1").gives(403, "foreign_request", "Origin"),
+        bad("a file's", "origin", "null").gives(403, "foreign_request", "Origin"),
+        bad("a name made to point here", "host", "evil.example").gives(403, "foreign_request", "Host"),
+        bad("a name that begins alike", "host", "127.0.0.1.evil.example:80").gives(403, "foreign_request", "Host"),
+    ]);
+}
+
+#[test]
+fn a_page_of_this_server_may_ask_it() {
+    let server = &world().server;
+    for host in [server.address().to_string(), format!("localhost:{}", server.address().port())] {
+        let call = server.call("GET", "/v1/deals").header("host", &host);
+        call.header("origin", format!("http://{host}")).send().expect(200);
+    }
+}
