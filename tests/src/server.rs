@@ -95,6 +95,11 @@ impl Server {
         log.find(&format!("`{text}` in the log"), STOP, |line| line.contains(text).then_some(()));
     }
 
+    /// Whether its log has a line that contains `text` by now.
+    pub fn has_logged(&self, text: &str) -> bool {
+        self.stderr.as_ref().expect("the server runs").so_far().contains(text)
+    }
+
     /// Tells it to stop and does not wait.
     pub fn terminate(&self) {
         self.send(Signal::TERM);

@@ -7,7 +7,11 @@ use dealog_projections::{
     Database,
     deals::{NAME, Views},
 };
-use tokio::{net::TcpListener, signal, sync::watch};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 
 use crate::{
     company::found,
@@ -43,6 +47,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         followed: Followed { name: NAME, status },
         limits: settings.api_limits(),
     };
+    let mut signals = Signals::new()?;
     tracing::info!(%address, data = %settings.data.display(), "serving");
     let mut told = stop.subscribe();
     let mut server = tokio::spawn(dealog_api::serve(listener, app, async move {
@@ -50,7 +55,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     }));
 
     tokio::select! {
-        () = told_to_stop() => {}
+        () = signals.next() => {}
         ended = &mut server => return Err(Failure::Ended(format!("{ended:?}"))),
     }
     tracing::info!("stopping: no new requests, those under way come to their end; stop again to end at once");
@@ -66,7 +71,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     let seconds = settings.shutdown_seconds;
     tokio::select! {
         () = in_order => {}
-        () = told_to_stop() => tracing::warn!("stopped again: requests under way are cut off"),
+        () = signals.next() => tracing::warn!("stopped again: requests under way are cut off"),
         () = tokio::time::sleep(Duration::from_secs(seconds)) => {
             tracing::warn!(seconds, "requests are still under way and are cut off");
         }
@@ -83,9 +88,10 @@ pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
     let mut status = worker.status();
     let stop = watch::Sender::new(false);
     let mut worker = tokio::spawn(worker.follow(stop.subscribe()));
+    let mut signals = Signals::new()?;
     tracing::info!(data = %settings.data.display(), "working");
     tokio::select! {
-        () = told_to_stop() => {}
+        () = signals.next() => {}
         // It ends by itself only where it cannot go on.
         _ = &mut worker => {
             let status = status.borrow_and_update();
@@ -100,20 +106,25 @@ pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns at Ctrl-C or SIGTERM.
-async fn told_to_stop() {
-    let interrupt = signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) else {
-            let _ = interrupt.await;
-            return;
+/// Ctrl-C and SIGTERM. From the moment this is made, they end the process in good order only.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let of = |kind| {
+            signal(kind).map_err(|source| Failure::Io { what: "the signals that stop a process".into(), source })
         };
+        Ok(Self { interrupt: of(SignalKind::interrupt())?, terminate: of(SignalKind::terminate())? })
+    }
+
+    /// Returns when one of them comes.
+    async fn next(&mut self) {
         tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
-    #[cfg(not(unix))]
-    let _ = interrupt.await;
 }
