@@ -9,14 +9,14 @@ use std::{
 
 use serde_json::Value;
 
-/// The binary under test: the one that `DEALOG_BIN` names, or else one that is built now, once.
+/// The binary under test: the one that `BINARY_UNDER_TEST` names, or else one that is built now, once.
 pub fn binary() -> &'static Path {
     // A failure is kept too: what cannot be built is not built again for each test.
     static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let found = BINARY.get_or_init(|| match env::var_os("DEALOG_BIN").map(PathBuf::from) {
+    let found = BINARY.get_or_init(|| match env::var_os("BINARY_UNDER_TEST").map(PathBuf::from) {
         Some(named) if named.is_file() => Ok(named),
         Some(named) => Err(format!(
-            "DEALOG_BIN names {}, and there is no such file: build it with `cargo build -p dealog`",
+            "BINARY_UNDER_TEST names {}, and there is no such file: build it with `cargo build -p dealog`",
             named.display()
         )),
         None => build(),

@@ -76,14 +76,13 @@ impl Pages<'_> {
 
 async fn print(out: &mut impl Write, pages: &mut Pages<'_>, to: u64, format: Format) -> Result<(), Stop> {
     let from = pages.after;
+    let mut page = pages.next().await.map_err(Stop::Failed)?;
     if format == Format::Table {
         let head =
             format!("{:>9}  {:<20}  {:<44}  {:>4}  {:<32}  DATA", "POSITION", "OCCURRED", "STREAM", "VER", "TYPE");
         writeln!(out, "{head}").map_err(Stop::Out)?;
     }
-    loop {
-        let page = pages.next().await.map_err(Stop::Failed)?;
-        let Some(last) = page.last().map(|last| last.position) else { return Ok(()) };
+    while let Some(last) = page.last().map(|last| last.position) {
         for event in page.iter().filter(|event| event.position > from && event.position.0 <= to) {
             let line = match format {
                 Format::Table => row(event),
@@ -92,9 +91,11 @@ async fn print(out: &mut impl Write, pages: &mut Pages<'_>, to: u64, format: For
             writeln!(out, "{line}").map_err(Stop::Out)?;
         }
         if last.0 >= to {
-            return Ok(());
+            break;
         }
+        page = pages.next().await.map_err(Stop::Failed)?;
     }
+    Ok(())
 }
 
 fn row(event: &Envelope) -> String {

@@ -59,7 +59,9 @@ async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
         let ended = status.has_changed().is_err().then(|| "its worker has ended".to_owned());
         status.borrow().trouble().map(ToOwned::to_owned).or(ended)
     });
-    let ready = head.is_some() && position.is_some() && trouble.is_none();
+    // Nothing folded of a log that has something: the read models have not been made yet.
+    let built = position > Some(Position::ZERO) || head == Some(Position::ZERO);
+    let ready = head.is_some() && position.is_some() && built && trouble.is_none();
     let lag = head.zip(position).map(|(head, position)| head.0.saturating_sub(position.0));
     let projection = ProjectionHealth { name: app.followed.name, position, lag, trouble };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
