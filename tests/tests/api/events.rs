@@ -36,19 +36,19 @@ fn an_event_carries_its_whole_envelope() {
     assert_eq!(
         names,
         [
+            "position",
+            "event_id",
+            "stream",
+            "version",
+            "type",
+            "schema",
+            "occurred_at",
+            "recorded_at",
             "actor",
-            "causation_id",
             "command_id",
             "correlation_id",
+            "causation_id",
             "data",
-            "event_id",
-            "occurred_at",
-            "position",
-            "recorded_at",
-            "schema",
-            "stream",
-            "type",
-            "version"
         ]
     );
     assert_eq!((&event["position"], &event["version"], &event["schema"]), (&json!(5), &json!(1), &json!(1)));

@@ -3,7 +3,8 @@
 use axum::{extract::State, response::Response};
 use dealog_events::Slug;
 use dealog_projections::deals::query::{
-    Board, BoardPage, Cycle, Forecast, FunnelAnswer, PeriodAnswer, PipelineAnswer, TimeInStage, Velocity, WinRate,
+    Board, BoardCursor, BoardPage, Cycle, Forecast, FunnelAnswer, PeriodAnswer, PipelineAnswer, TimeInStage, Velocity,
+    WinRate,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -93,7 +94,8 @@ figure_query!(
         #[param(minimum = 1, maximum = 500)]
         limit: Option<u32>,
         /// The `next` of the column's page before; goes with `stage`.
-        after: Option<i64>,
+        #[param(value_type = Option<String>)]
+        after: Option<BoardCursor>,
     }
 );
 

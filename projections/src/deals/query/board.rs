@@ -1,9 +1,11 @@
 //! The board: open deals by stage, in pages.
 
+use std::{fmt, str::FromStr};
+
 use chrono::NaiveDate;
 use dealog_events::{Currency, CustomerId, DealId, Money, PipelineId, Probability, Slug, Timestamp, UserId, Version};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{
     Scope, Views,
@@ -44,7 +46,7 @@ pub struct BoardColumn {
     /// This page of them.
     pub cards: Vec<Card>,
     /// What to send as `after`, with `stage`, for the next page; null on the last.
-    pub next: Option<i64>,
+    pub next: Option<BoardCursor>,
 }
 
 /// A deal on the board.
@@ -88,11 +90,60 @@ pub struct BoardPage {
     /// Only this column.
     pub stage: Option<Slug>,
     /// Behind the card that this `next` named; goes with `stage`.
-    pub after: Option<i64>,
+    pub after: Option<BoardCursor>,
 }
 
+/// A place in a column: that of a card which may have been moved away since. Columns are in the order of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoardCursor {
+    entered_at: Timestamp,
+    created_at: Timestamp,
+    deal: DealId,
+}
+
+impl fmt::Display for BoardCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}_{}", self.entered_at.micros(), self.created_at.micros(), self.deal)
+    }
+}
+
+impl FromStr for BoardCursor {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unfit = || "expected the `next` of the page before, as it was".to_owned();
+        let mut parts = text.splitn(3, '_');
+        let mut part = || parts.next().ok_or_else(unfit);
+        let time =
+            |text: &str| text.parse().ok().and_then(|micros| Timestamp::from_micros(micros).ok()).ok_or_else(unfit);
+        Ok(Self { entered_at: time(part()?)?, created_at: time(part()?)?, deal: part()?.parse().map_err(|_| unfit())? })
+    }
+}
+
+impl Serialize for BoardCursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for BoardCursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl PartialSchema for BoardCursor {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some("A place in a column of the board."))
+            .into()
+    }
+}
+
+impl ToSchema for BoardCursor {}
+
 /// Deal, version, title, customer, its name, owner, their name, amount, currency, chance, expected close, entered, stale
-/// limit, the card's place in its column.
+/// limit, created.
 type CardRow = (
     String,
     i64,
@@ -151,23 +202,26 @@ impl Snapshot<'_> {
 
         let mut sql = self.deals(&[status::OPEN], &filter);
         push_stages(&mut sql, std::slice::from_ref(pipeline));
-        // A place that is the same on every page, whatever the order in which the log has events of one instant.
         sql.push(
-            ", c AS (SELECT d.*, r.title, r.version, ROW_NUMBER() OVER (ORDER BY d.entered_at, d.created_at, d.deal) AS \
-             place FROM d JOIN deals r ON r.deal = d.deal WHERE d.stage = ",
+            " SELECT d.deal, r.version, r.title, d.customer, k.name, d.owner, u.name, d.amount, d.currency, \
+             COALESCE(d.probability, st.probability), d.expected_close, d.entered_at, st.stale_micros, d.created_at FROM d \
+             JOIN deals r ON r.deal = d.deal JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage LEFT JOIN customers \
+             k ON k.customer = d.customer AND k.valid_to = ",
         );
-        sql.text(stage.stage.clone());
-        sql.push(
-            ") SELECT c.deal, c.version, c.title, c.customer, k.name, c.owner, u.name, c.amount, c.currency, \
-             COALESCE(c.probability, st.probability), c.expected_close, c.entered_at, st.stale_micros, c.place FROM c \
-             JOIN st ON st.pipeline = c.pipeline AND st.stage = c.stage LEFT JOIN customers k ON k.customer = c.customer \
-             AND k.valid_to = ",
-        );
-        sql.integer(FOREVER).push(" LEFT JOIN users u ON u.user_id = c.owner AND u.valid_to = ").integer(FOREVER);
-        sql.push(" WHERE c.place > ").integer(wanted.after.unwrap_or(0)).push(" ORDER BY c.place LIMIT ");
-        sql.integer(i64::from(wanted.limit) + 1);
+        sql.integer(FOREVER).push(" LEFT JOIN users u ON u.user_id = d.owner AND u.valid_to = ").integer(FOREVER);
+        sql.push(" WHERE d.stage = ").text(stage.stage.clone());
+        if let Some(after) = wanted.after {
+            sql.push(" AND (d.entered_at, d.created_at, d.deal) > (").time(after.entered_at);
+            sql.push(", ").time(after.created_at).push(", ").text(after.deal.to_string()).push(")");
+        }
+        // Not by position: the order does not depend on how the log has events of one instant.
+        sql.push(" ORDER BY d.entered_at, d.created_at, d.deal LIMIT ").integer(i64::from(wanted.limit) + 1);
         let rows: Vec<CardRow> = sql.fetch_all(&mut self.db).await?;
-        let (rows, next) = page(rows, wanted.limit, |row| row.13);
+        let (rows, next) = page(rows, wanted.limit, |row| (row.11, row.13, row.0.clone()));
+        let next = next.map(|(entered_at, created_at, deal)| -> Result<_, ProjectionError> {
+            Ok(BoardCursor { entered_at: time(entered_at)?, created_at: time(created_at)?, deal: parse(&deal)? })
+        });
+        let next = next.transpose()?;
         let cards = rows.into_iter().map(|row| self.card(row)).collect::<Result<_, _>>()?;
         Ok(BoardColumn { stage: parse(&stage.stage)?, name: stage.name.clone(), deals, cards, next })
     }

@@ -19,7 +19,7 @@ mod time_in_stage;
 
 use dealog_events::{Position, Timestamp};
 
-pub use board::{Board, BoardColumn, BoardPage, Card};
+pub use board::{Board, BoardColumn, BoardCursor, BoardPage, Card};
 pub use closed::{Cycle, CycleFigures, Velocity, WinRate};
 pub use deal::{Deal, DealList, DealQuery, DealStatus};
 pub use forecast::{Booked, Categories, CategoryFigures, Forecast, ForecastPart, ForecastPeriod};

@@ -40,7 +40,7 @@ pub struct Found<T> {
 }
 
 /// Cuts a list to its page, and says what the next one is behind.
-pub(super) fn page<R>(mut rows: Vec<R>, limit: u32, key: impl Fn(&R) -> i64) -> (Vec<R>, Option<i64>) {
+pub(super) fn page<R, K>(mut rows: Vec<R>, limit: u32, key: impl Fn(&R) -> K) -> (Vec<R>, Option<K>) {
     let limit = limit as usize;
     let more = rows.len() > limit;
     rows.truncate(limit);

@@ -52,7 +52,8 @@ fn a_column_of_the_board_comes_in_pages_the_longest_in_it_first() {
     let company = Company::of_2024();
     let board = format!("board?as_of={MARCH}&pipeline=hardware&stage=lead&limit=2");
     let first = company.ask(&board);
-    let second = company.ask(&format!("{board}&after={}", first["columns"][0]["next"]));
+    let next = first["columns"][0]["next"].as_str().unwrap();
+    let second = company.ask(&format!("{board}&after={next}"));
     let deals = |board: &Value| -> Vec<String> {
         let cards = board["columns"][0]["cards"].as_array().unwrap().iter();
         cards.map(|card| card["deal"].as_str().unwrap().to_owned()).collect()

@@ -85,7 +85,9 @@ fn parameters_that_do_not_fit() {
         Bad::get("a pipeline that is not there", format!("/v1/pipeline?pipeline={NOBODY}"))
             .gives(422, "query", "pipeline"),
         Bad::get("a stage that is not there", "/v1/board?stage=nowhere").gives(422, "query", "stage"),
-        Bad::get("after without a stage", "/v1/board?after=3").gives(422, "query", "after"),
+        Bad::get("a place in no column", "/v1/board?stage=contract&after=3").gives(400, "bad_request", "after"),
+        Bad::get("after without a stage", "/v1/board?after=1_1_0192f3a4-5b6c-7d8e-9f00-112233445566")
+            .gives(422, "query", "after"),
     ]);
 }
 
