@@ -4,7 +4,11 @@ use dealog_events::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Range, Scope, Views, snapshot::Snapshot, sql::Sql};
+use super::{
+    Range, Scope, Views,
+    snapshot::{CURRENCIES, Currencies, Snapshot},
+    sql::{Sql, select_micros, sum_micros},
+};
 use crate::{
     ProjectionError,
     deals::tables::status,
@@ -92,8 +96,7 @@ const PERIOD_DAYS: i64 = 365;
 struct Closed {
     deals: i64,
     amount: i64,
-    /// The first and the last of their currencies, by the alphabet.
-    currencies: [Option<String>; 2],
+    currencies: Currencies,
     cycle_micros: i128,
     middle_micros: Option<(i64, i64)>,
 }
@@ -182,25 +185,22 @@ impl Snapshot<'_> {
     /// What closed deals were worth together. Figures that speak of no amounts do not ask, and need no rate.
     fn amount(&self, closed: &Closed) -> Result<Total, ProjectionError> {
         let currency = self.currency()?;
-        self.check_currency(closed.currencies.iter().flatten().find(|found| *found != currency.code()))?;
+        self.check_currencies(&closed.currencies)?;
         Ok(Total { minor: closed.amount, currency })
     }
 
     async fn closings(&mut self, scope: &Scope, period: &Range) -> Result<Closings, ProjectionError> {
         let (from, to) = self.period(period, PERIOD_DAYS)?;
         let mut sql = self.deals(&[status::WON, status::LOST], &scope.filter);
-        sql.push(
-            " SELECT d.status, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), CAST(SUM((d.closed_at - \
-             d.created_at) / 1000000) AS BIGINT), CAST(SUM((d.closed_at - d.created_at) % 1000000) AS BIGINT), \
-             MIN(d.currency), MAX(d.currency) FROM d",
-        );
+        sql.push(" SELECT d.status, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ");
+        sql.push(&select_micros("d.closed_at - d.created_at")).push(", ").push(CURRENCIES).push(" FROM d");
         push_closed_in(&mut sql, from, to);
         sql.push(" GROUP BY d.status");
         let (mut won, mut lost) = (Closed::default(), Closed::default());
         for (status, deals, amount, seconds, rest, first, last) in sql.fetch_all::<ClosedRow>(&mut self.db).await? {
-            let cycle_micros = i128::from(seconds) * 1_000_000 + i128::from(rest);
+            let cycle_micros = sum_micros(seconds, rest);
             *(if status == status::WON { &mut won } else { &mut lost }) =
-                Closed { deals, amount, currencies: [first, last], cycle_micros, middle_micros: None };
+                Closed { deals, amount, currencies: (first, last), cycle_micros, middle_micros: None };
         }
 
         let mut sql = self.deals(&[status::WON, status::LOST], &scope.filter);

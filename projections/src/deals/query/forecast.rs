@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     Range, Scope, Views, When,
-    snapshot::{Snapshot, push_foreign},
+    snapshot::{CURRENCIES, Snapshot},
     sql::Sql,
     stages::{PipelineAt, push_stages},
 };
@@ -160,8 +160,8 @@ fn categories(booked: Total, part: &dyn Fn(&str) -> ForecastPart) -> Categories 
     Categories { commit, best_case, pipeline, omitted: part("omitted") }
 }
 
-/// Expected, scheduled, category, deals, without amount, amount, weighted, weighted by history, a foreign currency.
-type GroupRow = (i64, i64, String, i64, i64, i64, i64, i64, Option<String>);
+/// Expected, scheduled, category, deals, without amount, amount, weighted, weighted by history, currencies.
+type GroupRow = (i64, i64, String, i64, i64, i64, i64, i64, Option<String>, Option<String>);
 
 impl Snapshot<'_> {
     /// A forecast is for whole local days.
@@ -190,12 +190,11 @@ impl Snapshot<'_> {
     ) -> Result<Booked, ProjectionError> {
         let mut sql = self.deals(&[status::WON], &scope.filter);
         sql.push(" SELECT COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ");
-        push_foreign(&mut sql, currency);
-        sql.push(" FROM d WHERE d.closed_at >= ").time(self.zone.day_start(period.from));
+        sql.push(CURRENCIES).push(" FROM d WHERE d.closed_at >= ").time(self.zone.day_start(period.from));
         sql.push(" AND d.closed_at < ").time(self.zone.day_start(period.to));
-        let rows: Vec<(i64, i64, Option<String>)> = sql.fetch_all(&mut self.db).await?;
-        let (deals, minor, foreign) = rows.into_iter().next().unwrap_or_default();
-        self.check_currency(foreign.as_ref())?;
+        let rows: Vec<(i64, i64, Option<String>, Option<String>)> = sql.fetch_all(&mut self.db).await?;
+        let (deals, minor, first, last) = rows.into_iter().next().unwrap_or_default();
+        self.check_currencies(&(first, last))?;
         Ok(Booked { deals, amount: Total { minor, currency } })
     }
 
@@ -223,13 +222,12 @@ impl Snapshot<'_> {
              BIGINT), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), CAST(COALESCE(SUM((d.amount * chance + 5000) / 10000), \
              0) AS BIGINT), CAST(COALESCE(SUM((d.amount * historical + 5000) / 10000), 0) AS BIGINT), ",
         );
-        push_foreign(&mut sql, currency);
-        sql.push(" FROM x d GROUP BY expected, scheduled, category");
+        sql.push(CURRENCIES).push(" FROM x d GROUP BY expected, scheduled, category");
 
         let mut groups = Vec::new();
         for row in sql.fetch_all::<GroupRow>(&mut self.db).await? {
-            let (expected, scheduled, category, deals, without_amount, amount, weighted, historical, foreign) = row;
-            self.check_currency(foreign.as_ref())?;
+            let (expected, scheduled, category, deals, without_amount, amount, weighted, historical, first, last) = row;
+            self.check_currencies(&(first, last))?;
             let part = ForecastPart {
                 deals,
                 without_amount,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{
     Filter, Range, Scope, Views,
     snapshot::{Snapshot, damaged},
-    sql::Sql,
+    sql::{Sql, select_micros, sum_micros},
     stages::PipelineAt,
 };
 use crate::{
@@ -225,19 +225,21 @@ impl Snapshot<'_> {
 
     async fn left(&mut self, scope: &Scope, from: Timestamp, to: Timestamp) -> Result<Vec<Left>, ProjectionError> {
         let mut sql = Sql::default();
-        sql.push(
-            "SELECT v.pipeline, v.stage, v.left_by, v.to_stage, COUNT(*), CAST(SUM((v.left_at - v.entered_at) / 1000000) \
-             AS BIGINT), CAST(SUM((v.left_at - v.entered_at) % 1000000) AS BIGINT)",
-        );
+        sql.push("SELECT v.pipeline, v.stage, v.left_by, v.to_stage, COUNT(*), ");
+        sql.push(&select_micros("v.left_at - v.entered_at"));
         self.push_visits(&mut sql, scope, "e.position = v.left_position");
         sql.push(" AND v.left_at >= ").time(from).push(" AND v.left_at < ").time(to);
         sql.push(" GROUP BY v.pipeline, v.stage, v.left_by, v.to_stage");
         let rows: Vec<LeftRow> = sql.fetch_all(&mut self.db).await?;
         Ok(rows
             .into_iter()
-            .map(|(pipeline, stage, how, to_stage, count, seconds, rest)| {
-                let micros = i128::from(seconds) * 1_000_000 + i128::from(rest);
-                Left { pipeline, stage, how, to_stage, count, micros }
+            .map(|(pipeline, stage, how, to_stage, count, seconds, rest)| Left {
+                pipeline,
+                stage,
+                how,
+                to_stage,
+                count,
+                micros: sum_micros(seconds, rest),
             })
             .collect())
     }

@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 
 use super::{
     Scope, Views,
-    snapshot::{Snapshot, damaged, push_foreign},
+    snapshot::{CURRENCIES, Snapshot, damaged},
+    sql::{select_micros, sum_micros},
     stages::{PipelineAt, push_stages},
 };
 use crate::{
@@ -197,8 +198,8 @@ fn stage_figures(stage: &StageRow, totals: StageTotals, ages: Ages) -> Result<St
 }
 
 /// One row for each stage: pipeline, stage, deals, amount, weighted, without amount, age (whole seconds, then the
-/// microseconds beyond), stale, overdue, a foreign currency.
-type OpenRow = (String, String, i64, i64, i64, i64, i64, i64, i64, i64, Option<String>);
+/// microseconds beyond), stale, overdue, currencies.
+type OpenRow = (String, String, i64, i64, i64, i64, i64, i64, i64, i64, Option<String>, Option<String>);
 
 impl Snapshot<'_> {
     async fn open_by_stage(
@@ -212,24 +213,21 @@ impl Snapshot<'_> {
         sql.push(
             " SELECT d.pipeline, d.stage, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), \
              CAST(COALESCE(SUM((d.amount * COALESCE(d.probability, st.probability) + 5000) / 10000), 0) AS BIGINT), \
-             CAST(SUM(CASE WHEN d.amount IS NULL THEN 1 ELSE 0 END) AS BIGINT), CAST(SUM((",
+             CAST(SUM(CASE WHEN d.amount IS NULL THEN 1 ELSE 0 END) AS BIGINT), ",
         );
-        // Microseconds of many deals over years would not fit into 64 bits; whole seconds and the rest apart do.
-        sql.time(self.at).push(" - d.entered_at) / 1000000) AS BIGINT), CAST(SUM((");
-        sql.time(self.at).push(" - d.entered_at) % 1000000) AS BIGINT), CAST(SUM(CASE WHEN ");
+        sql.push(&select_micros(&format!("{} - d.entered_at", self.at.micros()))).push(", CAST(SUM(CASE WHEN ");
         sql.time(self.at).push(" - d.entered_at > st.stale_micros THEN 1 ELSE 0 END) AS BIGINT), ");
         sql.push("CAST(SUM(CASE WHEN d.expected_close < ").text(self.today().to_string());
         sql.push(" THEN 1 ELSE 0 END) AS BIGINT), ");
-        push_foreign(&mut sql, currency);
-        sql.push(" FROM d JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage GROUP BY d.pipeline, d.stage");
+        sql.push(CURRENCIES)
+            .push(" FROM d JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage GROUP BY d.pipeline, d.stage");
 
         let (mut totals, mut ages) = (HashMap::new(), HashMap::new());
         for row in sql.fetch_all::<OpenRow>(&mut self.db).await? {
-            let (pipeline, stage, deals, amount, weighted, without_amount, seconds, micros, stale, overdue, foreign) =
-                row;
-            self.check_currency(foreign.as_ref())?;
+            let (pipeline, stage, deals, amount, weighted, without_amount, seconds, rest, stale, overdue, ..) = row;
+            self.check_currencies(&(row.10, row.11))?;
             let key = (pipeline, stage);
-            let sum_micros = i128::from(seconds) * 1_000_000 + i128::from(micros);
+            let sum_micros = sum_micros(seconds, rest);
             ages.insert(key.clone(), Ages { sum_micros, ..Ages::default() });
             totals.insert(
                 key,
@@ -269,16 +267,15 @@ impl Snapshot<'_> {
     ) -> Result<HashMap<String, ClosedFigures>, ProjectionError> {
         let mut sql = self.deals(status::CLOSED, &scope.filter);
         sql.push(" SELECT d.pipeline, d.status, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ");
-        push_foreign(&mut sql, currency);
-        sql.push(" FROM d GROUP BY d.pipeline, d.status");
+        sql.push(CURRENCIES).push(" FROM d GROUP BY d.pipeline, d.status");
         let mut closed: HashMap<String, ClosedFigures> = HashMap::new();
-        for (pipeline, status, deals, amount, foreign) in
-            sql.fetch_all::<(String, String, i64, i64, Option<String>)>(&mut self.db).await?
+        for (pipeline, status, deals, amount, first, last) in
+            sql.fetch_all::<(String, String, i64, i64, Option<String>, Option<String>)>(&mut self.db).await?
         {
             let figures = closed.entry(pipeline).or_insert_with(|| ClosedFigures::zero(currency));
             match status.as_str() {
                 status::WON => {
-                    self.check_currency(foreign.as_ref())?;
+                    self.check_currencies(&(first, last))?;
                     figures.won = deals;
                     figures.won_amount.minor = amount;
                 }

@@ -85,23 +85,23 @@ impl<'a> Snapshot<'a> {
         sql
     }
 
-    /// Refuses to add up amounts of another currency: there is no rate to convert them with.
-    pub(super) fn check_currency(&self, found: Option<&String>) -> Result<(), ProjectionError> {
-        match found {
+    /// Refuses to add up amounts of another currency than the reporting one: there is no rate to convert them with.
+    /// `found` is what [`CURRENCIES`] selects.
+    pub(super) fn check_currencies(&self, found: &Currencies) -> Result<(), ProjectionError> {
+        let to = self.currency()?.code();
+        match [&found.0, &found.1].into_iter().flatten().find(|found| *found != to) {
             None => Ok(()),
-            Some(from) => {
-                Err(ProjectionError::NoRate { from: from.clone(), to: self.currency()?.to_string(), day: self.today() })
-            }
+            Some(from) => Err(ProjectionError::NoRate { from: from.clone(), to: to.to_owned(), day: self.today() }),
         }
     }
 }
 
-/// Pushes a column that names a currency other than the reporting one, if there is any among the deals `d`.
-pub(super) fn push_foreign(sql: &mut Sql, currency: Currency) {
-    sql.push("MAX(CASE WHEN d.amount IS NOT NULL AND d.currency <> ")
-        .text(currency.code())
-        .push(" THEN d.currency END)");
-}
+/// The first and the last currency, by the alphabet, of the amounts of deals `d`: where both are the reporting currency, so
+/// are all between.
+pub(super) const CURRENCIES: &str = "MIN(d.currency), MAX(d.currency)";
+
+/// What [`CURRENCIES`] selects.
+pub(super) type Currencies = (Option<String>, Option<String>);
 
 pub(super) fn damaged(error: &dyn std::fmt::Display) -> ProjectionError {
     ProjectionError::Damaged(error.to_string())

@@ -3,6 +3,17 @@
 use dealog_events::Timestamp;
 use sqlx::{AnyConnection, AssertSqlSafe, FromRow, any::AnyRow};
 
+/// The sum of microseconds as two columns, whole seconds and the rest: those of many deals over years do not fit into one of
+/// 64 bits. [`sum_micros`] puts them together.
+pub(super) fn select_micros(micros: &str) -> String {
+    format!("CAST(SUM(({micros}) / 1000000) AS BIGINT), CAST(SUM(({micros}) % 1000000) AS BIGINT)")
+}
+
+/// What [`select_micros`] selects, in microseconds.
+pub(super) fn sum_micros(seconds: i64, rest: i64) -> i128 {
+    i128::from(seconds) * 1_000_000 + i128::from(rest)
+}
+
 /// A statement under construction.
 #[derive(Default)]
 pub(super) struct Sql {

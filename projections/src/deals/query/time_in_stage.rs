@@ -4,7 +4,11 @@ use dealog_events::{PipelineId, Slug};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Scope, Views, snapshot::damaged};
+use super::{
+    Scope, Views,
+    snapshot::damaged,
+    sql::{select_micros, sum_micros},
+};
 use crate::{
     ProjectionError,
     deals::tables::status,
@@ -66,10 +70,8 @@ impl Views {
             .time(at)
             .push(" ELSE v.left_at END - v.entered_at) AS BIGINT) AS micros, MAX(CASE WHEN v.left_at > ");
         sql.time(at).push(" THEN 1 ELSE 0 END) AS here FROM d JOIN visits v ON v.deal = d.deal AND v.entered_at <= ");
-        sql.time(at).push(
-            " GROUP BY v.deal, v.pipeline, v.stage) SELECT pipeline, stage, here, COUNT(*), CAST(SUM(micros / 1000000) \
-             AS BIGINT), CAST(SUM(micros % 1000000) AS BIGINT) FROM x GROUP BY pipeline, stage, here",
-        );
+        sql.time(at).push(" GROUP BY v.deal, v.pipeline, v.stage) SELECT pipeline, stage, here, COUNT(*), ");
+        sql.push(&select_micros("micros")).push(" FROM x GROUP BY pipeline, stage, here");
         let rows: Vec<TimeRow> = sql.fetch_all(&mut snapshot.db).await?;
 
         let mut answer = TimeInStage { seen: snapshot.seen(), pipelines: Vec::with_capacity(pipelines.len()) };
@@ -79,7 +81,7 @@ impl Views {
                 let of = |wanted: i64| {
                     rows.iter()
                         .find(|row| row.0 == pipeline.id && row.1 == stage.stage && row.2 == wanted)
-                        .map_or((0, 0), |row| (row.3, i128::from(row.4) * 1_000_000 + i128::from(row.5)))
+                        .map_or((0, 0), |row| (row.3, sum_micros(row.4, row.5)))
                 };
                 let ((left, left_micros), (here, here_micros)) = (of(0), of(1));
                 stages.push(StageTime {
