@@ -120,15 +120,19 @@ fn move_stage(deal: &Deal, facts: &Facts, command: &Move) -> Result<Vec<Event>, 
 
 fn win(deal: &Deal, facts: &Facts, command: &Win) -> Result<Vec<Event>, Rejection> {
     check_open(deal)?;
-    let amount = command.amount.or(deal.amount).ok_or(Rejection::AmountMissing)?;
-    if command.amount.is_some() {
+    if let Some(amount) = command.amount {
         check_currency(facts, Some(deal), amount)?;
     }
     // A won deal counts as having reached every stage, so what any of them requires must be there.
-    let won_at = Deal { amount: Some(amount), ..deal.clone() };
+    let won_at = Deal { amount: command.amount.or(deal.amount), ..deal.clone() };
     let pipeline = facts.pipeline("pipeline", deal.pipeline)?;
-    let required: Vec<RequiredField> = pipeline.open_stages().flat_map(|stage| stage.required_fields.clone()).collect();
-    check_required(&won_at, &required)?;
+    let of_stages = pipeline.open_stages().flat_map(|stage| stage.required_fields.clone());
+    let required: Vec<RequiredField> = of_stages.chain([RequiredField::Amount]).collect();
+    check_required(&won_at, &required).map_err(|missing| match missing {
+        Rejection::FieldsMissing { missing } if missing == [RequiredField::Amount] => Rejection::AmountMissing,
+        other => other,
+    })?;
+    let amount = won_at.amount.ok_or(Rejection::AmountMissing)?;
 
     let mut events: Vec<Event> = Vec::new();
     if deal.amount != Some(amount) {

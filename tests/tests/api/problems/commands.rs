@@ -284,11 +284,14 @@ fn commands_that_the_deal_is_not_in_a_state_for() {
         Bad::post("skipping", path(&world.in_strict, "move"), json!({"stage": "three"}))
             .gives(409, "skips_stages", "stage")
             .allowed(json!(["two"])),
-        Bad::post("a win without an amount", path(&world.in_strict, "win"), json!({})).gives(
+        Bad::post("a win without an amount", path(&world.unpriced, "win"), json!({})).gives(
             422,
             "amount_missing",
             "amount",
         ),
+        Bad::post("a win without an amount and more", path(&world.in_strict, "win"), json!({}))
+            .gives(422, "fields_missing", "amount")
+            .allowed(json!(["amount", "expected_close", "fields.budget"])),
         Bad::post(
             "a win in another currency",
             path(open, "win"),

@@ -120,6 +120,8 @@ fn check(requests: &[Bad]) {
 struct World {
     server: Server,
     open: String,
+    /// An open deal that has no amount.
+    unpriced: String,
     won: String,
     lost: String,
     /// A pipeline that asks for fields and forbids skipping.
@@ -152,12 +154,13 @@ fn world() -> &'static World {
             stage("three", json!([]))
         ]);
         let strict = new("/v1/pipelines", &json!({"name": "Strict", "stages": stages, "skipping_allowed": false}));
+        let unpriced = new("/v1/deals", &deal("Unpriced", &json!({})));
         let in_strict = new("/v1/deals", &json!({"title": "Strict", "pipeline": strict}));
         let archived = new("/v1/pipelines", &json!({"name": "Archived", "stages": [stage("one", json!([]))]}));
         server.post(&format!("/v1/pipelines/{archived}/archive"), &json!({})).expect(200);
         let inactive = new("/v1/users", &json!({"name": "Gone", "role": "seller"}));
         server.post(&format!("/v1/users/{inactive}/deactivate"), &json!({})).expect(200);
-        World { server, open, won, lost, strict, in_strict, archived, inactive }
+        World { server, open, unpriced, won, lost, strict, in_strict, archived, inactive }
     })
 }
 

@@ -122,6 +122,15 @@ fn winning_asks_for_the_fields_of_every_stage() {
 }
 
 #[test]
+fn a_win_without_an_amount_lists_what_else_is_missing() {
+    given([created()])
+        .in_a_company()
+        .and(StreamId::Pipeline(SALES), [requires("offer_made", &["customer"])])
+        .when(win())
+        .rejected(Rejection::FieldsMissing { missing: vals(&["amount", "customer"]) });
+}
+
+#[test]
 fn winning_does_not_ask_for_the_fields_of_retired_stages() {
     given([created_at(eur(5))])
         .in_a_company()
