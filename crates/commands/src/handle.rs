@@ -83,19 +83,18 @@ impl Commands {
 impl Inner {
     /// Waits for the append, and decides again as long as others get in between.
     async fn settle(&self, request: &Request, mut attempt: Attempt) -> Result<Outcome, CommandError> {
-        for _ in 1..self.limits.attempts_max {
+        let mut attempts = 1;
+        loop {
             match self.answer(attempt).await {
-                Err(CommandError::Append(AppendError::Conflict { .. })) => {
+                Err(CommandError::Append(AppendError::Conflict { .. })) if attempts < self.limits.attempts_max => {
+                    attempts += 1;
                     attempt = self.attempt(request, Source::Log).await;
+                }
+                Err(CommandError::Append(AppendError::Conflict { .. })) => {
+                    return Err(CommandError::Contended { stream: request.stream, attempts });
                 }
                 answer => return answer,
             }
-        }
-        match self.answer(attempt).await {
-            Err(CommandError::Append(AppendError::Conflict { .. })) => {
-                Err(CommandError::Contended { stream: request.stream, attempts: self.limits.attempts_max })
-            }
-            answer => answer,
         }
     }
 
@@ -113,18 +112,15 @@ impl Inner {
 
     /// Decides a command once. Accepted, its events are queued; refused or needless on what the log says, it is answered.
     async fn attempt(&self, request: &Request, source: Source) -> Attempt {
-        match self.decide(request, source).await {
+        let mut decided = self.decide(request, source).await;
+        // What was decided on memory may be out of date; only an append would have found that out.
+        let unchecked =
+            matches!(decided, Ok(None) | Err(CommandError::Rejected(_) | CommandError::Precondition { .. }));
+        if unchecked && source == Source::Cache {
+            decided = self.decide(request, Source::Log).await;
+        }
+        match decided {
             Ok(Some(sent)) => sent,
-            // What was decided on memory may be out of date; only an append would have found that out.
-            Ok(None) | Err(CommandError::Rejected(_) | CommandError::Precondition { .. })
-                if source == Source::Cache =>
-            {
-                match self.decide(request, Source::Log).await {
-                    Ok(Some(sent)) => sent,
-                    Ok(None) => Attempt::Answered(self.remembered_or(request, None).await),
-                    Err(error) => Attempt::Answered(self.remembered_or(request, Some(error)).await),
-                }
-            }
             Ok(None) => Attempt::Answered(self.remembered_or(request, None).await),
             Err(error) => Attempt::Answered(self.remembered_or(request, Some(error)).await),
         }

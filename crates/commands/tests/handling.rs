@@ -1,0 +1,211 @@
+//! Two processes on one log, each with a memory of its own: what one does not know of the other must never show.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::{fmt::Debug, str::FromStr, sync::Arc};
+
+use dealog_commands::{CommandError, Commands, Limits, Meta, Outcome, Request, fingerprint, system_clock};
+use dealog_domain::{
+    Command, Patch, Rejection,
+    deal::{self, Change, Create, Lose, Move, Reopen},
+    pipeline, settings,
+};
+use dealog_events::{
+    Actor, DealId, PipelineId, Probability, StreamId, Version,
+    pipeline::{ForecastCategory, Stage},
+    settings::LossReason,
+};
+use dealog_store::{AppendError, sqlite::SqliteStore};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const DEAL: StreamId = StreamId::Deal(DealId(Uuid::from_u128(1)));
+const PIPELINE: PipelineId = PipelineId(Uuid::from_u128(2));
+
+fn val<T: FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+fn on(stream: StreamId, command: Command) -> Request {
+    Request { stream, command, meta: Meta::keyed(Actor::Local, &Uuid::now_v7().to_string()) }
+}
+
+fn to(stage: &str) -> Command {
+    Command::Deal(deal::Command::Move(Move { stage: val(stage), reason: None }))
+}
+
+fn titled(title: &str) -> Command {
+    Command::Deal(deal::Command::Change(Box::new(Change { title: Some(val(title)), ..Change::default() })))
+}
+
+fn create(title: &str) -> Command {
+    Command::Deal(deal::Command::Create(Create {
+        title: val(title),
+        pipeline: PIPELINE,
+        stage: None,
+        customer: None,
+        owner: None,
+        amount: None,
+        expected_close: None,
+        source: None,
+        campaign: None,
+        fields: std::collections::BTreeMap::new(),
+    }))
+}
+
+fn stage(slug: &str) -> Stage {
+    Stage {
+        slug: val(slug),
+        name: val(slug),
+        probability: Probability::from_basis_points(5_000).unwrap(),
+        stale_after_days: None,
+        required_fields: vec![],
+        forecast_category: ForecastCategory::Pipeline,
+    }
+}
+
+struct TwoProcesses {
+    here: Commands,
+    there: Commands,
+    _folder: TempDir,
+}
+
+impl TwoProcesses {
+    /// A company with a pipeline of three stages and one deal, which both know.
+    async fn at_work() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let open = async || -> Commands {
+            let store =
+                SqliteStore::open(&folder.path().join("log.db"), dealog_store::Limits::default()).await.unwrap();
+            Commands::new(Arc::new(store), system_clock(), Limits::default())
+        };
+        let (here, there) = (open().await, open().await);
+        let reason = LossReason { slug: val("price"), name: val("Price"), counted: true };
+        let change = settings::Change { loss_reasons: Some(vec![reason]), ..settings::Change::default() };
+        let define = pipeline::Define {
+            name: val("Sales"),
+            stages: vec![stage("lead"), stage("offer"), stage("contract")],
+            skipping_allowed: true,
+        };
+        done(&here, StreamId::Settings, Command::Settings(settings::Command::Change(change))).await;
+        done(&here, StreamId::Pipeline(PIPELINE), Command::Pipeline(pipeline::Command::Define(define))).await;
+        done(&here, DEAL, create("Licences")).await;
+        done(&there, DEAL, to("offer")).await;
+        done(&here, DEAL, to("lead")).await;
+        done(&there, DEAL, to("offer")).await;
+        Self { here, there, _folder: folder }
+    }
+}
+
+async fn done(commands: &Commands, stream: StreamId, command: Command) -> Outcome {
+    commands.execute(&on(stream, command)).await.unwrap()
+}
+
+fn lose() -> Command {
+    let lose = Lose { reason: val("price"), competitor: None, duplicate_of: None, note: None };
+    Command::Deal(deal::Command::Lose(lose))
+}
+
+#[tokio::test]
+async fn a_refusal_is_decided_again_on_the_log() {
+    let two = TwoProcesses::at_work().await;
+    done(&two.there, DEAL, lose()).await;
+    // Here the deal is still open, and an open deal cannot be reopened.
+    let reopen = Reopen { stage: None, reason: val("They came back") };
+    let outcome = done(&two.here, DEAL, Command::Deal(deal::Command::Reopen(reopen))).await;
+    assert_eq!((outcome.version, outcome.events), (Version(6), 1));
+}
+
+#[tokio::test]
+async fn that_there_is_nothing_to_do_is_decided_again_on_the_log() {
+    let two = TwoProcesses::at_work().await;
+    // There it was moved to `offer` last; here it stands in `lead` still.
+    let outcome = done(&two.here, DEAL, to("lead")).await;
+    assert_eq!((outcome.version, outcome.events), (Version(5), 1));
+    let outcome = done(&two.here, DEAL, to("lead")).await;
+    assert_eq!((outcome.version, outcome.events), (Version(5), 0));
+}
+
+#[tokio::test]
+async fn what_was_accepted_on_memory_is_decided_again_where_the_stream_has_grown() {
+    let two = TwoProcesses::at_work().await;
+    let outcome = done(&two.here, DEAL, titled("More licences")).await;
+    assert_eq!((outcome.version, outcome.events), (Version(5), 1));
+}
+
+#[tokio::test]
+async fn a_stream_that_the_rule_read_may_not_have_grown_either() {
+    let two = TwoProcesses::at_work().await;
+    done(&two.here, DEAL, titled("Known here")).await;
+    let retire = Command::Pipeline(pipeline::Command::RetireStage(val("contract")));
+    done(&two.there, StreamId::Pipeline(PIPELINE), retire).await;
+    let refused = two.here.execute(&on(DEAL, to("contract"))).await;
+    assert!(matches!(refused, Err(CommandError::Rejected(Rejection::StageNotOpen { .. }))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_version_that_a_caller_saw_is_compared_with_the_log() {
+    let two = TwoProcesses::at_work().await;
+    // Here only version 3 is known.
+    let mut request = on(DEAL, to("contract"));
+    request.meta.if_match = Some(Version(4));
+    assert_eq!(two.here.execute(&request).await.unwrap().version, Version(5));
+    let mut stale = on(DEAL, to("lead"));
+    stale.meta.if_match = Some(Version(4));
+    let refused = two.there.execute(&stale).await;
+    let Err(CommandError::Precondition { expected, found, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!((expected, found), (Version(4), Version(5)));
+}
+
+#[tokio::test]
+async fn a_command_that_comes_again_elsewhere_gives_its_first_outcome() {
+    let two = TwoProcesses::at_work().await;
+    let request = on(DEAL, to("contract"));
+    let first = two.here.execute(&request).await.unwrap();
+    done(&two.there, DEAL, lose()).await;
+    // By now it would be refused.
+    let again = two.there.execute(&request).await.unwrap();
+    assert_eq!(again, Outcome { replayed: true, ..first });
+
+    let mut other = request.clone();
+    other.meta.fingerprint = fingerprint(&[b"something else"]);
+    let refused = two.here.execute(&other).await;
+    assert!(matches!(refused, Err(CommandError::Append(AppendError::FingerprintMismatch(_)))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_new_stream_is_begun_once() {
+    let two = TwoProcesses::at_work().await;
+    let refused = two.there.execute(&on(DEAL, create("The same id"))).await;
+    assert!(matches!(refused, Err(CommandError::Rejected(Rejection::AlreadyExists(DEAL)))), "{refused:?}");
+    let mut expecting = on(StreamId::Deal(DealId(Uuid::from_u128(9))), create("New"));
+    expecting.meta.if_match = Some(Version(3));
+    let refused = two.here.execute(&expecting).await;
+    assert!(matches!(refused, Err(CommandError::Precondition { found: Version::ZERO, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn concurrent_commands_on_one_deal_all_come_through_one_after_another() {
+    let two = TwoProcesses::at_work().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let commands = if number % 2 == 0 { two.here.clone() } else { two.there.clone() };
+        let set = Patch::Set(Probability::from_basis_points(number).unwrap());
+        let change = Change { probability: set, ..Change::default() };
+        let command = Command::Deal(deal::Command::Change(Box::new(change)));
+        tasks.spawn(async move { commands.execute(&on(DEAL, command)).await.unwrap().version.0 });
+    }
+    let mut versions = tasks.join_all().await;
+    versions.sort_unstable();
+    assert_eq!(versions, (5..13).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn commands_for_different_streams_are_appended_in_the_order_given() {
+    let two = TwoProcesses::at_work().await;
+    let before = two.here.store().head().await.unwrap().position.0;
+    let requests: Vec<Request> =
+        (100..150).map(|id| on(StreamId::Deal(DealId(Uuid::from_u128(id))), create(&format!("Deal {id}")))).collect();
+    let outcomes = two.here.execute_in_order(&requests).await;
+    let positions: Vec<u64> = outcomes.into_iter().map(|outcome| outcome.unwrap().position.0).collect();
+    assert_eq!(positions, (before + 1..=before + 50).collect::<Vec<_>>());
+}
