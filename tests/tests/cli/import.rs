@@ -3,7 +3,6 @@
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use dealog_tests::{Done, Run, Server, command, exit_within, until};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -124,37 +123,21 @@ fn amounts_in_another_currency_than_the_companys_are_refused() {
 
 #[test]
 fn an_import_that_was_killed_goes_on_to_the_log_that_it_would_have_written() {
-    const DEALS: u32 = 3_000;
-    const KILLED_AFTER: u32 = 1_500;
+    const DEALS: u32 = 4_000;
+    const TRIES: usize = 10;
     let folder = TempDir::new().unwrap();
     let files = folder.path().join("files");
     fs::create_dir(&files).unwrap();
     write_deals(&files, DEALS);
-    let [undisturbed, killed] = ["undisturbed", "killed"].map(|name| folder.path().join(name));
+    let undisturbed = folder.path().join("undisturbed");
     import(&undisturbed, &files).succeed();
     let expected = without_recorded_at(&log_of(&undisturbed));
-    assert!(expected.len() > 6_000, "{}", expected.len());
+    assert!(expected.len() > 8_000, "{}", expected.len());
 
-    let mut child = command(folder.path())
-        .arg("import")
-        .arg("--mapping")
-        .arg(mapping())
-        .arg(&files)
-        .arg("--data")
-        .arg(&killed)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let (from, to) = (KILLED_AFTER.to_string(), (KILLED_AFTER + 1).to_string());
-    until("the log should grow", Duration::from_mins(1), || {
-        let looked = dealog(&killed, &["replay", "--format", "jsonl", "--from", &from, "--to", &to]).end();
-        (!looked.stdout.is_empty()).then_some(())
-    });
-    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
-    let status = exit_within(&mut child, Duration::from_secs(20));
-    assert_eq!(status.code(), None, "the import had ended before it was killed");
+    // The import is quick, and a busy machine may be late to kill it: then another one is begun.
+    let killed = (0..TRIES).map(|number| folder.path().join(format!("killed-{number}")));
+    let killed = killed.into_iter().find(|data| killed_in_the_middle(data, &files));
+    let killed = killed.unwrap_or_else(|| panic!("{TRIES} imports had ended before they were killed"));
     let beginning = without_recorded_at(&log_of(&killed));
     assert!(beginning.len() < expected.len(), "the import was killed too late to show anything");
     assert_eq!(beginning, expected[..beginning.len()], "what a killed import leaves is a beginning");
@@ -162,4 +145,28 @@ fn an_import_that_was_killed_goes_on_to_the_log_that_it_would_have_written() {
     let done = import(&killed, &files).succeed();
     assert_eq!(new_events(&done), expected.len() - beginning.len());
     assert!(without_recorded_at(&log_of(&killed)) == expected, "the logs differ");
+}
+
+/// Begins an import and kills it when it has written something. False where it had ended before.
+fn killed_in_the_middle(data: &Path, files: &Path) -> bool {
+    const WRITTEN_BYTES: u64 = 1_000_000;
+    let mut child = command(files)
+        .arg("import")
+        .arg("--mapping")
+        .arg(mapping())
+        .arg(files)
+        .arg("--data")
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let size = |file: &str| fs::metadata(data.join(file)).map_or(0, |file| file.len());
+    until("the import should write or end", Duration::from_mins(1), || {
+        let written = size("log.db") + size("log.db-wal") > WRITTEN_BYTES;
+        (written || child.try_wait().unwrap().is_some()).then_some(())
+    });
+    child.kill().unwrap();
+    exit_within(&mut child, Duration::from_secs(20)).code().is_none()
 }
