@@ -23,6 +23,7 @@ pub(crate) struct Problem {
     detail: String,
     field: Option<String>,
     allowed: Vec<String>,
+    missing: Vec<String>,
     retry: bool,
 }
 
@@ -34,11 +35,21 @@ struct Extensions {
     field: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     allowed: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), field: None, allowed: Vec::new(), retry: false }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            field: None,
+            allowed: Vec::new(),
+            missing: Vec::new(),
+            retry: false,
+        }
     }
 
     /// The request cannot be understood.
@@ -81,11 +92,10 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or_default();
-        let mut problem = ProblemDetails::new()
-            .with_status(self.status)
-            .with_title(title)
-            .with_detail(self.detail)
-            .with_extensions(Extensions { code: self.code, field: self.field, allowed: self.allowed });
+        let mut problem =
+            ProblemDetails::new().with_status(self.status).with_title(title).with_detail(self.detail).with_extensions(
+                Extensions { code: self.code, field: self.field, allowed: self.allowed, missing: self.missing },
+            );
         if let Ok(uri) = format!("/problems/{}", self.code.replace('_', "-")).parse::<Uri>() {
             problem = problem.with_type(uri);
         }
@@ -108,7 +118,7 @@ impl From<CommandError> for Problem {
                     Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 let problem = Self::new(status, rejection.code(), detail).allowed(rejection.allowed());
-                Self { field: rejection.field(), ..problem }
+                Self { field: rejection.field(), missing: rejection.missing(), ..problem }
             }
             CommandError::Precondition { .. } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "stale_version", detail).field("If-Match")
@@ -192,6 +202,8 @@ pub(crate) struct Described {
     field: Option<String>,
     /// What would have been allowed, where that is a list.
     allowed: Option<Vec<String>>,
+    /// The fields that must be filled first, where that is why.
+    missing: Option<Vec<String>>,
 }
 
 /// What can go wrong with a command.

@@ -289,6 +289,14 @@ impl Rejection {
         })
     }
 
+    /// The fields that must be filled first.
+    pub fn missing(&self) -> Vec<String> {
+        match self {
+            Self::FieldsMissing { missing } => missing.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What would have been allowed, where that is a list.
     pub fn allowed(&self) -> Vec<String> {
         let texts = |slugs: &[Slug]| slugs.iter().map(ToString::to_string).collect();
@@ -298,7 +306,6 @@ impl Rejection {
             | Self::UnknownField { allowed, .. } => texts(allowed),
             Self::NotAnOrder { stages } => texts(stages),
             Self::SkipsStages { next, .. } => vec![next.to_string()],
-            Self::FieldsMissing { missing } => missing.iter().map(ToString::to_string).collect(),
             Self::CurrencyWithoutRate { accepted, .. } => vec![accepted.to_string()],
             Self::OtherCurrency { deal, .. } => vec![deal.to_string()],
             Self::DealClosed { .. } => vec!["reopen".into()],

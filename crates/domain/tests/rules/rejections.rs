@@ -65,7 +65,7 @@ const DESCRIBED: [Described; 30] = [
     ("skips_stages", Kind::Conflict, Some("stage"), &["needs_found"]),
     ("pipeline_archived", Kind::Conflict, Some("pipeline"), &[]),
     ("same_pipeline", Kind::Invalid, Some("pipeline"), &[]),
-    ("fields_missing", Kind::Invalid, Some("amount"), &["amount", "fields.size"]),
+    ("fields_missing", Kind::Invalid, Some("amount"), &[]),
     ("amount_missing", Kind::Invalid, Some("amount"), &[]),
     ("unknown_loss_reason", Kind::Invalid, Some("reason"), &["price", "error"]),
     ("duplicate_of_itself", Kind::Invalid, Some("duplicate_of"), &[]),
@@ -95,6 +95,12 @@ fn each_refusal_has_its_code_kind_field_and_alternatives() {
         assert_eq!(rejection.field().as_deref(), field, "{code}");
         assert_eq!(rejection.allowed(), allowed, "{code}");
     }
+}
+
+#[test]
+fn a_refusal_for_missing_fields_names_them_all() {
+    let missing: Vec<_> = every().map(|rejection| rejection.missing()).filter(|missing| !missing.is_empty()).collect();
+    assert_eq!(missing, [["amount", "fields.size"]]);
 }
 
 #[test]

@@ -26,12 +26,13 @@ struct Bad {
     code: &'static str,
     field: Option<&'static str>,
     allowed: Option<Value>,
+    missing: Option<Value>,
 }
 
 impl Bad {
     fn new(what: &'static str, method: &'static str, path: impl Into<String>, body: Body) -> Self {
         let path = path.into();
-        Self { what, method, path, body, header: None, status: 0, code: "", field: None, allowed: None }
+        Self { what, method, path, body, header: None, status: 0, code: "", field: None, allowed: None, missing: None }
     }
 
     fn get(what: &'static str, path: impl Into<String>) -> Self {
@@ -61,6 +62,10 @@ impl Bad {
 
     fn allowed(self, allowed: Value) -> Self {
         Self { allowed: Some(allowed), ..self }
+    }
+
+    fn missing(self, missing: Value) -> Self {
+        Self { missing: Some(missing), ..self }
     }
 
     fn call(&self, server: &Server) -> Call {
@@ -97,6 +102,10 @@ impl Bad {
             (
                 self.allowed.as_ref().is_none_or(|allowed| body["allowed"] == *allowed),
                 format!("allowed {}, not {:?}", body["allowed"], self.allowed),
+            ),
+            (
+                self.missing.as_ref().is_none_or(|missing| body["missing"] == *missing),
+                format!("missing {}, not {:?}", body["missing"], self.missing),
             ),
             (server.head() == head, "the log has grown".into()),
         ];
