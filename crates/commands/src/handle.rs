@@ -138,7 +138,7 @@ impl Inner {
         check_precondition(request, &before)?;
 
         let now = request.meta.now.unwrap_or_else(|| (self.clock)());
-        let mut facts = Facts::new(request.stream, now);
+        let mut facts = Facts::new(request.stream, now).own_deals_of(request.meta.own_deals_of);
         let mut unchanged = Vec::new();
         for stream in reads(&before.state, &request.command) {
             let known = self.known(stream, source).await?;

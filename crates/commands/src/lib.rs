@@ -12,7 +12,7 @@ mod state;
 use std::sync::Arc;
 
 use dealog_domain::{Command, Occurred, Rejection};
-use dealog_events::{Actor, CommandId, Position, ReadError, StreamId, Timestamp, Version};
+use dealog_events::{Actor, CommandId, Position, ReadError, StreamId, Timestamp, UserId, Version};
 use dealog_store::{AppendError, Fingerprint, StoreError};
 use uuid::Uuid;
 
@@ -72,6 +72,8 @@ pub struct Meta {
     pub occurred: Occurred,
     /// The version that the caller saw. The command is refused if the stream has another.
     pub if_match: Option<Version>,
+    /// The user whose deals alone the caller may work; none where the caller may work all.
+    pub own_deals_of: Option<UserId>,
 }
 
 impl Meta {
@@ -87,6 +89,7 @@ impl Meta {
             now: None,
             occurred: Occurred::Now,
             if_match: None,
+            own_deals_of: None,
         }
     }
 

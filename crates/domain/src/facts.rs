@@ -11,13 +11,14 @@ use crate::{Rejection, State, customer::Customer, deal::Deal, pipeline::Pipeline
 pub struct Facts {
     stream: StreamId,
     now: Timestamp,
+    own_deals_of: Option<UserId>,
     states: HashMap<StreamId, Arc<State>>,
 }
 
 impl Facts {
     /// Facts for a command on `stream` at `now`, with no other stream known yet.
     pub fn new(stream: StreamId, now: Timestamp) -> Self {
-        Self { stream, now, states: HashMap::new() }
+        Self { stream, now, own_deals_of: None, states: HashMap::new() }
     }
 
     /// Adds the state of another stream.
@@ -25,6 +26,12 @@ impl Facts {
     pub fn with(mut self, stream: StreamId, state: Arc<State>) -> Self {
         self.states.insert(stream, state);
         self
+    }
+
+    /// Narrows the command to deals that this user owns, for callers who work no others.
+    #[must_use]
+    pub fn own_deals_of(self, user: Option<UserId>) -> Self {
+        Self { own_deals_of: user, ..self }
     }
 
     /// The stream that the command is for.
@@ -35,6 +42,14 @@ impl Facts {
     /// The instant of deciding.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Refuses a deal of this owner to a caller who works own deals only.
+    pub(crate) fn may_work(&self, owner: Option<UserId>) -> Result<(), Rejection> {
+        match self.own_deals_of {
+            Some(user) if owner != Some(user) => Err(Rejection::NotYourDeal),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -11,6 +11,8 @@ pub enum Kind {
     Conflict,
     /// It would never be right as it stands.
     Invalid,
+    /// It is not for the one who asks.
+    Forbidden,
 }
 
 /// Why a command was refused. The text says what to do instead.
@@ -41,6 +43,9 @@ pub enum Rejection {
         /// The user.
         user: UserId,
     },
+    /// A seller works own deals only.
+    #[error("the deal is not yours: a seller works own deals only; ask its owner or a manager")]
+    NotYourDeal,
     /// Only an open deal can do that.
     #[error("the deal is {}; reopen it first", match was { Outcome::Won => "won", Outcome::Lost => "lost" })]
     DealClosed {
@@ -212,6 +217,7 @@ impl Rejection {
             Self::WrongStream(_) => "wrong_stream",
             Self::UnknownReference { .. } => "unknown_reference",
             Self::InactiveUser { .. } => "inactive_user",
+            Self::NotYourDeal => "not_your_deal",
             Self::DealClosed { .. } => "deal_closed",
             Self::DealOpen => "deal_open",
             Self::StageNotOpen { .. } => "stage_not_open",
@@ -244,6 +250,7 @@ impl Rejection {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NotFound(_) => Kind::NotFound,
+            Self::NotYourDeal => Kind::Forbidden,
             Self::AlreadyExists(_)
             | Self::DealClosed { .. }
             | Self::DealOpen
@@ -263,6 +270,7 @@ impl Rejection {
             | Self::SlugTaken { field, .. }
             | Self::DayOutOfRange { field }
             | Self::Limit { field, .. } => (*field).to_owned(),
+            Self::NotYourDeal => "owner".into(),
             Self::StageNotOpen { .. } | Self::SkipsStages { .. } => "stage".into(),
             Self::PipelineArchived | Self::SamePipeline => "pipeline".into(),
             Self::FieldsMissing { missing } => missing.first()?.to_string(),

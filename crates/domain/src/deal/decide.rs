@@ -50,11 +50,15 @@ fn set<T>(patch: &Patch<T>) -> Option<&T> {
 
 pub(crate) fn decide(state: Option<&Deal>, facts: &Facts, command: &Command) -> Result<Vec<Event>, Rejection> {
     let deal = match (state, command) {
-        (None, Command::Create(create)) => return self::create(facts, create),
+        (None, Command::Create(create)) => {
+            facts.may_work(create.owner)?;
+            return self::create(facts, create);
+        }
         (Some(_), Command::Create(_)) => return Err(Rejection::AlreadyExists(facts.stream())),
         (None, _) => return Err(Rejection::NotFound(facts.stream())),
         (Some(deal), _) => deal,
     };
+    facts.may_work(deal.owner)?;
     match command {
         Command::Create(_) => Ok(Vec::new()),
         Command::Move(command) => move_stage(deal, facts, command),

@@ -21,7 +21,8 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
         R::AlreadyExists(_) => R::WrongStream(deal),
         R::WrongStream(_) => R::UnknownReference { field: "customer", stream: StreamId::Customer(ACME) },
         R::UnknownReference { .. } => R::InactiveUser { field: "owner", user: ANNA },
-        R::InactiveUser { .. } => R::DealClosed { was: Outcome::Lost },
+        R::InactiveUser { .. } => R::NotYourDeal,
+        R::NotYourDeal => R::DealClosed { was: Outcome::Lost },
         R::DealClosed { .. } => R::DealOpen,
         R::DealOpen => R::StageNotOpen { stage: val("x"), allowed: vals(&["qualified", "contract"]) },
         R::StageNotOpen { .. } => R::SkipsStages { from: val("qualified"), next: val("needs_found") },
@@ -53,12 +54,13 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
 /// The code, the kind, the field and what would have been allowed.
 type Described = (&'static str, Kind, Option<&'static str>, &'static [&'static str]);
 
-const DESCRIBED: [Described; 30] = [
+const DESCRIBED: [Described; 31] = [
     ("not_found", Kind::NotFound, None, &[]),
     ("already_exists", Kind::Conflict, None, &[]),
     ("wrong_stream", Kind::Invalid, None, &[]),
     ("unknown_reference", Kind::Invalid, Some("customer"), &[]),
     ("inactive_user", Kind::Invalid, Some("owner"), &[]),
+    ("not_your_deal", Kind::Forbidden, Some("owner"), &[]),
     ("deal_closed", Kind::Conflict, None, &["reopen"]),
     ("deal_open", Kind::Conflict, None, &[]),
     ("stage_not_open", Kind::Invalid, Some("stage"), &["qualified", "contract"]),

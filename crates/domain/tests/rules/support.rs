@@ -69,11 +69,12 @@ pub(crate) fn field_text(text: &str) -> FieldValue {
 pub(crate) struct Given {
     own: Vec<Event>,
     others: HashMap<StreamId, Vec<Event>>,
+    own_deals_of: Option<UserId>,
 }
 
 /// What has happened to the stream that the command will be for.
 pub(crate) fn given(events: impl IntoIterator<Item = Event>) -> Given {
-    Given { own: events.into_iter().collect(), others: HashMap::new() }
+    Given { own: events.into_iter().collect(), others: HashMap::new(), own_deals_of: None }
 }
 
 impl Given {
@@ -93,6 +94,11 @@ impl Given {
             .and(StreamId::User(BORIS), [invited(BORIS)])
     }
 
+    /// The one who asks works no deals but this user's: a seller.
+    pub(crate) fn by_seller(self, user: UserId) -> Self {
+        Self { own_deals_of: Some(user), ..self }
+    }
+
     /// Decides `command`, with no more facts than the streams that [`reads`] names: a rule that looks at another one
     /// finds nothing there.
     pub(crate) fn when(mut self, command: impl Asked) -> Decided {
@@ -100,7 +106,7 @@ impl Given {
         let stream = stream_for(&command);
         let state = folded(stream, &self.own);
         self.others.insert(stream, self.own);
-        let mut facts = Facts::new(stream, now());
+        let mut facts = Facts::new(stream, now()).own_deals_of(self.own_deals_of);
         for read in reads(&state, &command) {
             let events = self.others.get(&read).map(Vec::as_slice).unwrap_or_default();
             facts = facts.with(read, Arc::new(folded(read, events)));
@@ -115,6 +121,11 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
+    /// It was not refused.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.decision.is_ok()
+    }
+
     /// It led to exactly these events.
     #[track_caller]
     pub(crate) fn then(self, events: impl IntoIterator<Item = Event>) {

@@ -5,6 +5,7 @@ mod creating;
 mod losing;
 mod money;
 mod moves;
+mod owners;
 mod reopening;
 mod required_fields;
 mod transfers;

@@ -411,6 +411,11 @@ fn customer(tape: &mut Tape<'_>) -> CustomerId {
     [CUSTOMERS[0], CUSTOMERS[1], CUSTOMERS[2], CustomerId(NOWHERE)][tape.weighed(&[9, 9, 4, 1])]
 }
 
+/// Mostly someone who may work all deals; sometimes a seller, who may not.
+pub(super) fn seller(tape: &mut Tape<'_>) -> Option<UserId> {
+    tape.chance(32).then(|| user(tape))
+}
+
 fn user(tape: &mut Tape<'_>) -> UserId {
     [USERS[0], USERS[1], USERS[2], UserId(NOWHERE)][tape.weighed(&[9, 9, 4, 1])]
 }

@@ -9,7 +9,7 @@ use dealog_domain::{
     Command, Facts, Occurred, Rejection, State, customer, deal, decide, evolve, occurred_at, pipeline, reads, settings,
     team, user,
 };
-use dealog_events::{Event, StreamId, Timestamp, interpret};
+use dealog_events::{Event, StreamId, Timestamp, UserId, interpret};
 
 use super::{tally::Tally, tape::Tape, wish, witness::Witness};
 use crate::support;
@@ -37,7 +37,7 @@ static BEGINNINGS: LazyLock<[World; 3]> = LazyLock::new(|| {
     let grown = |wishes: Vec<(StreamId, Command)>| {
         let mut world = nothing.clone();
         for (stream, command) in wishes {
-            world.carry_out(stream, command, Occurred::Now, &mut Tally::default()).unwrap();
+            world.carry_out(stream, command, Occurred::Now, None, &mut Tally::default()).unwrap();
         }
         world
     };
@@ -65,7 +65,8 @@ impl World {
         self.now = self.now.saturating_add_micros(i64::from(tape.byte()) * 1_000_000);
         let (stream, command) = wish::next(self, tape);
         let occurred = wish::occurred(self.now, self.last.get(&stream).copied(), tape);
-        self.carry_out(stream, command, occurred, tally).map_err(|wrong| {
+        let seller = wish::seller(tape);
+        self.carry_out(stream, command, occurred, seller, tally).map_err(|wrong| {
             let asked: Vec<_> = self.asked.iter().map(|(stream, command)| format!("  {stream}: {command:?}")).collect();
             format!("{wrong}\nafter these commands, the last of which did it:\n{}", asked.join("\n"))
         })
@@ -76,13 +77,17 @@ impl World {
         stream: StreamId,
         command: Command,
         occurred: Occurred,
+        seller: Option<UserId>,
         tally: &mut Tally,
     ) -> Result<(), String> {
         let state = self.states.get(&stream).map_or_else(|| State::empty(stream.category()), |state| (**state).clone());
-        let (decision, time) = self.decide(stream, &state, &command, occurred);
+        let (decision, time) = self.decide(stream, &state, &command, occurred, seller);
         tally.count(&decision);
         let outcome = match decision {
-            Ok(events) if !events.is_empty() => self.happen(stream, state, &command, &events, time),
+            Ok(events) if !events.is_empty() => {
+                self.witness.works_own_deals(seller, stream, &events)?;
+                self.happen(stream, state, &command, &events, time)
+            }
             _ => Ok(()),
         };
         self.asked.push((stream, command));
@@ -96,12 +101,13 @@ impl World {
         state: &State,
         command: &Command,
         occurred: Occurred,
+        seller: Option<UserId>,
     ) -> (Result<Vec<Event>, Rejection>, Timestamp) {
         let time = match occurred_at(occurred, self.last.get(&stream).copied(), self.now) {
             Ok(time) => time,
             Err(rejection) => return (Err(rejection), self.now),
         };
-        let facts = self.facts(stream, state, command);
+        let facts = self.facts(stream, state, command).own_deals_of(seller);
         let decision = decide(state, &facts, command);
         assert_eq!(decision, decide(state, &facts, command), "decided otherwise the second time");
         (decision, time)

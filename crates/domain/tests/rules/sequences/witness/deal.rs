@@ -28,6 +28,10 @@ pub(super) struct DealSeen {
 }
 
 impl DealSeen {
+    pub(super) fn owner(&self) -> Option<UserId> {
+        self.owner
+    }
+
     fn lacks(&self, field: &RequiredField) -> bool {
         match field {
             RequiredField::Amount => self.amount.is_none(),

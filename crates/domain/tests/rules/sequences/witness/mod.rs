@@ -6,7 +6,7 @@ mod deal;
 
 use std::{collections::HashMap, fmt::Debug};
 
-use dealog_events::{CustomerId, DealId, Event, PipelineId, StreamId, TeamId, UserId};
+use dealog_events::{CustomerId, DealId, Event, PipelineId, StreamId, TeamId, UserId, deal::DealEvent};
 
 use self::{
     company::{CustomerSeen, PipelineSeen, SettingsSeen, TeamSeen, UserSeen},
@@ -28,6 +28,17 @@ pub(super) struct Witness {
 type Seen = Result<(), String>;
 
 impl Witness {
+    /// A seller has done this; says if to another's deal.
+    pub(super) fn works_own_deals(&self, seller: Option<UserId>, stream: StreamId, events: &[Event]) -> Seen {
+        let (Some(seller), StreamId::Deal(id)) = (seller, stream) else { return Ok(()) };
+        let owner = match (self.deals.get(&id), events.first()) {
+            (Some(deal), _) => deal.owner(),
+            (None, Some(Event::Deal(DealEvent::Created(event)))) => event.owner,
+            (None, _) => None,
+        };
+        ensure(owner == Some(seller), || format!("a seller worked {stream}, which is {owner:?}'s"))
+    }
+
     /// One more event; says what is wrong with it.
     pub(super) fn see(&mut self, stream: StreamId, event: &Event) -> Seen {
         let name = event.event_type().0;

@@ -1,0 +1,70 @@
+//! Whose deals a seller works.
+
+use dealog_domain::{
+    Command, Patch, Rejection,
+    deal::{self, Change, Create},
+};
+use dealog_events::{
+    Event, UserId,
+    deal::{Created, OwnerAssigned},
+};
+
+use crate::support::*;
+
+fn created_by(owner: Option<UserId>) -> Event {
+    Created { owner, amount: Some(eur(5)), ..bare() }.into()
+}
+
+/// One command of each kind that an open deal takes.
+fn commands() -> [deal::Command; 5] {
+    [
+        deal::Command::Move(move_to("qualified")),
+        deal::Command::Win(win()),
+        deal::Command::Lose(lose_for("price")),
+        deal::Command::Transfer(transfer_to(STRICT)),
+        deal::Command::Change(Box::new(Change { title: Some(val("Another")), ..Change::default() })),
+    ]
+}
+
+#[test]
+fn a_seller_works_own_deals() {
+    for command in commands() {
+        let decided = given([created_by(Some(ANNA))]).in_a_company().by_seller(ANNA).when(Command::Deal(command.clone()));
+        assert!(decided.is_accepted(), "{command:?}");
+    }
+}
+
+#[test]
+fn a_seller_works_nobody_elses_deals_and_none_without_an_owner() {
+    for owner in [Some(BORIS), None] {
+        for command in commands() {
+            let company = given([created_by(owner)]).in_a_company().by_seller(ANNA);
+            company.when(Command::Deal(command)).rejected(Rejection::NotYourDeal);
+        }
+    }
+}
+
+#[test]
+fn a_seller_is_refused_a_closed_deal_of_someone_elses_for_the_owner_first() {
+    let company = given([created_by(Some(BORIS)), lost("first_contact")]).in_a_company().by_seller(ANNA);
+    company.when(reopen()).rejected(Rejection::NotYourDeal);
+}
+
+#[test]
+fn a_seller_begins_own_deals_only() {
+    let owned_by = |owner| Create { owner, ..create() };
+    let company = || given([]).in_a_company().by_seller(ANNA);
+    company().when(owned_by(Some(ANNA))).then([Created { owner: Some(ANNA), ..bare() }.into()]);
+    company().when(owned_by(Some(BORIS))).rejected(Rejection::NotYourDeal);
+    company().when(owned_by(None)).rejected(Rejection::NotYourDeal);
+}
+
+#[test]
+fn a_seller_may_hand_a_deal_over_and_then_has_it_no_more() {
+    let hand_over = || Change { owner: Patch::Set(BORIS), ..Change::default() };
+    let handed_over: Event = OwnerAssigned { from: Some(ANNA), to: Some(BORIS) }.into();
+    let before = created_by(Some(ANNA));
+    given([before.clone()]).in_a_company().by_seller(ANNA).when(hand_over()).then([handed_over.clone()]);
+    let after = given([before, handed_over]).in_a_company().by_seller(ANNA);
+    after.when(hand_over()).rejected(Rejection::NotYourDeal);
+}
