@@ -15,6 +15,7 @@ mod append;
 mod appender;
 mod judge;
 pub mod sqlite;
+mod tokens;
 
 use async_trait::async_trait;
 use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use append::{Append, AppendError, Appended, Fingerprint, NewEvent, Remembered};
+pub use tokens::{TOKENS_MAX, Token, TokenError, TokenStore};
 
 /// Named limits of a log. Each can be set; none can be switched off.
 #[derive(Debug, Clone, Copy)]

@@ -13,6 +13,8 @@ mod contents;
 mod order;
 #[path = "conformance/reading.rs"]
 mod reading;
+#[path = "conformance/tokens.rs"]
+mod tokens;
 #[path = "conformance/verdicts.rs"]
 mod verdicts;
 
@@ -83,6 +85,12 @@ macro_rules! conformance {
                 a_stream_that_does_not_exist_has_no_events,
                 only_the_types_asked_for_are_read,
                 a_position_beyond_the_end_reads_nothing,
+            }
+            tokens {
+                a_token_comes_back_as_it_was_given,
+                a_token_added_beside_a_running_server_is_seen_by_it,
+                a_token_is_revoked_once_and_kept,
+                the_database_refuses_to_alter_or_delete_a_token,
             }
         })+
     };

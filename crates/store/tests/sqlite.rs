@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use dealog_events::{Actor, CommandId, DealId, Position, StreamId, Timestamp, Version};
 use dealog_store::{
-    Append, AppendError, EventStore as _, Fingerprint, Limits, NewEvent, StoreError, sqlite::SqliteStore,
+    Append, AppendError, EventStore as _, Fingerprint, Limits, NewEvent, StoreError, TokenStore as _, sqlite::SqliteStore,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use uuid::Uuid;
@@ -45,6 +45,21 @@ async fn sql(path: &Path, sql: &'static str) -> Result<(), sqlx::Error> {
     let mut connection = raw(path).await;
     sqlx::raw_sql(sql).execute(&mut connection).await?;
     connection.close().await
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_and_keeps_its_log() {
+    let (_folder, path) = place();
+    let store = open(&path).await.unwrap();
+    store.append(append()).await.unwrap();
+    let (head, events) = (store.head().await.unwrap(), store.read(Position::ZERO, 10, &[]).await.unwrap());
+    store.close().await;
+    sql(&path, "DROP TABLE tokens; PRAGMA user_version = 1").await.unwrap();
+
+    let store = open(&path).await.unwrap();
+    assert!(store.tokens().await.unwrap().is_empty());
+    assert_eq!((store.head().await.unwrap(), store.read(Position::ZERO, 10, &[]).await.unwrap()), (head, events));
+    store.append(append()).await.unwrap();
 }
 
 #[tokio::test]
@@ -91,7 +106,7 @@ async fn people_with_a_shell_read_ids_and_times_as_text() {
 async fn a_file_of_a_newer_version_is_refused() {
     let (_folder, path) = place();
     open(&path).await.unwrap().close().await;
-    sql(&path, "PRAGMA user_version = 2").await.unwrap();
+    sql(&path, "PRAGMA user_version = 3").await.unwrap();
     let refused = open(&path).await.unwrap_err();
     assert!(matches!(refused, StoreError::Schema(_)), "{refused}");
     assert!(refused.to_string().contains("use a newer dealog"), "{refused}");

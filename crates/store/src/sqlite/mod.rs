@@ -7,9 +7,10 @@
 mod read;
 mod rows;
 mod schema;
+mod tokens;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
@@ -25,6 +26,7 @@ const READ_CONNECTIONS_MAX: u32 = 4;
 /// A log in an SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
+    path: PathBuf,
     appender: Appender,
     readers: SqlitePool,
     page_events_max: usize,
@@ -42,7 +44,7 @@ impl SqliteStore {
             .connect_lazy_with(schema::read_options(path));
         let writer = writer::SqliteWriter::new(path.to_owned(), connection, limits);
         let appender = Appender::start(writer, head.position, limits);
-        Ok(Self { appender, readers, page_events_max: limits.page_events_max })
+        Ok(Self { path: path.to_owned(), appender, readers, page_events_max: limits.page_events_max })
     }
 
     /// Ends the log in good order: reads under way end, appends that wait are committed and answered, later ones refused.

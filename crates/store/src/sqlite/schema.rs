@@ -1,7 +1,8 @@
 //! Opening the file, and bringing it to the schema of this version.
 //!
-//! The schema is one script, run in one transaction that also marks the file, so a file either has all of it or nothing.
-//! A file from a newer version, or of another program, is refused rather than guessed at.
+//! The schema is a list of steps, each a script, run in one transaction that also marks the file: a file has all of a
+//! version or nothing of it, and one of an older version is brought up by the steps that it lacks. A file from a newer
+//! version, or of another program, is refused rather than guessed at.
 
 use std::{path::Path, time::Duration};
 
@@ -40,8 +41,8 @@ const JOURNAL_BYTES_MAX: &str = "67108864";
 /// "Deal", in the place where SQLite lets a program mark its files.
 const APPLICATION_ID: i32 = 0x4465_616C;
 
-/// The schema that this version writes.
-const SCHEMA_VERSION: i32 = 1;
+/// What each version of the schema added; the first made the log. A step stays as it was written.
+const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("tokens.sql")];
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).row_buffer_size(ROW_BUFFER)
@@ -93,24 +94,38 @@ async fn set_up(connection: &mut SqliteConnection) -> Result<(), StoreError> {
         return Err(StoreError::Schema("the file belongs to another program; choose another path".into()));
     }
     let found: i32 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
-    match found {
-        0 => create(connection).await,
-        SCHEMA_VERSION if application == APPLICATION_ID => Ok(()),
-        SCHEMA_VERSION.. if application == APPLICATION_ID => Err(StoreError::Schema(format!(
-            "the file has version {found} and this program knows {SCHEMA_VERSION}; use a newer dealog"
-        ))),
-        _ => Err(StoreError::Schema("the file is not a log; choose another path".into())),
+    match usize::try_from(found) {
+        Ok(0) => {}
+        Ok(version) if application == APPLICATION_ID && version <= STEPS.len() => {}
+        Ok(version) if application == APPLICATION_ID => {
+            let known = STEPS.len();
+            return Err(StoreError::Schema(format!(
+                "the file has version {version} and this program knows {known}; use a newer dealog"
+            )));
+        }
+        _ => return Err(StoreError::Schema("the file is not a log; choose another path".into())),
     }
+    bring_up(connection, usize::try_from(found).unwrap_or_default()).await
 }
 
-async fn create(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *connection).await?;
-    sqlx::query("INSERT INTO head (one, log_id, position, recorded_at) VALUES (1, ?1, 0, ?2)")
-        .bind(Uuid::now_v7())
-        .bind(Timestamp::MIN.micros())
-        .execute(&mut *connection)
-        .await?;
-    let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}");
+/// Runs the steps behind version `found`.
+async fn bring_up(connection: &mut SqliteConnection, found: usize) -> Result<(), StoreError> {
+    let missing = STEPS.get(found..).unwrap_or_default();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for step in missing {
+        sqlx::raw_sql(*step).execute(&mut *connection).await?;
+    }
+    if found == 0 {
+        sqlx::query("INSERT INTO head (one, log_id, position, recorded_at) VALUES (1, ?1, 0, ?2)")
+            .bind(Uuid::now_v7())
+            .bind(Timestamp::MIN.micros())
+            .execute(&mut *connection)
+            .await?;
+    }
+    let version = STEPS.len();
+    let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(marks)).execute(connection).await?;
     Ok(())
 }

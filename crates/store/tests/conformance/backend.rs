@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use dealog_events::{Actor, CommandId, DealId, Envelope, Position, StreamId, Timestamp, Version};
-use dealog_store::{Append, EventStore, Fingerprint, Limits, NewEvent};
+use dealog_store::{Append, EventStore, Fingerprint, Limits, NewEvent, TokenStore};
 use uuid::Uuid;
 
 /// Somewhere a log can live, on its own.
 #[allow(async_fn_in_trait)]
 pub(crate) trait Backend: Sized {
-    type Store: EventStore + 'static;
+    type Store: EventStore + TokenStore + 'static;
 
     /// A fresh place without a log.
     async fn new() -> Self;

@@ -1,0 +1,99 @@
+//! Tokens in the log's file.
+
+use async_trait::async_trait;
+use dealog_events::Timestamp;
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{SqliteStore, schema};
+use crate::{
+    StoreError,
+    tokens::{TOKENS_MAX, Token, TokenError, TokenStore},
+};
+
+type Unfit = Box<dyn std::error::Error + Send + Sync>;
+
+macro_rules! select_tokens {
+    ($rest:literal) => {
+        concat!(
+            "SELECT token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at FROM tokens ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl TokenStore for SqliteStore {
+    async fn add_token(&self, token: &Token) -> Result<(), TokenError> {
+        let mut connection = self.for_tokens().await?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let found: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tokens").fetch_one(&mut *transaction).await?;
+        if usize::try_from(found).is_ok_and(|found| found >= TOKENS_MAX) {
+            return Err(TokenError::TooMany);
+        }
+        sqlx::query(
+            "INSERT INTO tokens (token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)",
+        )
+        .bind(token.id)
+        .bind(token.secret_hash.as_slice())
+        .bind(token.actor.to_string())
+        .bind(&token.name)
+        .bind(token.permissions.join(" "))
+        .bind(token.created_at.micros())
+        .bind(token.expires_at.map(Timestamp::micros))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(connection.close().await?)
+    }
+
+    async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
+        let row = sqlx::query(select_tokens!("WHERE token_id = ?1")).bind(id).fetch_optional(&self.readers).await?;
+        row.as_ref().map(decode).transpose()
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        let rows = sqlx::query(select_tokens!("ORDER BY created_at, token_id")).fetch_all(&self.readers).await?;
+        rows.iter().map(decode).collect()
+    }
+
+    async fn has_tokens(&self) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&self.readers).await?)
+    }
+
+    async fn revoke_token(&self, id: Uuid, at: Timestamp) -> Result<Option<Token>, TokenError> {
+        let mut connection = self.for_tokens().await?;
+        sqlx::query("UPDATE tokens SET revoked_at = ?2 WHERE token_id = ?1 AND revoked_at IS NULL")
+            .bind(id)
+            .bind(at.micros())
+            .execute(&mut connection)
+            .await?;
+        connection.close().await?;
+        Ok(self.token(id).await?)
+    }
+}
+
+impl SqliteStore {
+    /// Tokens are written too rarely to keep a connection for them.
+    async fn for_tokens(&self) -> Result<SqliteConnection, StoreError> {
+        Ok(schema::write_options(&self.path).connect().await?)
+    }
+}
+
+fn decode(row: &SqliteRow) -> Result<Token, StoreError> {
+    let decode = || -> Result<Token, Unfit> {
+        let time = |micros: Option<i64>| micros.map(Timestamp::from_micros).transpose();
+        Ok(Token {
+            id: row.try_get(0)?,
+            secret_hash: row.try_get::<&[u8], _>(1)?.try_into()?,
+            actor: row.try_get::<&str, _>(2)?.parse()?,
+            name: row.try_get(3)?,
+            permissions: row.try_get::<&str, _>(4)?.split_whitespace().map(ToOwned::to_owned).collect(),
+            created_at: Timestamp::from_micros(row.try_get(5)?)?,
+            expires_at: time(row.try_get(6)?)?,
+            revoked_at: time(row.try_get(7)?)?,
+        })
+    };
+    decode().map_err(|error| StoreError::Schema(format!("a token cannot be read: {error}")))
+}
