@@ -9,12 +9,12 @@ use axum::{
 };
 use dealog_commands::{Meta, Outcome, command_id, fingerprint};
 use dealog_domain::{Command, Occurred};
-use dealog_events::{Actor, CommandId, Position, StreamId, Timestamp, Version};
+use dealog_events::{CommandId, Position, StreamId, Timestamp, UserId, Version};
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::{App, problem::Problem};
+use crate::{App, access::Caller, problem::Problem};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is the first outcome of a command that came again.
@@ -49,6 +49,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let Some(caller) = request.extensions().get::<Caller>().cloned() else {
+            return Err(Problem::internal(&"a command came past the guard of its resource"));
+        };
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let headers = request.headers().clone();
         let body = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
@@ -60,7 +63,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
         })?;
         let (occurred, command) = parse(&headers, &body)?;
         let print = fingerprint(&[method.as_str().as_bytes(), path.as_bytes(), &body]);
-        let actor = Actor::Local;
+        let actor = caller.actor;
         let command_id = match idempotency_key(&headers, app.limits.idempotency_key_chars_max)? {
             Some(key) => command_id(actor, key),
             None => CommandId(Uuid::now_v7()),
@@ -71,6 +74,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
             if_match: if_match(&headers)?,
             command_id,
             correlation_id: command_id.0,
+            own_deals_of: caller.own_deals_of,
             ..Meta::keyed(actor, "")
         };
         Ok(Self { body: command, meta })
@@ -169,6 +173,11 @@ pub(crate) struct Answer {
 }
 
 impl<T> Asked<T> {
+    /// The user whose deals alone the caller may work.
+    pub(crate) fn own_deals_of(&self) -> Option<UserId> {
+        self.meta.own_deals_of
+    }
+
     /// Carries out `command`, made of the body, on a stream that exists.
     pub(crate) async fn send(
         self,

@@ -5,6 +5,7 @@ use utoipa::openapi::{
     KnownFormat, ObjectBuilder, OpenApi, Ref, RefOr, Schema, SchemaFormat,
     path::{Operation, PathItem},
     schema::{SchemaType, Type},
+    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
 const DESCRIPTION: &str = "When it happened: not later than now, not before the stream's last event. Now if absent.";
@@ -12,6 +13,7 @@ const DESCRIPTION: &str = "When it happened: not later than now, not before the 
 /// Adds all of it.
 pub(crate) fn complete(openapi: &mut OpenApi) {
     occurred_at(openapi);
+    token(openapi);
     for operation in openapi.paths.paths.values_mut().flat_map(operations) {
         name(operation);
         describe_responses(operation);
@@ -56,6 +58,18 @@ fn occurred_at(openapi: &mut OpenApi) {
             object.properties.insert("occurred_at".into(), property.into());
         }
     }
+}
+
+/// How callers say who they are. The empty choice: without any token set up, none is sent.
+fn token(openapi: &mut OpenApi) {
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "A token made by `dealog token create`. None is needed as long as there has never been one; the server listens on \
+         loopback only then.",
+    ));
+    let components = openapi.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(scheme.build()));
+    let none: [&str; 0] = [];
+    openapi.security = Some(vec![SecurityRequirement::new("token", none), SecurityRequirement::default()]);
 }
 
 /// The names of the schemas of a path's request bodies.

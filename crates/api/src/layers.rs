@@ -4,7 +4,7 @@ use std::{any::Any, net::IpAddr};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode, header, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -17,11 +17,12 @@ use tower_http::{
 use tracing::Level;
 
 use crate::{
-    Limits,
+    App,
     problem::{Problem, REQUEST_ID},
 };
 
-pub(crate) fn wrap(router: Router, limits: Limits) -> Router {
+pub(crate) fn wrap(router: Router, app: App) -> Router {
+    let limits = app.limits;
     let trace = TraceLayer::new_for_http()
         .make_span_with(|request: &Request| {
             let id = request.extensions().get::<RequestId>();
@@ -41,7 +42,7 @@ pub(crate) fn wrap(router: Router, limits: Limits) -> Router {
         }
     };
     router
-        .layer(middleware::from_fn(from_here))
+        .layer(middleware::from_fn_with_state(app, from_here))
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
@@ -57,13 +58,13 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 /// Without tokens the server trusts whoever reaches it, and it is reached from this machine only. A browser on it also
 /// carries the requests of pages from elsewhere: those name another origin, or, where a foreign name was made to point
 /// here, another host. Both are refused.
-async fn from_here(request: Request, next: Next) -> Response {
+async fn from_here(State(app): State<App>, request: Request, next: Next) -> Result<Response, Problem> {
     match foreign(&request) {
-        Some((field, found)) => {
+        Some((field, found)) if app.access.is_open().await? => {
             let detail = format!("`{found}` is not this server: it answers requests to and from its own address only");
-            Problem::new(StatusCode::FORBIDDEN, "foreign_request", detail).field(field).into_response()
+            Err(Problem::new(StatusCode::FORBIDDEN, "foreign_request", detail).field(field))
         }
-        None => next.run(request).await,
+        _ => Ok(next.run(request).await),
     }
 }
 

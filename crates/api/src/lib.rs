@@ -3,6 +3,7 @@
 //! Handlers parse, call and answer; they decide nothing. A command goes to [`dealog_commands::Commands`], a question to
 //! [`dealog_projections::deals::Views`], and whatever goes wrong comes back as an RFC 9457 problem with a stable `code`.
 
+pub mod access;
 mod command;
 mod describe;
 mod extract;
@@ -11,9 +12,9 @@ mod problem;
 mod query;
 mod resources;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware};
 use dealog_commands::Commands;
 use dealog_events::Timestamp;
 use dealog_projections::{Status, deals::Views};
@@ -21,6 +22,8 @@ use dealog_store::EventStore;
 use tokio::{net::TcpListener, sync::watch};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+
+use crate::access::{Access, Needs, Permission, guard};
 
 /// Named limits of the API.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +40,10 @@ pub struct Limits {
     pub min_position_wait: Duration,
     /// How long a request may take.
     pub request_time: Duration,
+    /// Requests with a bad token, from one address at one token, that are answered within a window; more are refused.
+    pub failed_attempts_max: u32,
+    /// That window.
+    pub failed_attempts_window: Duration,
 }
 
 impl Default for Limits {
@@ -48,6 +55,8 @@ impl Default for Limits {
             idempotency_key_chars_max: 255,
             min_position_wait: Duration::from_secs(5),
             request_time: Duration::from_secs(30),
+            failed_attempts_max: 10,
+            failed_attempts_window: Duration::from_mins(1),
         }
     }
 }
@@ -64,6 +73,8 @@ pub struct Followed {
 /// What the handlers need. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
+    /// Who may call.
+    pub access: Access,
     /// The write side.
     pub commands: Commands,
     /// The read side.
@@ -108,32 +119,37 @@ impl App {
 )]
 struct Docs;
 
-/// The API, and its description as an OpenAPI document.
-fn described() -> OpenApiRouter<App> {
+/// The API, and its description as an OpenAPI document. Each resource says what its callers must be permitted; only
+/// whether the server lives and is ready is for everyone.
+fn described(app: &App) -> OpenApiRouter<App> {
+    use Permission::{Customers, Deals, Log, Pipelines, Read, Settings, Teams, Users};
+    let guarded = |router: OpenApiRouter<App>, to_read, to_write| {
+        router.route_layer(middleware::from_fn_with_state((app.clone(), Needs { to_read, to_write }), guard))
+    };
     OpenApiRouter::with_openapi(Docs::openapi())
-        .merge(resources::deals::router())
-        .merge(resources::pipelines::router())
-        .merge(resources::customers::router())
-        .merge(resources::users::router())
-        .merge(resources::teams::router())
-        .merge(resources::settings::router())
-        .merge(resources::figures::router())
-        .merge(resources::events::router())
+        .merge(guarded(resources::deals::router(), Read, Deals))
+        .merge(guarded(resources::pipelines::router(), Read, Pipelines))
+        .merge(guarded(resources::customers::router(), Read, Customers))
+        .merge(guarded(resources::users::router(), Read, Users))
+        .merge(guarded(resources::teams::router(), Read, Teams))
+        .merge(guarded(resources::settings::router(), Read, Settings))
+        .merge(guarded(resources::figures::router(), Read, Read))
+        .merge(guarded(resources::events::router(), Log, Log))
         .merge(resources::health::router())
 }
 
 /// The API with its page to read and try it.
 pub fn router(app: App) -> Router {
-    let (router, mut openapi) = described().split_for_parts();
+    let (router, mut openapi) = described(&app).split_for_parts();
     describe::complete(&mut openapi);
     let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", openapi);
-    let limits = app.limits;
+    let outer = app.clone();
     let router = router
         .merge(docs)
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .with_state(app);
-    layers::wrap(router, limits)
+    layers::wrap(router, outer)
 }
 
 /// Serves the API on `listener` until `stop` returns, and then what is still under way.
@@ -142,5 +158,6 @@ pub async fn serve(
     app: App,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(app)).with_graceful_shutdown(stop).await
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }

@@ -1,5 +1,7 @@
 //! Everything that goes wrong, as the caller sees it: RFC 9457, with a stable `code`.
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
@@ -13,7 +15,7 @@ use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
 /// How long a caller should wait where the server is busy or behind.
-const RETRY_AFTER_SECONDS: &str = "1";
+const BUSY: Duration = Duration::from_secs(1);
 
 /// Why a request was not carried out.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub(crate) struct Problem {
     field: Option<String>,
     allowed: Vec<String>,
     missing: Vec<String>,
-    retry: bool,
+    retry_after: Option<Duration>,
 }
 
 /// What a problem says besides the members of RFC 9457.
@@ -48,7 +50,7 @@ impl Problem {
             field: None,
             allowed: Vec::new(),
             missing: Vec::new(),
-            retry: false,
+            retry_after: None,
         }
     }
 
@@ -67,11 +69,11 @@ impl Problem {
     }
 
     pub(crate) fn busy(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail) }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(BUSY)
     }
 
     /// A fault of this server's. The log has the reason; the caller learns that it was not the request.
-    fn internal(error: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -82,6 +84,11 @@ impl Problem {
 
     pub(crate) fn field(self, field: &str) -> Self {
         Self { field: Some(field.to_owned()), ..self }
+    }
+
+    /// It may be tried again then.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
     }
 
     pub(crate) fn allowed(self, allowed: Vec<String>) -> Self {
@@ -100,8 +107,11 @@ impl IntoResponse for Problem {
             problem = problem.with_type(uri);
         }
         let mut response = problem.into_response();
-        if self.retry {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if let Some(wait) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -116,6 +126,7 @@ impl From<CommandError> for Problem {
                     Kind::NotFound => StatusCode::NOT_FOUND,
                     Kind::Conflict => StatusCode::CONFLICT,
                     Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+                    Kind::Forbidden => StatusCode::FORBIDDEN,
                 };
                 let problem = Self::new(status, rejection.code(), detail).allowed(rejection.allowed());
                 Self { field: rejection.field(), missing: rejection.missing(), ..problem }
@@ -213,7 +224,10 @@ pub(crate) enum CommandProblems {
     /// The request cannot be understood.
     #[response(status = 400, content_type = "application/problem+json")]
     BadRequest(#[to_schema] Described),
-    /// The request came from elsewhere, by way of a browser.
+    /// There are tokens, and the request has none that is worth anything.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(#[to_schema] Described),
+    /// The caller may not do this; or, without tokens, the request came from elsewhere by way of a browser.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(#[to_schema] Described),
     /// What it is about does not exist.
@@ -234,6 +248,9 @@ pub(crate) enum CommandProblems {
     /// It would not be right as it stands.
     #[response(status = 422, content_type = "application/problem+json")]
     Unprocessable(#[to_schema] Described),
+    /// Too many requests with a bad token; try again after Retry-After.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooManyAttempts(#[to_schema] Described),
     /// The server failed.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(#[to_schema] Described),
@@ -249,7 +266,10 @@ pub(crate) enum QueryProblems {
     /// The request cannot be understood.
     #[response(status = 400, content_type = "application/problem+json")]
     BadRequest(#[to_schema] Described),
-    /// The request came from elsewhere, by way of a browser.
+    /// There are tokens, and the request has none that is worth anything.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(#[to_schema] Described),
+    /// The caller may not do this; or, without tokens, the request came from elsewhere by way of a browser.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(#[to_schema] Described),
     /// What it is about does not exist.
@@ -258,6 +278,9 @@ pub(crate) enum QueryProblems {
     /// It makes no sense as it stands.
     #[response(status = 422, content_type = "application/problem+json")]
     Unprocessable(#[to_schema] Described),
+    /// Too many requests with a bad token; try again after Retry-After.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooManyAttempts(#[to_schema] Described),
     /// The server failed.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(#[to_schema] Described),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dealog_domain::{Facts, decide, occurred_at, reads};
+use dealog_domain::{Facts, State, decide, occurred_at, reads};
 use dealog_events::{Event, StreamId, Timestamp, Version};
 use dealog_store::{Append, AppendError, Appended, EventStore, NewEvent};
 use futures_util::future::BoxFuture;
@@ -57,6 +57,11 @@ impl Commands {
     /// The instant, by the clock that commands are decided with.
     pub fn now(&self) -> Timestamp {
         (self.inner.clock)()
+    }
+
+    /// The state of a stream, as the log has it now.
+    pub async fn state(&self, stream: StreamId) -> Result<Arc<State>, CommandError> {
+        Ok(self.inner.states.read(stream).await?.state)
     }
 
     /// Carries out one command.

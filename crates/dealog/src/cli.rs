@@ -13,6 +13,7 @@ use crate::{
     replay, serve,
     settings::{Flags, Settings},
     telemetry,
+    token::{self, TokenCommand},
 };
 
 /// An event-sourced engine for sales deals: a log that nobody rewrites, figures as of any instant, one binary.
@@ -109,6 +110,11 @@ enum Command {
     Rebuild,
     /// Keep the read models up to date, beside `dealog serve --no-workers`
     Work,
+    /// Say who may call: make, list and revoke tokens
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +157,7 @@ impl Cli {
             Command::Replay { deal, from, to, format } => replay::replay(&settings, deal, from, to, format).await,
             Command::Rebuild => open::rebuild(&settings).await,
             Command::Work => serve::work(&settings).await,
+            Command::Token { command } => token::run(&settings, command).await,
         }
     }
 }

@@ -9,6 +9,7 @@ mod replay;
 mod serve;
 mod settings;
 mod telemetry;
+mod token;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use dealog_commands::{CommandError, Commands, system_clock};
 use dealog_events::Position;
 use dealog_projections::{Database, ProjectionError, Worker, deals::Deals};
-use dealog_store::{EventStore, StoreError, sqlite::SqliteStore};
+use dealog_store::{EventStore, StoreError, TokenError, TokenStore as _, sqlite::SqliteStore};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
@@ -25,7 +25,10 @@ pub(crate) enum Failure {
     #[error("--log is not a filter such as info or dealog_api=debug,warn: {0}")]
     LogFilter(String),
     /// Without tokens nobody else may come in.
-    #[error("{0} is not a loopback address: without tokens the server listens on 127.0.0.1 or [::1] only")]
+    #[error(
+        "{0} is not a loopback address: without tokens the server listens on 127.0.0.1 or [::1] only; make one with \
+         `dealog token create` first"
+    )]
     NotLoopback(SocketAddr),
     /// The address is taken, or not this machine's.
     #[error("cannot listen on {address}: {source}; choose another with --listen")]
@@ -38,6 +41,9 @@ pub(crate) enum Failure {
     /// The log.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The read models.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
@@ -70,6 +76,19 @@ pub(crate) enum Failure {
         /// Why.
         source: io::Error,
     },
+}
+
+/// Refuses to serve anyone but this machine as long as there are no tokens. Makes nothing, whatever it finds.
+pub(crate) async fn check_address(settings: &Settings) -> Result<(), Failure> {
+    if settings.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    let refused = || Failure::NotLoopback(settings.listen);
+    settings.existing_log_file().map_err(|_| refused())?;
+    let store = log(settings).await?;
+    let any = store.has_tokens().await;
+    store.close().await;
+    if any? { Ok(()) } else { Err(refused()) }
 }
 
 /// The log of the data folder.

@@ -1,12 +1,13 @@
 //! `dealog serve` and `dealog work`: processes that stay.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use dealog_api::{App, Followed};
+use dealog_api::{App, Followed, access::Access};
 use dealog_projections::{
     Database,
     deals::{NAME, Views},
 };
+use dealog_store::{TokenStore, sqlite::SqliteStore};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -21,7 +22,8 @@ use crate::{
 
 /// Serves the API until the process is told to stop; then lets what is under way come to its end.
 pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), Failure> {
-    // Before anything is opened: a second server on the same port should change nothing.
+    open::check_address(settings).await?;
+    // Before anything is opened for good: a second server on the same port should change nothing.
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| Failure::Listen { address, source })?;
@@ -41,11 +43,14 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         (None, None)
     };
 
+    let limits = settings.api_limits();
+    let tokens: Arc<dyn TokenStore> = Arc::<SqliteStore>::clone(&store);
     let app = App {
+        access: Access::new(tokens, commands.clone(), &limits),
         commands,
         views: Views::new(database.clone()),
         followed: Followed { name: NAME, status },
-        limits: settings.api_limits(),
+        limits,
     };
     let mut signals = Signals::new()?;
     tracing::info!(%address, data = %settings.data.display(), "serving");

@@ -73,6 +73,8 @@ pub(crate) struct Limits {
     page_events_max: Option<u32>,
     min_position_wait_ms: Option<u64>,
     request_ms: Option<u64>,
+    failed_attempts_max: Option<u32>,
+    failed_attempts_window_seconds: Option<u64>,
 }
 
 impl Limits {
@@ -88,6 +90,8 @@ impl Limits {
             ("page_items_max", self.page_items_max.map(u64::from)),
             ("page_events_max", self.page_events_max.map(u64::from)),
             ("request_ms", self.request_ms),
+            ("failed_attempts_max", self.failed_attempts_max.map(u64::from)),
+            ("failed_attempts_window_seconds", self.failed_attempts_window_seconds),
         ];
         match set.iter().find(|(_, value)| *value == Some(0)) {
             Some((name, _)) => Err(Failure::Folder(format!("settings: the limit {name} must be at least 1"))),
@@ -122,9 +126,6 @@ impl Settings {
             .set_override_option("time_zone", flags.time_zone.map(|zone| zone.to_string()))?
             .build()?;
         let settings: Self = config.try_deserialize()?;
-        if !settings.listen.ip().is_loopback() {
-            return Err(Failure::NotLoopback(settings.listen));
-        }
         settings.limits.check()?;
         Ok(settings)
     }
@@ -181,6 +182,11 @@ impl Settings {
             page_events_max: self.limits.page_events_max.unwrap_or(default.page_events_max),
             min_position_wait: time(self.limits.min_position_wait_ms, default.min_position_wait),
             request_time: time(self.limits.request_ms, default.request_time),
+            failed_attempts_max: self.limits.failed_attempts_max.unwrap_or(default.failed_attempts_max),
+            failed_attempts_window: self
+                .limits
+                .failed_attempts_window_seconds
+                .map_or(default.failed_attempts_window, Duration::from_secs),
             ..default
         }
     }

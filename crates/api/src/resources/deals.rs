@@ -36,10 +36,11 @@ fn deal_of(ids: &PathIds) -> Result<StreamId, Problem> {
     ids.get::<DealId>("id").map(StreamId::Deal)
 }
 
-/// Begin a deal.
+/// Begin a deal. One that a seller begins without an owner is the seller's.
 #[utoipa::path(post, path = "/v1/deals", tag = "deals", params(CommandHeaders), request_body = Create,
     responses((status = 201, body = Answer), CommandProblems))]
-async fn create(State(app): State<App>, asked: Asked<Create>) -> Result<Response, Problem> {
+async fn create(State(app): State<App>, mut asked: Asked<Create>) -> Result<Response, Problem> {
+    asked.body.owner = asked.body.owner.or(asked.own_deals_of());
     let stream = StreamId::Deal(DealId(Uuid::now_v7()));
     asked.create(&app, stream, "/v1/deals", |body| Command::Deal(deal::Command::Create(body))).await
 }

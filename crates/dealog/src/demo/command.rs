@@ -20,6 +20,9 @@ pub(crate) async fn run(
     until: Option<NaiveDate>,
     then_serve: bool,
 ) -> Result<(), Failure> {
+    if then_serve {
+        open::check_address(settings).await?;
+    }
     let today = time_zone()?.day_of(Timestamp::from(chrono::Utc::now()));
     let store = open::log(settings).await?;
     let log: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(&store);

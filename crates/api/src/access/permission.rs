@@ -1,0 +1,76 @@
+//! What callers may do, and which role may do what.
+
+use std::{fmt, str::FromStr};
+
+use dealog_events::user::Role;
+
+/// Something that a caller may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// Ask for figures, deals, their history and reference data.
+    Read,
+    /// Read the log and subscribe to it.
+    Log,
+    /// Work deals; a seller the own ones only.
+    Deals,
+    /// Register and change customers.
+    Customers,
+    /// Form and change teams.
+    Teams,
+    /// Define and change pipelines.
+    Pipelines,
+    /// Invite users, change their roles, deactivate them.
+    Users,
+    /// Change the company's settings.
+    Settings,
+    /// Read how the server is doing.
+    Metrics,
+}
+
+use Permission::{Customers, Deals, Log, Metrics, Pipelines, Read, Settings, Teams, Users};
+
+impl Permission {
+    /// All there are.
+    pub const ALL: [Self; 9] = [Read, Log, Deals, Customers, Teams, Pipelines, Users, Settings, Metrics];
+
+    /// What a person may do.
+    pub(crate) fn of_role(role: Role) -> &'static [Self] {
+        match role {
+            Role::Seller => &[Read, Log, Deals, Customers],
+            Role::Manager => &[Read, Log, Deals, Customers, Teams],
+            Role::Analyst => &[Read],
+            Role::Auditor => &[Read, Log],
+            Role::Admin => &[Read, Log, Pipelines, Users, Settings, Metrics],
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Read => "read",
+            Log => "log",
+            Deals => "deals",
+            Customers => "customers",
+            Teams => "teams",
+            Pipelines => "pipelines",
+            Users => "users",
+            Settings => "settings",
+            Metrics => "metrics",
+        }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Permission {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|permission| permission.name() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("`{text}` is not a permission; these are: {names}")
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! `dealog token`: who may call the API.
+
+use std::sync::Arc;
+
+use clap::{ArgGroup, Args, Subcommand};
+use comfy_table::{Table, presets};
+use dealog_api::access::{Permission, Secret, service};
+use dealog_commands::{Commands, Meta, Request};
+use dealog_domain::{Command, State, user};
+use dealog_events::{
+    Actor, Event, StreamId, Timestamp, Title, UserId, Version,
+    user::{Role, UserEvent},
+};
+use dealog_store::{EventStore as _, Token, TokenStore as _, sqlite::SqliteStore};
+use uuid::Uuid;
+
+use crate::{
+    open::{self, Failure},
+    settings::Settings,
+};
+
+const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// What can be done with tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print it. It is shown this once: what is kept is a hash
+    #[command(
+        group = ArgGroup::new("whom").required(true).args(["user", "invite", "service"]),
+        after_help = "Examples:\n  \
+            dealog token create --invite 'Anna Berg' --role admin\n  \
+            dealog token create --user 0190e5a2-7b6e-7c1d-9c55-3a5e6f7a8b9c --expires-days 90\n  \
+            dealog token create --service ledger --allow read,log\n\n\
+            A person may do what their role says: a seller works own deals and reads all, a manager works all deals and \
+            teams, an analyst asks, an auditor asks and reads the log, an admin sees to settings, pipelines and users. A \
+            service may do what --allow lists. Only the token goes to standard output."
+    )]
+    Create(Create),
+    /// List all tokens, and what each may do
+    List,
+    /// Revoke a token, for good; a running server knows within a second
+    Revoke {
+        /// Its id, as `dealog token list` shows it
+        #[arg(value_name = "ID")]
+        id: Uuid,
+    },
+}
+
+/// A token to make.
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// For this user of the company, who may do what their role says
+    #[arg(long, value_name = "ID")]
+    user: Option<UserId>,
+    /// For a new user of this name
+    #[arg(long, value_name = "NAME", requires = "role")]
+    invite: Option<Title>,
+    /// The new user's role: seller, manager, analyst, auditor or admin
+    #[arg(long, value_parser = role, requires = "invite")]
+    role: Option<Role>,
+    /// For the service of this name, which may do what --allow lists
+    #[arg(long, value_name = "NAME", requires = "allow")]
+    service: Option<Title>,
+    /// What the service may do, separated by commas: read, log, deals, customers, teams, pipelines, users, settings, metrics
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "service")]
+    allow: Vec<Permission>,
+    /// What the token is called in lists, such as the device it is for
+    #[arg(long, value_name = "TEXT")]
+    name: Option<Title>,
+    /// After so many days it is worth nothing any more [default: never]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+    expires_days: Option<u16>,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    let unfit = || format!("`{text}` is not a role; these are: seller, manager, analyst, auditor, admin");
+    serde_json::from_value(text.into()).map_err(|_| unfit())
+}
+
+/// Carries out one of them on the log of the data folder, beside a server or without one.
+pub(crate) async fn run(settings: &Settings, command: TokenCommand) -> Result<(), Failure> {
+    settings.existing_log_file()?;
+    let store = open::log(settings).await?;
+    let commands = open::commands(settings, &store);
+    let done = match command {
+        TokenCommand::Create(create) => self::create(&store, &commands, create).await,
+        TokenCommand::List => list(&store, &commands).await,
+        TokenCommand::Revoke { id } => revoke(&store, &commands, id).await,
+    };
+    store.close().await;
+    done
+}
+
+async fn create(store: &Arc<SqliteStore>, commands: &Commands, create: Create) -> Result<(), Failure> {
+    let now = commands.now();
+    let actor = match (&create.user, &create.service) {
+        (Some(user), _) => Actor::User(*user),
+        (None, Some(name)) => Actor::Service(service(name.as_str())),
+        (None, None) => Actor::User(invite(commands, create.invite, create.role).await?),
+    };
+    let may = may(commands, actor, &create.allow).await?;
+    let name = create.name.or(create.service).map(|name| name.to_string()).unwrap_or_default();
+    let secret = Secret::random().map_err(|source| Failure::Io { what: "the system's randomness".into(), source })?;
+    let token = Token {
+        id: Uuid::now_v7(),
+        secret_hash: secret.hash(),
+        actor,
+        name,
+        permissions: create.allow.iter().map(ToString::to_string).collect(),
+        created_at: now,
+        expires_at: create.expires_days.map(|days| now.saturating_add_micros(i64::from(days) * DAY_MICROS)),
+        revoked_at: None,
+    };
+    store.add_token(&token).await?;
+    eprintln!(
+        "A token for {actor} ({may}). It is shown this once: keep it as you would a password, and send it as\n\
+         `Authorization: Bearer TOKEN`. `dealog token revoke {}` ends it.",
+        token.id
+    );
+    println!("{}", secret.token(token.id));
+    Ok(())
+}
+
+async fn invite(commands: &Commands, name: Option<Title>, role: Option<Role>) -> Result<UserId, Failure> {
+    let (Some(name), Some(role)) = (name, role) else {
+        return Err(Failure::Folder("name a user with --user, or invite one with --invite and --role".into()));
+    };
+    let user = UserId(Uuid::now_v7());
+    let invite = user::Invite { name, email: None, role };
+    let request = Request {
+        stream: StreamId::User(user),
+        command: Command::User(user::Command::Invite(invite)),
+        meta: Meta::keyed(Actor::Local, &format!("token:{user}")),
+    };
+    commands.execute(&request).await?;
+    Ok(user)
+}
+
+/// What a token of this actor's may do, in words.
+async fn may(commands: &Commands, actor: Actor, permissions: &[Permission]) -> Result<String, Failure> {
+    let Actor::User(user) = actor else {
+        return Ok(permissions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    };
+    match &*commands.state(StreamId::User(user)).await? {
+        State::User(Some(state)) if state.active => Ok(word(state.role)),
+        State::User(Some(_)) => Err(Failure::Folder(format!("user {user} has been deactivated and may do nothing"))),
+        _ => Err(Failure::Folder(format!("there is no user {user}: invite one with --invite NAME --role ROLE"))),
+    }
+}
+
+fn word(role: Role) -> String {
+    serde_json::to_value(role).ok().and_then(|role| role.as_str().map(ToOwned::to_owned)).unwrap_or_default()
+}
+
+async fn list(store: &Arc<SqliteStore>, commands: &Commands) -> Result<(), Failure> {
+    let tokens = store.tokens().await?;
+    if tokens.is_empty() {
+        eprintln!("There are no tokens: whoever reaches the server, on this machine only, may do everything.");
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["ID", "FOR", "NAME", "MAY", "CREATED", "STATE"]);
+    for token in tokens {
+        let (whom, may, active) = holder(store, commands, &token).await?;
+        let created = day(token.created_at);
+        table.add_row([token.id.to_string(), whom, token.name.clone(), may, created, state(&token, active, commands.now())]);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+/// Who has a token, what they may do, and whether they may do anything.
+async fn holder(
+    store: &Arc<SqliteStore>,
+    commands: &Commands,
+    token: &Token,
+) -> Result<(String, String, bool), Failure> {
+    let Actor::User(user) = token.actor else {
+        return Ok((token.actor.to_string(), token.permissions.join(","), true));
+    };
+    let stream = StreamId::User(user);
+    // A person's name is read from the log when it is shown, and kept nowhere else.
+    let invited = store.read_stream(stream, Version::ZERO, 1).await?.pop().map(|envelope| envelope.event());
+    let name = match invited {
+        Some(Ok(Event::User(UserEvent::Invited(event)))) => event.name.value.to_string(),
+        _ => user.to_string(),
+    };
+    let (role, active) = match &*commands.state(stream).await? {
+        State::User(Some(state)) => (word(state.role), state.active),
+        _ => (String::new(), false),
+    };
+    Ok((name, role, active))
+}
+
+fn state(token: &Token, active: bool, now: Timestamp) -> String {
+    match (token.revoked_at, token.expires_at) {
+        (Some(at), _) => format!("revoked {}", day(at)),
+        (None, Some(at)) if at <= now => format!("expired {}", day(at)),
+        _ if !active => "user deactivated".into(),
+        (None, Some(at)) => format!("valid until {}", day(at)),
+        (None, None) => "valid".into(),
+    }
+}
+
+fn day(time: Timestamp) -> String {
+    time.utc().format("%Y-%m-%d").to_string()
+}
+
+async fn revoke(store: &Arc<SqliteStore>, commands: &Commands, id: Uuid) -> Result<(), Failure> {
+    match store.revoke_token(id, commands.now()).await? {
+        Some(token) => {
+            let revoked = token.revoked_at.map(|at| at.to_string()).unwrap_or_default();
+            println!("The token {id} of {} is revoked since {revoked}.", token.actor);
+            Ok(())
+        }
+        None => Err(Failure::Folder(format!("there is no token {id}: `dealog token list` shows them"))),
+    }
+}
