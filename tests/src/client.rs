@@ -13,6 +13,7 @@ const BOUND: Duration = Duration::from_secs(30);
 pub struct Client {
     http: blocking::Client,
     base: String,
+    token: Option<String>,
 }
 
 impl Client {
@@ -23,16 +24,23 @@ impl Client {
             .timeout(BOUND)
             .build()
             .expect("a client can be made");
-        Self { http, base: format!("http://{address}") }
+        Self { http, base: format!("http://{address}"), token: None }
+    }
+
+    /// A client of the same server that sends this token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
     /// A request to be completed and sent.
     pub fn call(&self, method: &str, path: &str) -> Call {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        Call {
-            request: self.http.request(method.clone(), format!("{}{path}", self.base)),
-            what: format!("{method} {path}"),
-        }
+        let request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        Call { request, what: format!("{method} {path}") }
     }
 
     pub fn get(&self, path: &str) -> Answer {

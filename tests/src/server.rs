@@ -45,7 +45,8 @@ impl Server {
 
     /// Another command that serves, such as `demo`.
     pub fn start_command(name: &str, data: &Path, args: &[&str]) -> Self {
-        let (child, stderr) = spawn(name, data, &[&["--listen", "127.0.0.1:0"], args].concat());
+        let listen: &[&str] = if args.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+        let (child, stderr) = spawn(name, data, &[listen, args].concat());
         let address = stderr.find("the server's address in its log", START, serving);
         Self { child, stderr: Some(stderr), address, client: Client::of(address), folder: None }
     }

@@ -1,7 +1,5 @@
 //! Everything that goes wrong, as the caller sees it: RFC 9457, with a stable `code`.
 
-use std::time::Duration;
-
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
@@ -15,7 +13,7 @@ use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
 /// How long a caller should wait where the server is busy or behind.
-const BUSY: Duration = Duration::from_secs(1);
+const BUSY_SECONDS: u16 = 1;
 
 /// Why a request was not carried out.
 #[derive(Debug)]
@@ -26,7 +24,7 @@ pub(crate) struct Problem {
     field: Option<String>,
     allowed: Vec<String>,
     missing: Vec<String>,
-    retry_after: Option<Duration>,
+    retry_after_seconds: Option<u16>,
 }
 
 /// What a problem says besides the members of RFC 9457.
@@ -50,7 +48,7 @@ impl Problem {
             field: None,
             allowed: Vec::new(),
             missing: Vec::new(),
-            retry_after: None,
+            retry_after_seconds: None,
         }
     }
 
@@ -69,7 +67,7 @@ impl Problem {
     }
 
     pub(crate) fn busy(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(BUSY)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(BUSY_SECONDS)
     }
 
     /// A fault of this server's. The log has the reason; the caller learns that it was not the request.
@@ -86,9 +84,9 @@ impl Problem {
         Self { field: Some(field.to_owned()), ..self }
     }
 
-    /// It may be tried again then.
-    pub(crate) fn retry_after(self, wait: Duration) -> Self {
-        Self { retry_after: Some(wait), ..self }
+    /// It may be tried again after so many seconds.
+    pub(crate) fn retry_after(self, seconds: u16) -> Self {
+        Self { retry_after_seconds: Some(seconds), ..self }
     }
 
     pub(crate) fn allowed(self, allowed: Vec<String>) -> Self {
@@ -107,8 +105,8 @@ impl IntoResponse for Problem {
             problem = problem.with_type(uri);
         }
         let mut response = problem.into_response();
-        if let Some(wait) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -163,7 +163,14 @@ async fn list(store: &Arc<SqliteStore>, commands: &Commands) -> Result<(), Failu
     for token in tokens {
         let (whom, may, active) = holder(store, commands, &token).await?;
         let created = day(token.created_at);
-        table.add_row([token.id.to_string(), whom, token.name.clone(), may, created, state(&token, active, commands.now())]);
+        table.add_row([
+            token.id.to_string(),
+            whom,
+            token.name.clone(),
+            may,
+            created,
+            state(&token, active, commands.now()),
+        ]);
     }
     println!("{table}");
     Ok(())

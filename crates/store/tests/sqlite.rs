@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use dealog_events::{Actor, CommandId, DealId, Position, StreamId, Timestamp, Version};
 use dealog_store::{
-    Append, AppendError, EventStore as _, Fingerprint, Limits, NewEvent, StoreError, TokenStore as _, sqlite::SqliteStore,
+    Append, AppendError, EventStore as _, Fingerprint, Limits, NewEvent, StoreError, TokenStore as _,
+    sqlite::SqliteStore,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use uuid::Uuid;

@@ -40,7 +40,9 @@ impl Failures {
             Some(count) if count.load(Ordering::Relaxed) >= self.max => {
                 let detail = format!("too many requests with a bad token; wait {} seconds", self.window.as_secs());
                 let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail);
-                Err(problem.field("Authorization").retry_after(self.window))
+                Err(problem
+                    .field("Authorization")
+                    .retry_after(u16::try_from(self.window.as_secs()).unwrap_or(u16::MAX)))
             }
             _ => Ok(()),
         }

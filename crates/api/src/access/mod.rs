@@ -70,13 +70,21 @@ impl Caller {
     }
 }
 
+/// What is known of a token, for a moment.
+#[derive(Clone)]
+struct Known {
+    token: Token,
+    /// Who has it, or why it is worth nothing whatever it says.
+    bearer: Result<Caller, &'static str>,
+}
+
 /// Knows who calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Access {
     tokens: Arc<dyn TokenStore>,
     commands: Commands,
-    /// Tokens by id, with what those who have them may do.
-    known: Cache<Uuid, Option<(Token, Result<Caller, &'static str>)>>,
+    /// Tokens by id; none where there is no such token.
+    known: Cache<Uuid, Option<Known>>,
     /// Whether there has ever been a token.
     any: Cache<(), bool>,
     failures: Failures,
@@ -108,16 +116,17 @@ impl Access {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
             return if self.is_open().await? { Ok(Caller::LOCAL) } else { Err(no_token()) };
         };
-        let presented = authorization.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).and_then(Presented::parse);
+        let presented =
+            authorization.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).and_then(Presented::parse);
         let known = match &presented {
             Some(presented) => self.look_up(presented.id).await?,
             None => None,
         };
         // Attempts at one token do not lock out another; those at none that exists count together.
-        let tried = known.as_ref().map(|(token, _)| token.id);
+        let tried = known.as_ref().map(|known| known.token.id);
         self.failures.check(from, tried)?;
         let reason = match (known, presented) {
-            (Some((token, caller)), Some(presented)) if presented.is(&token) => match caller {
+            (Some(Known { token, bearer }), Some(presented)) if presented.is(&token) => match bearer {
                 Ok(caller) if token.is_valid(self.commands.now()) => return Ok(caller),
                 Ok(_) if token.revoked_at.is_some() => "this token has been revoked",
                 Ok(_) => "this token has expired",
@@ -128,14 +137,14 @@ impl Access {
         Err(self.failures.count(from, tried, reason))
     }
 
-    async fn look_up(&self, id: Uuid) -> Result<Option<(Token, Result<Caller, &'static str>)>, Problem> {
+    async fn look_up(&self, id: Uuid) -> Result<Option<Known>, Problem> {
         if let Some(known) = self.known.get(&id) {
             return Ok(known);
         }
         let found = match self.tokens.token(id).await? {
             Some(token) => {
-                let caller = self.bearer(&token).await?;
-                Some((token, caller))
+                let bearer = self.bearer(&token).await?;
+                Some(Known { token, bearer })
             }
             None => None,
         };

@@ -96,7 +96,15 @@ mod tests {
     #[test]
     fn what_is_no_token_is_not_taken_for_one() {
         let whole = Secret::random().unwrap().token(Uuid::now_v7());
-        for text in ["", "dealog_", "dealog__", &whole[1..], &whole[..whole.len() - 2], &format!("{whole}00"), &whole.to_uppercase()] {
+        for text in [
+            "",
+            "dealog_",
+            "dealog__",
+            &whole[1..],
+            &whole[..whole.len() - 2],
+            &format!("{whole}00"),
+            &whole.to_uppercase(),
+        ] {
             assert!(Presented::parse(text).is_none(), "{text}");
         }
     }

@@ -29,7 +29,8 @@ fn commands() -> [deal::Command; 5] {
 #[test]
 fn a_seller_works_own_deals() {
     for command in commands() {
-        let decided = given([created_by(Some(ANNA))]).in_a_company().by_seller(ANNA).when(Command::Deal(command.clone()));
+        let decided =
+            given([created_by(Some(ANNA))]).in_a_company().by_seller(ANNA).when(Command::Deal(command.clone()));
         assert!(decided.is_accepted(), "{command:?}");
     }
 }

@@ -1,0 +1,340 @@
+//! Who may call, and what they may do.
+
+use std::{path::PathBuf, time::Duration};
+
+use dealog_tests::{Answer, Client, Done, Run, Server, deal, until};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long a change of a token or a role may take to be felt, with something to spare on a busy machine.
+const FELT: Duration = Duration::from_secs(20);
+
+/// A server with tokens for one caller of each kind.
+struct Company {
+    server: Server,
+    folder: TempDir,
+    admin: Client,
+    manager: Client,
+    anna: Client,
+    boris: Client,
+    analyst: Client,
+    auditor: Client,
+    anna_id: String,
+    boris_id: String,
+    anna_token: String,
+}
+
+impl Company {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let server = Server::start(&folder.path().join("data"), &[]);
+        let invite =
+            |name: &str, role: &str| server.post("/v1/users", &json!({"name": name, "role": role})).expect(201).id();
+        let [anna_id, boris_id, manager, analyst, auditor] = [
+            invite("Anna Berg", "seller"),
+            invite("Boris Weiss", "seller"),
+            invite("Mia Sommer", "manager"),
+            invite("Ada Lang", "analyst"),
+            invite("Udo Kern", "auditor"),
+        ];
+        let token_of = |user: &str| token(&folder, &["--user", user]);
+        let admin_token = token(&folder, &["--invite", "Olga Stern", "--role", "admin"]);
+        let anna_token = token_of(&anna_id);
+        let client = |token: &str| server.client().with_token(token);
+        let company = Self {
+            admin: client(&admin_token),
+            manager: client(&token_of(&manager)),
+            anna: client(&anna_token),
+            boris: client(&token_of(&boris_id)),
+            analyst: client(&token_of(&analyst)),
+            auditor: client(&token_of(&auditor)),
+            server,
+            folder,
+            anna_id,
+            boris_id,
+            anna_token,
+        };
+        company.is_closed();
+        company
+    }
+
+    /// Waits until the server has learnt that there are tokens.
+    fn is_closed(&self) {
+        until("a request without a token should be refused", FELT, || {
+            (self.server.get("/v1/deals").status == 401).then_some(())
+        });
+    }
+
+    fn run(&self, args: &[&str]) -> Done {
+        dealog(&self.folder, args).succeed()
+    }
+
+    fn head(&self) -> u64 {
+        self.auditor.head()
+    }
+}
+
+fn dealog(folder: &TempDir, args: &[&str]) -> Run {
+    let data = data(folder);
+    Run::within(folder.path()).args(args).args(["--data", data.to_str().unwrap()])
+}
+
+fn data(folder: &TempDir) -> PathBuf {
+    folder.path().join("data")
+}
+
+/// Makes a token; it alone is on standard output.
+fn token(folder: &TempDir, whom: &[&str]) -> String {
+    let done = dealog(folder, &[&["token", "create"], whom].concat()).succeed();
+    let token = done.stdout.trim_end().to_owned();
+    assert!(token.starts_with("dealog_") && !token.contains(char::is_whitespace), "{}", done.stdout);
+    assert!(!done.stderr.contains(&token), "the token is in the log: {}", done.stderr);
+    token
+}
+
+#[track_caller]
+fn forbidden(answer: Answer, code: &str) {
+    let problem = answer.problem(403, code);
+    assert!(problem.body["field"].is_string(), "{}", problem.text);
+}
+
+fn move_it(client: &Client, deal: &str) -> Answer {
+    client.post(&format!("/v1/deals/{deal}/move"), &json!({"stage": "qualified"}))
+}
+
+#[test]
+fn each_event_names_who_caused_it() {
+    let company = Company::new();
+    let created = company.anna.post("/v1/deals", &deal("Named", &json!({}))).expect(201);
+    let ledger = token(&company.folder, &["--service", "ledger", "--allow", "read,deals"]);
+    move_it(&company.server.client().with_token(&ledger), &created.id()).expect(200);
+    let history = company.analyst.get(&format!("/v1/deals/{}/history", created.id())).expect(200).body;
+    let actors: Vec<&str> =
+        history["events"].as_array().unwrap().iter().map(|event| event["actor"].as_str().unwrap()).collect();
+    assert_eq!(actors[0], format!("user:{}", company.anna_id));
+    assert!(actors[1].starts_with("service:"), "{actors:?}");
+    assert_eq!(actors.len(), 2);
+
+    // A service keeps its name whatever tokens it is given.
+    let another = token(&company.folder, &["--service", "ledger", "--allow", "deals"]);
+    let path = format!("/v1/deals/{}", created.id());
+    company.server.client().with_token(&another).patch(&path, &json!({"title": "Named again"})).expect(200);
+    let history = company.analyst.get(&format!("{path}/history?after=2")).expect(200).body;
+    assert_eq!(history["events"][0]["actor"], actors[1]);
+    // Anna's user was invited before there were tokens, by whoever sat at the machine.
+    let events = company.auditor.events();
+    let invited = events.iter().find(|event| event["type"] == "user.invited").unwrap();
+    assert_eq!(invited["actor"], "local");
+}
+
+#[test]
+fn a_seller_works_own_deals_and_reads_all() {
+    let company = Company::new();
+    // Without an owner it is the seller's who begins it.
+    let annas = company.anna.post("/v1/deals", &deal("Anna's", &json!({}))).expect(201);
+    let path = format!("/v1/deals/{}", annas.id());
+    let seen = company.boris.get(&format!("{path}?min_position={}", annas.position())).expect(200);
+    assert_eq!(seen.body["owner"], company.anna_id);
+    let nobodys = company.manager.post("/v1/deals", &deal("Nobody's", &json!({}))).expect(201).id();
+
+    let head = company.head();
+    for deal in [annas.id(), nobodys] {
+        forbidden(move_it(&company.boris, &deal), "not_your_deal");
+        forbidden(company.boris.post(&format!("/v1/deals/{deal}/win"), &json!({})), "not_your_deal");
+    }
+    forbidden(company.boris.patch(&path, &json!({"owner": company.boris_id})), "not_your_deal");
+    let for_anna = deal("For Anna", &json!({"owner": company.anna_id}));
+    forbidden(company.boris.post("/v1/deals", &for_anna), "not_your_deal");
+    assert_eq!(company.head(), head);
+
+    move_it(&company.anna, &annas.id()).expect(200);
+    company.anna.patch(&path, &json!({"owner": company.boris_id})).expect(200);
+    forbidden(company.anna.patch(&path, &json!({"title": "Mine again"})), "not_your_deal");
+    company.boris.patch(&path, &json!({"title": "Boris's"})).expect(200);
+    company.manager.patch(&path, &json!({"owner": company.anna_id})).expect(200);
+}
+
+#[test]
+fn a_repeated_command_gives_its_first_outcome_although_the_deal_has_gone_to_another() {
+    let company = Company::new();
+    let created = company.anna.post("/v1/deals", &deal("Handed over", &json!({}))).expect(201).id();
+    let hand_over = || {
+        let call = company.anna.call("PATCH", &format!("/v1/deals/{created}")).header("Idempotency-Key", "once");
+        call.json(&json!({"owner": company.boris_id})).send().expect(200)
+    };
+    let first = hand_over();
+    let again = hand_over();
+    assert_eq!((again.position(), again.body["replayed"].as_bool()), (first.position(), Some(true)));
+    // The same key of another's is another command.
+    let call = company.boris.call("PATCH", &format!("/v1/deals/{created}")).header("Idempotency-Key", "once");
+    let other = call.json(&json!({"title": "Taken over"})).send().expect(200);
+    assert_eq!(other.body["replayed"], false);
+}
+
+#[test]
+fn each_role_may_do_what_it_is_for_and_nothing_else() {
+    let company = Company::new();
+    let deal_id = company.manager.post("/v1/deals", &deal("Roles", &json!({}))).expect(201).id();
+    let stage = json!({"slug": "one", "name": "One", "probability": 0.5, "forecast_category": "commit"});
+    let attempts: [(&str, String, Value); 6] = [
+        ("deals", format!("/v1/deals/{deal_id}/move"), json!({"stage": "contract"})),
+        ("customers", "/v1/customers".into(), json!({"kind": "organisation", "name": "Acme"})),
+        ("teams", "/v1/teams".into(), json!({"name": "North"})),
+        ("pipelines", "/v1/pipelines".into(), json!({"name": "Other", "stages": [stage]})),
+        ("users", "/v1/users".into(), json!({"name": "New", "role": "seller"})),
+        ("settings", "/v1/settings".into(), json!({"time_zone": "Europe/Berlin"})),
+    ];
+    let roles = [
+        ("seller", &company.anna, "customers log read"),
+        ("manager", &company.manager, "deals customers teams log read"),
+        ("analyst", &company.analyst, "read"),
+        ("auditor", &company.auditor, "log read"),
+        ("admin", &company.admin, "pipelines users settings log read"),
+    ];
+    for (role, client, may) in roles {
+        let may: Vec<&str> = may.split(' ').collect();
+        for (permission, path, body) in &attempts {
+            let method = if *permission == "settings" { "PATCH" } else { "POST" };
+            let answer = client.call(method, path).json(body).send();
+            // A seller may work deals, but not this one.
+            let code = if (role, *permission) == ("seller", "deals") { "not_your_deal" } else { "forbidden" };
+            match (may.contains(permission), answer.status) {
+                (true, 200 | 201) => {}
+                (true, status) => panic!("{role} at {path}: {status} {}", answer.text),
+                (false, _) => forbidden(answer, code),
+            }
+        }
+        client.get("/v1/pipeline").expect(200);
+        client.get(&format!("/v1/deals/{deal_id}/history")).expect(200);
+        match (may.contains(&"log"), client.get("/v1/events?limit=1")) {
+            (true, answer) => drop(answer.expect(200)),
+            (false, answer) => forbidden(answer, "forbidden"),
+        }
+    }
+}
+
+#[test]
+fn a_service_may_do_what_its_token_lists() {
+    let company = Company::new();
+    let feed = company.server.client().with_token(&token(&company.folder, &["--service", "feed", "--allow", "log"]));
+    feed.get("/v1/events").expect(200);
+    forbidden(feed.get("/v1/pipeline"), "forbidden");
+    forbidden(feed.post("/v1/deals", &deal("No", &json!({}))), "forbidden");
+    let told = dealog(&company.folder, &["token", "create", "--service", "x", "--allow", "everything"]).end();
+    assert_ne!(told.code, 0);
+    assert!(told.stderr.contains("`everything` is not a permission; these are: read, log, deals"), "{}", told.stderr);
+}
+
+#[test]
+fn what_is_no_token_is_refused_and_logged() {
+    let company = Company::new();
+    let head = company.head();
+    let missing = company.server.get("/v1/deals").problem(401, "no_token");
+    assert_eq!((missing.header("www-authenticate"), &missing.body["field"]), (Some("Bearer"), &json!("Authorization")));
+    company.server.post("/v1/deals", &deal("No", &json!({}))).problem(401, "no_token");
+
+    let (id, _) = company.anna_token.rsplit_once('_').unwrap();
+    let wrong = [
+        ("nonsense", "Bearer nonsense".to_owned()),
+        ("another scheme", format!("Basic {}", company.anna_token)),
+        ("another secret", format!("Bearer {id}_{}", "0".repeat(64))),
+        ("a secret cut off", format!("Bearer {}", &company.anna_token[..company.anna_token.len() - 1])),
+    ];
+    for (what, authorization) in wrong {
+        let call = company.server.client().call("POST", "/v1/deals").header("Authorization", authorization);
+        let problem = call.json(&deal("No", &json!({}))).send().problem(401, "invalid_token");
+        assert_eq!(problem.body["field"], "Authorization", "{what}");
+    }
+    company.server.logged("a bad token was refused");
+    assert_eq!(company.head(), head);
+    // What is for everyone stays so.
+    company.server.get("/health/live").expect(200);
+    company.server.get("/openapi.json").expect(200);
+}
+
+#[test]
+fn too_many_attempts_at_a_token_are_refused_and_no_other_token_suffers() {
+    let company = Company::new();
+    let (id, _) = company.anna_token.rsplit_once('_').unwrap();
+    let guess = |number: u32| {
+        let client = company.server.client().with_token(&format!("{id}_{number:064x}"));
+        client.get("/v1/deals")
+    };
+    for number in 0..10 {
+        guess(number).problem(401, "invalid_token");
+    }
+    let refused = guess(10).problem(429, "too_many_attempts");
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    // The right secret is not even looked at, or guessing on would pay.
+    company.anna.get("/v1/deals").problem(429, "too_many_attempts");
+    company.boris.get("/v1/deals").expect(200);
+}
+
+#[test]
+fn a_revoked_token_is_worth_nothing() {
+    let company = Company::new();
+    company.anna.get("/v1/deals").expect(200);
+    let id = company.anna_token.split('_').nth(1).unwrap();
+    let told = company.run(&["token", "revoke", id]).stdout;
+    assert!(told.contains("is revoked since"), "{told}");
+    until("the token should be refused", FELT, || (company.anna.get("/v1/deals").status == 401).then_some(()));
+    let problem = company.anna.get("/v1/deals").problem(401, "invalid_token");
+    assert_eq!(problem.body["detail"], "this token has been revoked");
+    let listed = company.run(&["token", "list"]).stdout;
+    let line = listed.lines().find(|line| line.contains("Anna Berg")).unwrap();
+    assert!(line.contains("seller") && line.contains("revoked"), "{line}");
+    let told = dealog(&company.folder, &["token", "revoke", "0192f3a4-5b6c-7d8e-9f00-112233445566"]).fail();
+    assert!(told.contains("there is no token") && told.contains("dealog token list"), "{told}");
+}
+
+#[test]
+fn a_change_of_role_and_a_deactivation_hold_for_tokens_given_out_before() {
+    let company = Company::new();
+    let path = format!("/v1/users/{}", company.anna_id);
+    company.anna.get("/v1/events").expect(200);
+    company.admin.patch(&path, &json!({"role": "analyst"})).expect(200);
+    until("an analyst should not read the log", FELT, || (company.anna.get("/v1/events").status == 403).then_some(()));
+    company.admin.post(&format!("{path}/deactivate"), &json!({})).expect(200);
+    until("a deactivated user should be refused", FELT, || {
+        (company.anna.get("/v1/pipeline").status == 401).then_some(())
+    });
+    let told = dealog(&company.folder, &["token", "create", "--user", &company.anna_id]).fail();
+    assert!(told.contains("has been deactivated"), "{told}");
+}
+
+#[test]
+fn with_tokens_a_server_may_listen_anywhere_and_asks_everyone_for_one() {
+    let company = Company::new();
+    let Company { folder, server, anna_token, .. } = company;
+    server.stop();
+    // All addresses of this machine; it is asked at its loopback one, under a name that is not its own.
+    let server = Server::start(&data(&folder), &["--listen", "0.0.0.0:0"]);
+    let port = server.address().port();
+    let client = Client::of(([127, 0, 0, 1], port).into());
+    client.get("/v1/deals").problem(401, "no_token");
+    let anna = client.with_token(&anna_token);
+    anna.get("/v1/deals").expect(200);
+    anna.call("GET", "/v1/deals").header("Host", "deals.example.com").send().expect(200);
+    server.stop();
+}
+
+#[test]
+fn a_token_that_expires_says_when_in_the_list() {
+    let company = Company::new();
+    token(&company.folder, &["--user", &company.boris_id, "--expires-days", "30", "--name", "laptop"]);
+    let listed = company.run(&["token", "list"]).stdout;
+    let line = listed.lines().find(|line| line.contains("laptop")).unwrap();
+    assert!(line.contains("Boris Weiss") && line.contains("valid until 20"), "{line}");
+    for (args, expected) in [
+        (vec!["--expires-days", "0", "--user", &company.boris_id], "0"),
+        (vec![], "required"),
+        (vec!["--service", "x"], "--allow"),
+        (vec!["--invite", "X"], "--role"),
+        (vec!["--invite", "X", "--role", "king"], "`king` is not a role; these are: seller, manager"),
+        (vec!["--user", "0192f3a4-5b6c-7d8e-9f00-112233445566"], "there is no user"),
+    ] {
+        let done = dealog(&company.folder, &[&["token", "create"], &args[..]].concat()).end();
+        assert!(done.code != 0 && done.stderr.contains(expected), "{args:?}: {}", done.stderr);
+        assert_eq!(done.stdout, "");
+    }
+}
