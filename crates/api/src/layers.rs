@@ -1,10 +1,10 @@
 //! What every request goes through: an id, a log line, a limit of size and of time, and no panic beyond it.
 
-use std::{any::Any, net::IpAddr};
+use std::{any::Any, net::IpAddr, time::Instant};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderValue, StatusCode, header, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -45,10 +45,24 @@ pub(crate) fn wrap(router: Router, app: App) -> Router {
         .layer(middleware::from_fn_with_state(app, from_here))
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
         .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn(measure))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(trace)
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+}
+
+/// Counts and times requests by their route: a path has too many values to be a label.
+async fn measure(request: Request, next: Next) -> Response {
+    let method = request.method().as_str().to_owned();
+    let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_str().to_owned();
+    let seconds = metrics::histogram!("dealog_request_seconds", "method" => method.clone(), "path" => path.clone());
+    seconds.record(began.elapsed());
+    metrics::counter!("dealog_requests_total", "method" => method, "path" => path, "status" => status).increment(1);
+    response
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

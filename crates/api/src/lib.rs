@@ -19,6 +19,7 @@ use dealog_commands::Commands;
 use dealog_events::Timestamp;
 use dealog_projections::{Status, deals::Views};
 use dealog_store::EventStore;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -70,6 +71,15 @@ pub struct Followed {
     pub status: Option<watch::Receiver<Status>>,
 }
 
+impl Followed {
+    /// Why it does not go on, if it does not.
+    fn trouble(&self) -> Option<String> {
+        let status = self.status.as_ref()?;
+        let ended = status.has_changed().is_err().then(|| "its worker has ended".to_owned());
+        status.borrow().trouble().map(ToOwned::to_owned).or(ended)
+    }
+}
+
 /// What the handlers need. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -81,6 +91,8 @@ pub struct App {
     pub views: Views,
     /// The projection that `views` asks.
     pub followed: Followed,
+    /// What has been measured.
+    pub metrics: PrometheusHandle,
     /// Limits.
     pub limits: Limits,
 }
@@ -122,7 +134,7 @@ struct Docs;
 /// The API, and its description as an OpenAPI document. Each resource says what its callers must be permitted; only
 /// whether the server lives and is ready is for everyone.
 fn described(app: &App) -> OpenApiRouter<App> {
-    use Permission::{Customers, Deals, Log, Pipelines, Read, Settings, Teams, Users};
+    use Permission::{Customers, Deals, Log, Metrics, Pipelines, Read, Settings, Teams, Users};
     let guarded = |router: OpenApiRouter<App>, to_read, to_write| {
         router.route_layer(middleware::from_fn_with_state((app.clone(), Needs { to_read, to_write }), guard))
     };
@@ -135,6 +147,7 @@ fn described(app: &App) -> OpenApiRouter<App> {
         .merge(guarded(resources::settings::router(), Read, Settings))
         .merge(guarded(resources::figures::router(), Read, Read))
         .merge(guarded(resources::events::router(), Log, Log))
+        .merge(guarded(resources::metrics::router(), Metrics, Metrics))
         .merge(resources::health::router())
 }
 

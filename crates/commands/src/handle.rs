@@ -67,7 +67,9 @@ impl Commands {
     /// Carries out one command.
     pub async fn execute(&self, request: &Request) -> Result<Outcome, CommandError> {
         let attempt = self.inner.attempt(request, Source::Cache).await;
-        self.inner.settle(request, attempt).await
+        let outcome = self.inner.settle(request, attempt).await;
+        count(&outcome);
+        outcome
     }
 
     /// Carries out commands for different streams, appending them in the order given: the same commands on the same log
@@ -203,6 +205,21 @@ impl Inner {
             replayed: false,
         })
     }
+}
+
+fn count(outcome: &Result<Outcome, CommandError>) {
+    let outcome = match outcome {
+        Ok(Outcome { replayed: true, .. }) => "replayed",
+        Ok(Outcome { events: 0, .. }) => "without_effect",
+        Ok(_) => "accepted",
+        Err(CommandError::Rejected(_)) => "rejected",
+        Err(CommandError::Precondition { .. }) => "stale",
+        Err(CommandError::Contended { .. }) => "contended",
+        Err(CommandError::Append(AppendError::Overloaded)) => "overloaded",
+        Err(CommandError::Append(AppendError::FingerprintMismatch(_) | AppendError::Limit { .. })) => "refused",
+        Err(_) => "failed",
+    };
+    metrics::counter!("dealog_commands_total", "outcome" => outcome).increment(1);
 }
 
 fn check_precondition(request: &Request, before: &Known) -> Result<(), CommandError> {

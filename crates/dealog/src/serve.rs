@@ -18,6 +18,7 @@ use crate::{
     company::found,
     open::{self, Failure},
     settings::Settings,
+    telemetry,
 };
 
 /// Serves the API until the process is told to stop; then lets what is under way come to its end.
@@ -28,6 +29,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     let listener = TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| Failure::Listen { address, source })?;
 
+    let metrics = telemetry::measure()?;
     let store = open::log(settings).await?;
     let commands = open::commands(settings, &store);
     if found(&commands, settings.currency, settings.time_zone).await? {
@@ -50,6 +52,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         commands,
         views: Views::new(database.clone()),
         followed: Followed { name: NAME, status },
+        metrics,
         limits,
     };
     let mut signals = Signals::new()?;

@@ -7,6 +7,7 @@ mod deals;
 mod events;
 mod figures;
 mod health;
+mod metrics;
 mod openapi;
 mod problems;
 mod reference;

@@ -55,10 +55,7 @@ struct ProjectionHealth {
 async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
     let head = app.store().head().await.ok().map(|head| head.position);
     let position = app.views.position().await.ok();
-    let trouble = app.followed.status.as_ref().and_then(|status| {
-        let ended = status.has_changed().is_err().then(|| "its worker has ended".to_owned());
-        status.borrow().trouble().map(ToOwned::to_owned).or(ended)
-    });
+    let trouble = app.followed.trouble();
     // Nothing folded of a log that has something: the read models have not been made yet.
     let built = position > Some(Position::ZERO) || head == Some(Position::ZERO);
     let ready = head.is_some() && position.is_some() && built && trouble.is_none();

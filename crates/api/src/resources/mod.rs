@@ -5,6 +5,7 @@ pub(crate) mod deals;
 pub(crate) mod events;
 pub(crate) mod figures;
 pub(crate) mod health;
+pub(crate) mod metrics;
 pub(crate) mod pipelines;
 pub(crate) mod settings;
 pub(crate) mod teams;

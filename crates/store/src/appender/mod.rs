@@ -6,10 +6,15 @@
 //!
 //! The back ends differ only in how a batch is written, so they share this task and give it a [`Writer`].
 
+mod meters;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use dealog_events::{CommandId, Position};
 use futures_util::{
@@ -18,6 +23,7 @@ use futures_util::{
 };
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
+use self::meters::Meters;
 use crate::{Append, AppendError, Appended, Limits, Remembered, StoreError, judge};
 
 /// Bytes of data that go into one transaction, so that a batch of large events stays far below what a database takes in
@@ -71,6 +77,7 @@ impl<E: Into<StoreError>> From<E> for WriteError {
 struct Waiting {
     append: Append,
     answer: oneshot::Sender<Outcome>,
+    queued: Instant,
 }
 
 /// The callers' end of the queue.
@@ -89,7 +96,8 @@ impl Appender {
         let (publish, position) = watch::channel(position);
         let closing = Arc::new(Notify::new());
         let batch_appends_max = limits.batch_appends_max.max(1);
-        tokio::spawn(Task { writer, publish, batch_appends_max }.run(waiting, Arc::clone(&closing)));
+        let meters = Meters::new();
+        tokio::spawn(Task { writer, publish, batch_appends_max, meters }.run(waiting, Arc::clone(&closing)));
         Self { queue, closing, position, limits }
     }
 
@@ -104,7 +112,7 @@ impl Appender {
     fn enqueue(&self, append: Append) -> Result<oneshot::Receiver<Outcome>, AppendError> {
         judge::check(&append, &self.limits)?;
         let (answer, receiver) = oneshot::channel();
-        self.queue.try_send(Waiting { append, answer }).map_err(|error| match error {
+        self.queue.try_send(Waiting { append, answer, queued: Instant::now() }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable("the log is closed".into()),
         })?;
@@ -134,6 +142,7 @@ struct Task<W> {
     writer: W,
     publish: watch::Sender<Position>,
     batch_appends_max: usize,
+    meters: Meters,
 }
 
 impl<W: Writer> Task<W> {
@@ -146,6 +155,7 @@ impl<W: Writer> Task<W> {
             }
             while !waiting.is_empty() {
                 let rest = waiting.split_off(batch_length(&waiting));
+                self.meters.taken(waiting.len(), rest.len() + queue.len());
                 self.commit(std::mem::replace(&mut waiting, rest)).await;
             }
             // Those just answered may have more to append: let them run first, or under load they would always find a
@@ -156,8 +166,11 @@ impl<W: Writer> Task<W> {
     }
 
     async fn commit(&mut self, batch: Vec<Waiting>) {
-        let (batch, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|w| (w.append, w.answer)).unzip();
-        let outcomes = match self.writer.write(&batch).await {
+        let (batch, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|w| (w.append, (w.answer, w.queued))).unzip();
+        let began = Instant::now();
+        let written = self.writer.write(&batch).await;
+        self.meters.committed(began);
+        let outcomes = match written {
             Ok(written) => {
                 self.publish(written.position);
                 written.outcomes
@@ -168,7 +181,8 @@ impl<W: Writer> Task<W> {
             }
             Err(WriteError::InDoubt(error)) => self.resolve(&batch, &error).await,
         };
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+        for ((answer, queued), outcome) in answers.into_iter().zip(outcomes) {
+            self.meters.answered(queued, &outcome);
             // Who no longer waits for the answer has appended all the same.
             let _ = answer.send(outcome);
         }
