@@ -12,6 +12,7 @@
 //! of the same instant are read, and a past figure does not move when a definition changes.
 
 mod fold;
+mod past;
 pub mod query;
 mod reference;
 mod tables;
@@ -22,6 +23,7 @@ use sqlx::AnyConnection;
 
 use crate::{Projection, ProjectionError};
 
+pub use past::{Past, PastLimits};
 pub use query::Views;
 
 /// The projection. Its memory holds the live rows of the deals it saw last.
@@ -37,7 +39,7 @@ impl Projection for Deals {
     }
 
     fn version(&self) -> i64 {
-        1
+        VERSION
     }
 
     fn tables(&self) -> Vec<&'static str> {
@@ -69,6 +71,9 @@ impl Projection for Deals {
 
 /// The name of this projection.
 pub const NAME: &str = "deals";
+
+/// The version that this program folds, and the only one that its queries understand.
+pub const VERSION: i64 = 1;
 
 /// The text of a column that holds JSON.
 fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, ProjectionError> {
