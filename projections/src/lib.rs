@@ -80,6 +80,12 @@ pub enum ProjectionError {
         /// The local day of the instant asked about.
         day: chrono::NaiveDate,
     },
+    /// An answer would have more groups than are allowed.
+    #[error("the answer would have more than {max} groups: choose fewer deals with filters, or group by less")]
+    TooManyGroups {
+        /// Groups that are allowed.
+        max: usize,
+    },
     /// What a query asks for makes no sense.
     #[error("{message}")]
     Query {

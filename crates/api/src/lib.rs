@@ -35,6 +35,8 @@ pub struct Limits {
     pub page_items_max: u32,
     /// Events of a page.
     pub page_events_max: u32,
+    /// Groups of an answer.
+    pub groups_max: usize,
     /// Characters of an idempotency key.
     pub idempotency_key_chars_max: usize,
     /// How long a query waits for its `min_position`.
@@ -53,6 +55,7 @@ impl Default for Limits {
             body_bytes_max: 256 * 1024,
             page_items_max: 500,
             page_events_max: 1_000,
+            groups_max: 1_000,
             idempotency_key_chars_max: 255,
             min_position_wait: Duration::from_secs(5),
             request_time: Duration::from_secs(30),

@@ -171,6 +171,7 @@ impl From<ProjectionError> for Problem {
         let detail = error.to_string();
         match error {
             ProjectionError::Query { field, .. } => Self::unprocessable("query", field, detail),
+            ProjectionError::TooManyGroups { .. } => Self::unprocessable("too_many_groups", "by", detail),
             ProjectionError::NoRate { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_rate", detail).field("currency")
             }

@@ -6,8 +6,8 @@ use dealog_projections::{
     deals::{
         Views,
         query::{
-            Board, BoardPage, Cycle, Forecast, FunnelAnswer, PeriodAnswer, PipelineAnswer, Range, Scope, TimeInStage,
-            Velocity, WinRate,
+            Board, BoardPage, Cycle, Forecast, FunnelAnswer, Grouping, PeriodAnswer, PipelineAnswer, Range, Scope,
+            TimeInStage, Velocity, WinRate,
         },
     },
 };
@@ -18,7 +18,7 @@ pub(crate) struct Refused;
 
 pub(crate) type Answer<T> = Result<T, Refused>;
 
-/// A question: which instant and deals, and which period.
+/// A question: which instant and deals, which period, and grouped how.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
     pub(crate) scope: Scope,
@@ -26,6 +26,7 @@ pub(crate) struct Question {
     pub(crate) period: Range,
     /// Of the forecast.
     pub(crate) forecast: Range,
+    pub(crate) by: Grouping,
 }
 
 /// All figures that there are.
@@ -44,18 +45,18 @@ pub(crate) struct Answers {
 
 impl Answers {
     pub(crate) async fn of(views: &Views, question: &Question) -> Self {
-        let Question { scope, period, forecast } = question;
+        let Question { scope, period, forecast, by } = question;
         let page = BoardPage { limit: 1_000, ..BoardPage::default() };
         Self {
-            pipeline: answer(views.pipeline(scope).await),
+            pipeline: answer(views.pipeline(scope, by).await),
             board: answer(views.board(scope, &page).await),
-            funnel: answer(views.funnel(scope).await),
-            period: answer(views.period(scope, period).await),
+            funnel: answer(views.funnel(scope, by).await),
+            period: answer(views.period(scope, period, by).await),
             time_in_stage: answer(views.time_in_stage(scope).await),
-            win_rate: answer(views.win_rate(scope, period).await),
-            cycle: answer(views.cycle(scope, period).await),
+            win_rate: answer(views.win_rate(scope, period, by).await),
+            cycle: answer(views.cycle(scope, period, by).await),
             velocity: answer(views.velocity(scope, period).await),
-            forecast: answer(views.forecast(scope, forecast).await),
+            forecast: answer(views.forecast(scope, forecast, by).await),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     company::{
         ANNA, BORIS, Company, DAY, HOUR, NORTH, RENEWALS, SALES, deal_id, eur, money, new_deal, percent, stage, val,
     },
-    model::{at, views_of},
+    model::{UNGROUPED, at, views_of},
 };
 
 async fn views(company: &Company) -> Views {
@@ -34,11 +34,11 @@ fn expecting(day: &str, amount: i64) -> deal::Create {
 async fn an_empty_log_has_no_figures_and_says_what_is_missing() {
     let views = views_of(Vec::new()).await;
     let now = at(val("2026-01-01T00:00:00Z"));
-    assert_eq!(views.funnel(&now).await.unwrap().funnels, []);
-    assert_eq!(views.period(&now, &Range::default()).await.unwrap().funnels, []);
+    assert_eq!(views.funnel(&now, UNGROUPED).await.unwrap().figures.funnels, []);
+    assert_eq!(views.period(&now, &Range::default(), UNGROUPED).await.unwrap().figures.funnels, []);
     assert_eq!(views.time_in_stage(&now).await.unwrap().pipelines, []);
-    assert_eq!(views.cycle(&now, &Range::default()).await.unwrap().won.days_mean, None);
-    let error = views.pipeline(&now).await.unwrap_err();
+    assert_eq!(views.cycle(&now, &Range::default(), UNGROUPED).await.unwrap().figures.won.days_mean, None);
+    let error = views.pipeline(&now, UNGROUPED).await.unwrap_err();
     assert!(matches!(error, ProjectionError::Query { field: "currency", .. }), "{error}");
     let error = views.board(&now, &BoardPage::default()).await.unwrap_err();
     assert!(matches!(error, ProjectionError::Query { field: "pipeline", .. }), "{error}");
@@ -48,13 +48,13 @@ async fn an_empty_log_has_no_figures_and_says_what_is_missing() {
 async fn a_pipeline_without_deals_has_zeros_and_no_rates() {
     let company = Company::at_work().await;
     let (views, now) = (views(&company).await, at(company.now()));
-    let pipeline = views.pipeline(&now).await.unwrap();
+    let pipeline = views.pipeline(&now, UNGROUPED).await.unwrap().figures;
     assert_eq!((pipeline.total.deals, pipeline.total.amount.minor), (0, 0));
     assert!(pipeline.pipelines[0].stages.iter().all(|stage| stage.age_days_mean.is_none()));
     assert!(pipeline.pipelines[0].stages.iter().all(|stage| stage.age_days_p50.is_none()));
-    let funnel = views.funnel(&now).await.unwrap().funnels.remove(0);
+    let funnel = views.funnel(&now, UNGROUPED).await.unwrap().figures.funnels.remove(0);
     assert_eq!((funnel.created, funnel.overall, funnel.stages[0].step_conversion), (0, None, None));
-    let rate = views.win_rate(&now, &Range::default()).await.unwrap();
+    let rate = views.win_rate(&now, &Range::default(), UNGROUPED).await.unwrap().figures;
     assert_eq!((rate.by_count, rate.by_value), (None, None));
     let velocity = views.velocity(&now, &Range::default()).await.unwrap();
     assert_eq!((velocity.open, velocity.velocity_per_day, velocity.won_amount_mean), (0, None, None));
@@ -69,13 +69,13 @@ async fn a_deal_without_an_amount_is_counted_and_not_read_as_zero() {
     company.create(4, None).await;
     company.lose(4, "price").await;
     let views = views(&company).await;
-    let total = views.pipeline(&at(company.now())).await.unwrap().total;
+    let total = views.pipeline(&at(company.now()), UNGROUPED).await.unwrap().figures.total;
     assert_eq!((total.deals, total.without_amount, total.amount.minor), (3, 1, 1_000));
     let filter = Filter {
         amount: dealog_projections::deals::query::AmountRange { from: Some(0), to: None },
         ..Filter::default()
     };
-    let with_amount = views.pipeline(&Scope { filter, ..at(company.now()) }).await.unwrap();
+    let with_amount = views.pipeline(&Scope { filter, ..at(company.now()) }, UNGROUPED).await.unwrap().figures;
     assert_eq!((with_amount.total.deals, with_amount.closed.lost), (2, 0));
 }
 
@@ -86,7 +86,7 @@ async fn each_deal_is_weighted_and_rounded_half_up_by_itself() {
         company.create(number, Some(eur(1))).await;
         company.move_to(number, "offer").await;
     }
-    let total = views(&company).await.pipeline(&at(company.now())).await.unwrap().total;
+    let total = views(&company).await.pipeline(&at(company.now()), UNGROUPED).await.unwrap().figures.total;
     // 3 x 0.5 cents: three cents, not one and a half.
     assert_eq!((total.amount.minor, total.weighted.minor), (3, 3));
 }
@@ -99,18 +99,18 @@ async fn a_loss_that_is_not_counted_is_only_excluded_until_the_deal_is_taken_up_
     company.lose(1, "duplicate").await;
     let (all, now) = (Range::default(), at(company.now()));
     let answers = views(&company).await;
-    let funnel = answers.funnel(&now).await.unwrap().funnels.remove(0);
+    let funnel = answers.funnel(&now, UNGROUPED).await.unwrap().figures.funnels.remove(0);
     assert_eq!((funnel.created, funnel.lost, funnel.excluded, funnel.overall), (1, 0, 1, Rate::of(0, 1)));
     assert_eq!(funnel.stages[0].reached, 0);
-    let happened = answers.period(&now, &all).await.unwrap().funnels.remove(0);
+    let happened = answers.period(&now, &all, UNGROUPED).await.unwrap().figures.funnels.remove(0);
     assert_eq!((happened.stages[0].entered, happened.stages[0].lost_from), (0, 0));
-    assert_eq!(answers.win_rate(&now, &all).await.unwrap().by_count, None);
+    assert_eq!(answers.win_rate(&now, &all, UNGROUPED).await.unwrap().figures.by_count, None);
     assert_eq!(answers.time_in_stage(&now).await.unwrap().pipelines[0].stages[0].deals, 0);
-    let closed = answers.pipeline(&now).await.unwrap().closed;
+    let closed = answers.pipeline(&now, UNGROUPED).await.unwrap().figures.closed;
     assert_eq!((closed.lost, closed.excluded), (0, 1));
 
     company.reopen(1, None).await;
-    let funnel = views(&company).await.funnel(&at(company.now())).await.unwrap().funnels.remove(0);
+    let funnel = views(&company).await.funnel(&at(company.now()), UNGROUPED).await.unwrap().figures.funnels.remove(0);
     assert_eq!((funnel.created, funnel.open, funnel.excluded, funnel.stages[0].reached), (1, 1, 0, 1));
 }
 
@@ -120,7 +120,7 @@ async fn a_deal_ever_won_has_reached_every_stage_though_it_is_open_again() {
     company.create(1, Some(eur(1_000))).await;
     company.win(1).await;
     company.reopen(1, Some("lead")).await;
-    let funnel = views(&company).await.funnel(&at(company.now())).await.unwrap().funnels.remove(0);
+    let funnel = views(&company).await.funnel(&at(company.now()), UNGROUPED).await.unwrap().figures.funnels.remove(0);
     assert_eq!(funnel.stages.iter().map(|stage| stage.reached).collect::<Vec<_>>(), [1, 1, 1]);
     assert_eq!((funnel.won, funnel.stages[2].step_conversion), (0, Some(Rate { basis_points: 0 })));
     assert_eq!(funnel.stages[2].open_furthest, 1);
@@ -135,10 +135,10 @@ async fn a_transfer_reaches_all_stages_before_the_one_it_enters_and_leaves_the_o
     let transfer = deal::Transfer { pipeline: RENEWALS, stage: Some(val("talks")) };
     company.deal(1, deal::Command::Transfer(transfer)).await;
     let (views, now) = (views(&company).await, at(company.now()));
-    let funnels = views.funnel(&now).await.unwrap().funnels;
+    let funnels = views.funnel(&now, UNGROUPED).await.unwrap().figures.funnels;
     assert_eq!(funnels[0].created, 0);
     assert_eq!(funnels[1].stages.iter().map(|stage| stage.reached).collect::<Vec<_>>(), [1, 1, 0]);
-    let happened = views.period(&now, &Range::default()).await.unwrap().funnels;
+    let happened = views.period(&now, &Range::default(), UNGROUPED).await.unwrap().figures.funnels;
     assert_eq!((happened[0].stages[2].transferred, happened[1].stages[1].entered), (1, 1));
     assert_eq!(views.time_in_stage(&now).await.unwrap().pipelines[0].stages[2].deals, 1);
 }
@@ -156,10 +156,10 @@ async fn win_rate_cycle_and_velocity_are_as_worked_out_by_hand() {
     company.wait(2 * DAY);
     company.win(2).await;
     let (views, now, all) = (views(&company).await, at(company.now()), Range::default());
-    let rate = views.win_rate(&now, &all).await.unwrap();
+    let rate = views.win_rate(&now, &all, UNGROUPED).await.unwrap().figures;
     assert_eq!((rate.won, rate.lost, rate.by_count), (2, 1, Some(Rate { basis_points: 6_667 })));
     assert_eq!(rate.by_value, Some(Rate { basis_points: 8_333 }));
-    let cycle = views.cycle(&now, &all).await.unwrap();
+    let cycle = views.cycle(&now, &all, UNGROUPED).await.unwrap().figures;
     assert_eq!(
         (cycle.won.days_mean, cycle.won.days_median),
         (Some(Days { hundredths: 350 }), Some(Days { hundredths: 350 }))
@@ -188,8 +188,9 @@ async fn the_forecast_is_as_worked_out_by_hand() {
     company.create_as(6, expecting("2025-03-02", 2_000)).await;
     let commit = deal::Change { forecast_category: Patch::Set(ForecastCategory::Commit), ..deal::Change::default() };
     company.change(6, commit).await;
-    let forecast = views(&company).await.forecast(&at(company.now()), &Range::default()).await.unwrap();
+    let forecast = views(&company).await.forecast(&at(company.now()), &Range::default(), UNGROUPED).await.unwrap();
     assert_eq!((forecast.period.from, forecast.period.to), (val("2025-03-01"), val("2025-04-01")));
+    let forecast = forecast.figures;
     assert_eq!((forecast.booked.deals, forecast.booked.amount.minor), (1, 7_000));
     assert_eq!((forecast.open.deals, forecast.unscheduled.deals, forecast.unscheduled.amount.minor), (4, 1, 300));
     assert_eq!((forecast.expected.deals, forecast.expected.amount.minor), (2, 12_000));
@@ -202,9 +203,14 @@ async fn the_forecast_is_as_worked_out_by_hand() {
 
     // Seen from April, nothing of March is overdue in a period that has passed.
     company.wait(40 * DAY);
-    let march = views(&company).await.forecast(&at(company.now()), &days("2025-03-01", "2025-04-01")).await.unwrap();
+    let march = views(&company)
+        .await
+        .forecast(&at(company.now()), &days("2025-03-01", "2025-04-01"), UNGROUPED)
+        .await
+        .unwrap()
+        .figures;
     assert_eq!((march.expected.deals, march.expected.amount.minor), (2, 12_000));
-    let april = views(&company).await.forecast(&at(company.now()), &Range::default()).await.unwrap();
+    let april = views(&company).await.forecast(&at(company.now()), &Range::default(), UNGROUPED).await.unwrap().figures;
     assert_eq!((april.expected.deals, april.expected.amount.minor), (3, 13_000));
 }
 
@@ -216,7 +222,8 @@ async fn history_gives_its_chances_from_the_365_days_before() {
     let won = company.now();
     company.create_as(2, expecting("2025-03-31", 30_000)).await;
     let (answers, march) = (views(&company).await, days("2025-03-01", "2025-04-01"));
-    let historical = async |time| answers.forecast(&at(time), &march).await.unwrap().historical.minor;
+    let historical =
+        async |time| answers.forecast(&at(time), &march, UNGROUPED).await.unwrap().figures.historical.minor;
     let year_later = won.saturating_add_micros(365 * DAY);
     // (1 + 1) / (1 + 2), then (0 + 1) / (0 + 2).
     assert_eq!(historical(year_later.saturating_add_micros(-1)).await, 20_001);
@@ -233,18 +240,18 @@ async fn days_begin_and_end_in_the_time_zone_of_the_company() {
     let answers = views(&company).await;
     let now = company.now();
     let day = |day: &str| Scope { as_of: Some(When::Day(val(day))), ..at(now) };
-    let seen = answers.pipeline(&day("2025-03-03")).await.unwrap();
+    let seen = answers.pipeline(&day("2025-03-03"), UNGROUPED).await.unwrap();
     assert_eq!(seen.seen.as_of, val::<Timestamp>("2025-03-03T14:59:59.999999Z"));
-    assert_eq!((seen.total.deals, seen.total.overdue), (1, 0));
+    assert_eq!((seen.figures.total.deals, seen.figures.total.overdue), (1, 0));
     // A microsecond later it is the fourth of March in Tokyo, though not in London.
-    let next = answers.pipeline(&at(val("2025-03-03T15:00:00Z"))).await.unwrap();
-    assert_eq!(next.total.overdue, 1);
-    assert_eq!(answers.pipeline(&day("2025-03-02")).await.unwrap().total.deals, 0);
+    let next = answers.pipeline(&at(val("2025-03-03T15:00:00Z")), UNGROUPED).await.unwrap();
+    assert_eq!(next.figures.total.overdue, 1);
+    assert_eq!(answers.pipeline(&day("2025-03-02"), UNGROUPED).await.unwrap().figures.total.deals, 0);
 
     // Whoever moves later does not move the days that were.
     let zone = settings::Change { time_zone: Some(val("America/New_York")), ..settings::Change::default() };
     company.settings(zone).await;
-    let moved = views(&company).await.pipeline(&day("2025-03-03")).await.unwrap();
+    let moved = views(&company).await.pipeline(&day("2025-03-03"), UNGROUPED).await.unwrap();
     assert_eq!(moved.seen.as_of, seen.seen.as_of);
 }
 
@@ -262,7 +269,7 @@ async fn teams_count_as_they_were_at_the_instant_asked_about() {
     let filter = Filter { team: Some(NORTH), ..Filter::default() };
     let open = async |time| {
         let scope = Scope { filter: filter.clone(), ..at(time) };
-        answers.pipeline(&scope).await.unwrap().total.deals
+        answers.pipeline(&scope, UNGROUPED).await.unwrap().figures.total.deals
     };
     assert_eq!((open(then).await, open(company.now()).await), (1, 0));
 }
@@ -284,20 +291,20 @@ async fn an_amount_without_a_rate_is_refused_with_its_currency_and_day() {
     company.create(3, Some(money(500, val("USD")))).await;
     company.wait(8 * HOUR);
     let (answers, now) = (views(&company).await, at(company.now()));
-    let error = answers.pipeline(&now).await.unwrap_err();
+    let error = answers.pipeline(&now, UNGROUPED).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no exchange rate from EUR to USD on 2025-03-05");
     for error in [
-        answers.win_rate(&now, &Range::default()).await.unwrap_err(),
+        answers.win_rate(&now, &Range::default(), UNGROUPED).await.unwrap_err(),
         answers.velocity(&now, &Range::default()).await.unwrap_err(),
-        answers.forecast(&now, &Range::default()).await.unwrap_err(),
+        answers.forecast(&now, &Range::default(), UNGROUPED).await.unwrap_err(),
     ] {
         assert!(matches!(error, ProjectionError::NoRate { .. }), "{error}");
     }
     // What speaks of no amounts needs no rate.
-    assert_eq!(answers.funnel(&now).await.unwrap().funnels[0].open, 2);
-    assert_eq!(answers.cycle(&now, &Range::default()).await.unwrap().won.deals, 1);
+    assert_eq!(answers.funnel(&now, UNGROUPED).await.unwrap().figures.funnels[0].open, 2);
+    assert_eq!(answers.cycle(&now, &Range::default(), UNGROUPED).await.unwrap().figures.won.deals, 1);
     // And what was in euros then still is.
-    assert_eq!(answers.pipeline(&at(euros)).await.unwrap().closed.won_amount.currency, val("EUR"));
+    assert_eq!(answers.pipeline(&at(euros), UNGROUPED).await.unwrap().figures.closed.won_amount.currency, val("EUR"));
 }
 
 #[tokio::test]
@@ -316,7 +323,7 @@ async fn a_stage_added_after_a_deal_was_put_into_it_is_shown_where_it_was_put() 
         .unwrap();
     let answers = views(&company).await;
     let names = async |time: Timestamp| {
-        let pipeline = answers.pipeline(&at(time)).await.unwrap().pipelines.remove(0);
+        let pipeline = answers.pipeline(&at(time), UNGROUPED).await.unwrap().figures.pipelines.remove(0);
         let stages = pipeline.stages.into_iter();
         stages.map(|stage| (stage.stage.to_string(), stage.totals.weighted.minor)).collect::<Vec<_>>()
     };

@@ -1,19 +1,19 @@
 //! What always holds of the answers to one question.
 
 use dealog_projections::{
-    deals::query::{CohortFunnel, Filter, FunnelStage, PeriodFunnel},
+    deals::query::{CohortFunnel, Filter, Forecast, FunnelStage, PeriodFunnel, PipelineAnswer, WinRate},
     figures::Rate,
 };
 
 use crate::answers::{Answers, Question};
 
 pub(crate) fn always(answers: &Answers, question: &Question, what: &str) {
-    let funnels = &answers.funnel.as_ref().unwrap().funnels;
-    for funnel in funnels {
-        cohort(funnel, what);
-    }
+    let cohorts = answers.funnel.as_ref().unwrap();
+    let funnels = &cohorts.figures.funnels;
+    let of_groups = cohorts.groups.iter().flat_map(|group| &group.figures.funnels);
+    funnels.iter().chain(of_groups).for_each(|funnel| cohort(funnel, what));
     let open: i64 = funnels.iter().map(|funnel| funnel.open).sum();
-    if let Ok(pipeline) = &answers.pipeline {
+    if let Ok(PipelineAnswer { figures: pipeline, .. }) = &answers.pipeline {
         let by_stage: i64 = pipeline.pipelines.iter().flat_map(|one| &one.stages).map(|stage| stage.totals.deals).sum();
         assert_eq!((pipeline.total.deals, by_stage), (open, open), "{what}: open deals by stage");
         let closed: i64 = funnels.iter().map(|funnel| funnel.won + funnel.lost + funnel.excluded).sum();
@@ -23,7 +23,7 @@ pub(crate) fn always(answers: &Answers, question: &Question, what: &str) {
         assert_eq!(velocity.open, open, "{what}: open deals of the velocity");
         is_a_part(velocity.win_rate, what);
     }
-    if let Ok(forecast) = &answers.forecast {
+    if let Ok(Forecast { figures: forecast, .. }) = &answers.forecast {
         assert_eq!(forecast.open.deals, open, "{what}: open deals of the forecast");
         let categories = &forecast.categories;
         let parts = [categories.commit.part, categories.best_case.part, categories.pipeline.part, categories.omitted];
@@ -32,7 +32,7 @@ pub(crate) fn always(answers: &Answers, question: &Question, what: &str) {
         let expected = (forecast.expected.deals, forecast.expected.amount.minor);
         assert_eq!((deals, amount), expected, "{what}: the categories add up");
     }
-    if let Ok(win_rate) = &answers.win_rate {
+    if let Ok(WinRate { figures: win_rate, .. }) = &answers.win_rate {
         is_a_part(win_rate.by_count, what);
         is_a_part(win_rate.by_value, what);
     }
@@ -41,7 +41,7 @@ pub(crate) fn always(answers: &Answers, question: &Question, what: &str) {
     if question.scope.filter == (Filter { pipeline, created, ..Filter::default() })
         && let Ok(period) = &answers.period
     {
-        period.funnels.iter().for_each(|funnel| balance(funnel, what));
+        period.figures.funnels.iter().for_each(|funnel| balance(funnel, what));
     }
 }
 

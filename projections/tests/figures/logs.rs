@@ -17,6 +17,7 @@ use crate::{
     checks,
     company::Company,
     dice::Dice,
+    groups,
     memory::MemoryStore,
     model::{FileDatabase, views_of, worker},
     plain::{self, Log},
@@ -79,6 +80,8 @@ fn two_hundred_random_logs_give_the_figures_of_a_plain_fold() {
         ("replayed", 300),
         ("asked about a stage of later", 20),
         ("refused", 10),
+        ("a group by filter", 1_000),
+        ("a team by filter", 30),
     ] {
         let times = tally.get(what).copied().unwrap_or_default();
         assert!(times >= least, "{what} only {times} times: {tally:#?}");
@@ -113,10 +116,18 @@ async fn one_log(seed: u64, tally: &mut Tally) {
         let answers = Answers::of(&views, &question).await;
         answers.assert_eq(&plain::answers(&log, &question), &what);
         checks::always(&answers, &question, &what);
+        groups::add_up(&answers, &question, &what);
+        for _ in 0..groups::are_what_filters_find(&views, &answers, &question, &what).await {
+            count("a group by filter");
+        }
+        if question.scope.filter.team.is_some() {
+            groups::of_teams_are_what_filters_find(&views, &question, &what).await;
+            count("a team by filter");
+        }
         if answers.pipeline.is_err() {
             count("refused");
         }
-        if random::stands_in_a_later_stage(&events, plain::Ask::new(&log, &question.scope).at) {
+        if random::stands_in_a_later_stage(&events, plain::Ask::new(&log, &question).at) {
             count("asked about a stage of later");
         }
         if number < INTERLEAVED {
@@ -186,7 +197,7 @@ fn interleave(events: &[Envelope], dice: &mut Dice) -> Vec<Envelope> {
 /// False where the instant is one at which the log up to it does not hold all that the answer needs.
 async fn as_of_is_a_replay(company: &Company, log: &Log, views: &Views, dice: &mut Dice) -> bool {
     let question = random::question(company, dice);
-    let at = plain::Ask::new(log, &question.scope).at;
+    let at = plain::Ask::new(log, &question).at;
     let mut replayed = company.log();
     let of_pipelines = |event: &&Envelope| event.event_type == "pipeline.defined";
     let all_defined = replayed.iter().filter(of_pipelines).map(|event| event.occurred_at.micros()).max();

@@ -11,6 +11,7 @@ mod cases;
 mod checks;
 mod company;
 mod dice;
+mod groups;
 mod logs;
 mod memory;
 mod mistakes;

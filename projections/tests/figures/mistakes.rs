@@ -5,7 +5,7 @@ use dealog_events::{Slug, Timestamp};
 use dealog_projections::deals::{
     Views,
     query::{
-        CohortFunnel, DealQuery, DealStatus, Filter, ForecastPart, PeriodFunnel, PipelineAnswer, Range, Scope, When,
+        AllPipelines, CohortFunnel, DealQuery, DealStatus, Filter, ForecastPart, PeriodFunnel, Range, Scope, When,
     },
 };
 use sqlx::Row as _;
@@ -15,7 +15,7 @@ use crate::{
     company::{ANNA, BORIS, Company, DAY, NORTH, SALES, eur, new_deal, percent, stage, val},
     dice::Dice,
     memory::MemoryStore,
-    model::{FileDatabase, at, views_of, worker},
+    model::{FileDatabase, UNGROUPED, at, views_of, worker},
     random,
 };
 
@@ -25,15 +25,22 @@ async fn views(company: &Company) -> Views {
 }
 
 async fn funnel(company: &Company) -> CohortFunnel {
-    views(company).await.funnel(&at(company.now())).await.unwrap().funnels.remove(0)
+    views(company).await.funnel(&at(company.now()), UNGROUPED).await.unwrap().figures.funnels.remove(0)
 }
 
 async fn period(company: &Company) -> PeriodFunnel {
-    views(company).await.period(&at(company.now()), &Range::default()).await.unwrap().funnels.remove(0)
+    views(company)
+        .await
+        .period(&at(company.now()), &Range::default(), UNGROUPED)
+        .await
+        .unwrap()
+        .figures
+        .funnels
+        .remove(0)
 }
 
-async fn pipeline_now(company: &Company) -> PipelineAnswer {
-    views(company).await.pipeline(&at(company.now())).await.unwrap()
+async fn pipeline_now(company: &Company) -> AllPipelines {
+    views(company).await.pipeline(&at(company.now()), UNGROUPED).await.unwrap().figures
 }
 
 fn owned_by(company: &Company, owner: dealog_events::UserId) -> Scope {
@@ -93,13 +100,13 @@ async fn a_lost_deal_adds_nothing_to_the_forecast() {
     let expected_close = Some(val("2025-03-20"));
     company.create_as(1, deal::Create { amount: Some(eur(10_000)), expected_close, ..new_deal() }).await;
     let march = days("2025-03-01", "2025-04-01");
-    let before = views(&company).await.forecast(&at(company.now()), &march).await.unwrap();
+    let before = views(&company).await.forecast(&at(company.now()), &march, UNGROUPED).await.unwrap().figures;
     assert_eq!(
         (before.expected.deals, before.expected.amount.minor, before.expected.weighted.minor),
         (1, 10_000, 1_000)
     );
     company.lose(1, "price").await;
-    let after = views(&company).await.forecast(&at(company.now()), &march).await.unwrap();
+    let after = views(&company).await.forecast(&at(company.now()), &march, UNGROUPED).await.unwrap().figures;
     let figures = |part: ForecastPart| (part.deals, part.amount.minor, part.weighted.minor);
     assert_eq!(figures(after.expected), (0, 0, 0));
     assert_eq!(figures(after.open), (0, 0, 0));
@@ -114,10 +121,10 @@ async fn won_value_is_dated_by_the_closing_not_by_the_creation() {
     company.win(1).await;
     let (march, april) = (days("2025-03-01", "2025-04-01"), days("2025-04-01", "2025-05-01"));
     let (views, now) = (views(&company).await, at(company.now()));
-    assert_eq!(views.win_rate(&now, &march).await.unwrap().won_amount.minor, 0);
-    assert_eq!(views.win_rate(&now, &april).await.unwrap().won_amount.minor, 10_000);
-    assert_eq!(views.forecast(&now, &march).await.unwrap().booked.amount.minor, 0);
-    assert_eq!(views.forecast(&now, &april).await.unwrap().booked.amount.minor, 10_000);
+    assert_eq!(views.win_rate(&now, &march, UNGROUPED).await.unwrap().figures.won_amount.minor, 0);
+    assert_eq!(views.win_rate(&now, &april, UNGROUPED).await.unwrap().figures.won_amount.minor, 10_000);
+    assert_eq!(views.forecast(&now, &march, UNGROUPED).await.unwrap().figures.booked.amount.minor, 0);
+    assert_eq!(views.forecast(&now, &april, UNGROUPED).await.unwrap().figures.booked.amount.minor, 10_000);
 }
 
 #[tokio::test]
@@ -131,8 +138,8 @@ async fn a_win_moves_to_its_last_closing_when_it_is_reopened_and_won_again() {
     company.win(1).await;
     let views = views(&company).await;
     let march = days("2025-03-01", "2025-04-01");
-    assert_eq!(views.win_rate(&at(company.now()), &march).await.unwrap().won, 0);
-    assert_eq!(views.win_rate(&at(first), &march).await.unwrap().won, 1);
+    assert_eq!(views.win_rate(&at(company.now()), &march, UNGROUPED).await.unwrap().figures.won, 0);
+    assert_eq!(views.win_rate(&at(first), &march, UNGROUPED).await.unwrap().figures.won, 1);
 }
 
 #[tokio::test]
@@ -147,10 +154,14 @@ async fn past_figures_stay_when_probabilities_stages_teams_and_the_time_zone_cha
     company.win(2).await;
     company.wait(20 * DAY / 24);
     let filter = Filter { team: Some(NORTH), ..Filter::default() };
-    let question =
-        Question { scope: Scope { filter, ..at(company.now()) }, period: Range::default(), forecast: Range::default() };
+    let question = Question {
+        scope: Scope { filter, ..at(company.now()) },
+        period: Range::default(),
+        forecast: Range::default(),
+        by: *UNGROUPED,
+    };
     let before = Answers::of(&views(&company).await, &question).await.of_the_instant();
-    assert_eq!(before.pipeline.as_ref().unwrap().total.deals, 1);
+    assert_eq!(before.pipeline.as_ref().unwrap().figures.total.deals, 1);
 
     company.wait(1);
     let revise = pipeline::ReviseStage {
@@ -278,7 +289,7 @@ async fn closings_count_with_the_attributes_at_the_closing() {
     let by_owner = async |company: &Company, owner| {
         let views = views(company).await;
         let scope = owned_by(company, owner);
-        let rate = views.win_rate(&scope, &Range::default()).await.unwrap();
+        let rate = views.win_rate(&scope, &Range::default(), UNGROUPED).await.unwrap().figures;
         let query = DealQuery { filter: scope.filter, ..DealQuery::default() };
         let listed = views.deals(&query, company.now()).await.unwrap().deals;
         (rate.won, rate.won_amount.minor, listed.len())
@@ -289,8 +300,8 @@ async fn closings_count_with_the_attributes_at_the_closing() {
 
     company.reopen(1, None).await;
     let open = views(&company).await;
-    assert_eq!(open.pipeline(&owned_by(&company, BORIS)).await.unwrap().total.deals, 1);
-    assert_eq!(open.pipeline(&owned_by(&company, ANNA)).await.unwrap().total.deals, 0);
+    assert_eq!(open.pipeline(&owned_by(&company, BORIS), UNGROUPED).await.unwrap().figures.total.deals, 1);
+    assert_eq!(open.pipeline(&owned_by(&company, ANNA), UNGROUPED).await.unwrap().figures.total.deals, 0);
     company.win(1).await;
     assert_eq!(by_owner(&company, ANNA).await, (0, 0, 0));
     assert_eq!(by_owner(&company, BORIS).await, (1, 10_000, 1));

@@ -5,7 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use dealog_events::{Envelope, Timestamp};
 use dealog_projections::{
     Database, Limits, ProjectionError, Worker,
-    deals::{Deals, Views, query::Scope},
+    deals::{
+        Deals, Views,
+        query::{Grouping, Scope},
+    },
 };
 use dealog_store::EventStore;
 use sqlx::{Connection as _, Row as _, SqliteConnection, ValueRef as _, sqlite::SqliteConnectOptions};
@@ -32,6 +35,9 @@ pub(crate) async fn views_of(log: Vec<Envelope>) -> Views {
     worker(MemoryStore::holding(log), &database, 1_000).await.unwrap();
     Views::new(database)
 }
+
+/// All deals in one.
+pub(crate) const UNGROUPED: &Grouping = &Grouping { by: [None, None], groups_max: 1 };
 
 /// A question about everything at an instant.
 pub(crate) fn at(time: Timestamp) -> Scope {

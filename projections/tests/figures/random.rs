@@ -6,7 +6,7 @@ use dealog_events::{
     CampaignId, Currency, CustomerId, Envelope, Money, PipelineId, Slug, StreamId, TeamId, Timestamp, UserId,
     pipeline::{ForecastCategory, RequiredField, Stage},
 };
-use dealog_projections::deals::query::{AmountRange, Filter, Range, Scope, When};
+use dealog_projections::deals::query::{AmountRange, By, Filter, Grouping, Range, Scope, When};
 use uuid::Uuid;
 
 use crate::{
@@ -74,11 +74,12 @@ impl Story {
             fields: None,
         };
         self.company.settings(change).await;
-        for user in USERS {
-            self.company.invite(user, "Someone").await;
+        // Names in another order than ids, and two of the same.
+        for (user, name) in USERS.into_iter().zip(["Someone", "Anyone", "Anyone"]) {
+            self.company.invite(user, name).await;
         }
-        for id in TEAMS {
-            self.company.team(id, team::Command::Form(team::Form { name: val("Team") })).await;
+        for (id, name) in TEAMS.into_iter().zip(["Two", "One"]) {
+            self.company.team(id, team::Command::Form(team::Form { name: val(name) })).await;
             self.company.team(id, team::Command::AddMember(dice.pick(&USERS))).await;
         }
         for id in CUSTOMERS {
@@ -342,7 +343,14 @@ pub(crate) fn question(company: &Company, dice: &mut Dice) -> Question {
         scope: Scope { now: company.now(), as_of, filter },
         period: range(company, dice, 80),
         forecast: range(company, dice, 70),
+        by: grouping(dice),
     }
+}
+
+fn grouping(dice: &mut Dice) -> Grouping {
+    let first = dice.maybe(70, |dice| dice.pick(&By::ALL));
+    let second = dice.maybe(40, |dice| dice.pick(&By::ALL)).filter(|second| first != Some(*second));
+    Grouping { by: [first, second], groups_max: 1_000 }
 }
 
 fn a_pipeline(company: &Company, dice: &mut Dice) -> PipelineId {

@@ -3,8 +3,8 @@
 use axum::{extract::State, response::Response};
 use dealog_events::Slug;
 use dealog_projections::deals::query::{
-    Board, BoardCursor, BoardPage, Cycle, Forecast, FunnelAnswer, PeriodAnswer, PipelineAnswer, TimeInStage, Velocity,
-    WinRate,
+    Board, BoardCursor, BoardPage, By, Cycle, Forecast, FunnelAnswer, Grouping, PeriodAnswer, PipelineAnswer,
+    TimeInStage, Velocity, WinRate,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -35,6 +35,32 @@ figure_query!(
 );
 
 figure_query!(
+    /// Figures that can be grouped.
+    PipelineQuery {
+        /// Groups of the figures, too: by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these,
+        /// the second within the first.
+        #[param(example = "team,month")]
+        by: Option<String>,
+    }
+);
+
+figure_query!(
+    /// Figures over a period, which can be grouped.
+    ClosedQuery {
+        /// The first instant or local day of the period; by default a year before `to`.
+        #[param(value_type = Option<String>, example = "2026-01-01")]
+        from: Option<WhenText>,
+        /// The first instant or local day after the period; by default the instant asked about.
+        #[param(value_type = Option<String>, example = "2026-04-01")]
+        to: Option<WhenText>,
+        /// Groups of the figures, too: by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these,
+        /// the second within the first.
+        #[param(example = "team,month")]
+        by: Option<String>,
+    }
+);
+
+figure_query!(
     /// Figures over a period.
     PeriodQuery {
         /// The first instant or local day of the period; by default a year before `to`.
@@ -55,6 +81,10 @@ figure_query!(
         /// The day after the last; by default a month later.
         #[param(value_type = Option<String>, example = "2026-07-01")]
         to: Option<WhenText>,
+        /// Groups of the figures, too: by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these,
+        /// the second within the first.
+        #[param(example = "team,month")]
+        by: Option<String>,
     }
 );
 
@@ -82,6 +112,10 @@ figure_query!(
         /// The first instant or local day after the period; by default the instant asked about.
         #[param(value_type = Option<String>, example = "2026-04-01")]
         to: Option<WhenText>,
+        /// Groups of the figures, too: by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these,
+        /// the second within the first.
+        #[param(example = "team,month")]
+        by: Option<String>,
     }
 );
 
@@ -108,11 +142,34 @@ enum Funnel {
     Period(PeriodAnswer),
 }
 
+/// What `by` asks for.
+fn grouping(by: Option<&str>, app: &App) -> Result<Grouping, Problem> {
+    let problem = |detail: String| Problem::unprocessable("query", "by", detail);
+    let mut grouping = Grouping { by: [None, None], groups_max: app.limits.groups_max };
+    let mut places = grouping.by.iter_mut();
+    let mut found = Vec::new();
+    for name in by.into_iter().flat_map(|by| by.split(',')) {
+        let Some(by) = By::ALL.into_iter().find(|by| by.name() == name) else {
+            let allowed: Vec<String> = By::ALL.map(|by| by.name().to_owned()).into();
+            let detail = format!("figures are not grouped by `{name}`, but by {}", allowed.join(", "));
+            return Err(problem(detail).allowed(allowed));
+        };
+        if found.contains(&by) {
+            return Err(problem(format!("by names {name} twice: name it once")));
+        }
+        let place = places.next().ok_or_else(|| problem("by takes two at most, such as team,month".into()))?;
+        *place = Some(by);
+        found.push(by);
+    }
+    Ok(grouping)
+}
+
 /// The open deals of every stage: count, amount, weighted amount, age, stale and overdue ones; and the closed ones.
-#[utoipa::path(get, path = "/v1/pipeline", tag = "figures", params(SnapshotQuery),
+#[utoipa::path(get, path = "/v1/pipeline", tag = "figures", params(PipelineQuery),
     responses((status = 200, body = PipelineAnswer), QueryProblems))]
-async fn pipeline(State(app): State<App>, Params(query): Params<SnapshotQuery>) -> Result<Response, Problem> {
-    let answer = app.views.pipeline(&query.scope(&app).await?).await?;
+async fn pipeline(State(app): State<App>, Params(query): Params<PipelineQuery>) -> Result<Response, Problem> {
+    let by = grouping(query.by.as_deref(), &app)?;
+    let answer = app.views.pipeline(&query.scope(&app).await?, &by).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -133,6 +190,7 @@ async fn board(State(app): State<App>, Params(query): Params<BoardQuery>) -> Res
 #[utoipa::path(get, path = "/v1/funnel", tag = "figures", params(FunnelQuery),
     responses((status = 200, body = Funnel), QueryProblems))]
 async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> Result<Response, Problem> {
+    let by = grouping(query.by.as_deref(), &app)?;
     let mut scope = query.scope(&app).await?;
     let period = range(("from", query.from), ("to", query.to))?;
     match query.mode {
@@ -143,11 +201,11 @@ async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> R
                 return Err(Problem::unprocessable("query", field, detail));
             }
             scope.filter.created = period;
-            let answer = app.views.funnel(&scope).await?;
+            let answer = app.views.funnel(&scope, &by).await?;
             Ok(seen(answer.seen.position, &answer))
         }
         Mode::Period => {
-            let answer = app.views.period(&scope, &period).await?;
+            let answer = app.views.period(&scope, &period, &by).await?;
             Ok(seen(answer.seen.position, &answer))
         }
     }
@@ -157,8 +215,9 @@ async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> R
 #[utoipa::path(get, path = "/v1/forecast", tag = "figures", params(ForecastQuery),
     responses((status = 200, body = Forecast), QueryProblems))]
 async fn forecast(State(app): State<App>, Params(query): Params<ForecastQuery>) -> Result<Response, Problem> {
+    let by = grouping(query.by.as_deref(), &app)?;
     let scope = query.scope(&app).await?;
-    let answer = app.views.forecast(&scope, &range(("from", query.from), ("to", query.to))?).await?;
+    let answer = app.views.forecast(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -171,20 +230,22 @@ async fn time_in_stage(State(app): State<App>, Params(query): Params<SnapshotQue
 }
 
 /// How many of the deals closed in a period were won.
-#[utoipa::path(get, path = "/v1/win-rate", tag = "figures", params(PeriodQuery),
+#[utoipa::path(get, path = "/v1/win-rate", tag = "figures", params(ClosedQuery),
     responses((status = 200, body = WinRate), QueryProblems))]
-async fn win_rate(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
+async fn win_rate(State(app): State<App>, Params(query): Params<ClosedQuery>) -> Result<Response, Problem> {
+    let by = grouping(query.by.as_deref(), &app)?;
     let scope = query.scope(&app).await?;
-    let answer = app.views.win_rate(&scope, &range(("from", query.from), ("to", query.to))?).await?;
+    let answer = app.views.win_rate(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
 /// How long the deals closed in a period took.
-#[utoipa::path(get, path = "/v1/cycle", tag = "figures", params(PeriodQuery),
+#[utoipa::path(get, path = "/v1/cycle", tag = "figures", params(ClosedQuery),
     responses((status = 200, body = Cycle), QueryProblems))]
-async fn cycle(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
+async fn cycle(State(app): State<App>, Params(query): Params<ClosedQuery>) -> Result<Response, Problem> {
+    let by = grouping(query.by.as_deref(), &app)?;
     let scope = query.scope(&app).await?;
-    let answer = app.views.cycle(&scope, &range(("from", query.from), ("to", query.to))?).await?;
+    let answer = app.views.cycle(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 

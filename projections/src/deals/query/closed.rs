@@ -5,7 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Range, Scope, Views,
+    Group, Grouping, Range, Scope, Views,
+    groups::{Groups, Keyed},
+    keys::{Keys, MonthOf},
     snapshot::{CURRENCIES, Currencies, Snapshot},
     sql::{Sql, select_micros, sum_micros},
 };
@@ -25,6 +27,16 @@ pub struct WinRate {
     pub from: Timestamp,
     /// The first instant after it.
     pub to: Timestamp,
+    /// All deals asked about.
+    #[serde(flatten)]
+    pub figures: WinRateFigures,
+    /// Groups of them, where groups are asked for.
+    pub groups: Vec<Group<WinRateFigures>>,
+}
+
+/// Deals won and lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WinRateFigures {
     /// Deals won, with their last closing in the period.
     pub won: i64,
     /// Deals lost, with their last closing in the period.
@@ -49,6 +61,16 @@ pub struct Cycle {
     pub from: Timestamp,
     /// The first instant after it.
     pub to: Timestamp,
+    /// All deals asked about.
+    #[serde(flatten)]
+    pub figures: Cycles,
+    /// Groups of them, where groups are asked for.
+    pub groups: Vec<Group<Cycles>>,
+}
+
+/// Cycles by outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Cycles {
     /// Deals won in the period.
     pub won: CycleFigures,
     /// Deals lost in the period.
@@ -101,48 +123,62 @@ struct Closed {
     middle_micros: Option<(i64, i64)>,
 }
 
+/// Closed deals of one group.
+#[derive(Default)]
 struct Closings {
-    from: Timestamp,
-    to: Timestamp,
     won: Closed,
     lost: Closed,
 }
 
+impl Closings {
+    fn with(&mut self, status: &str) -> &mut Closed {
+        if status == status::WON { &mut self.won } else { &mut self.lost }
+    }
+}
+
+/// From the first instant to the first one after it.
+type Period = std::ops::Range<Timestamp>;
+
 impl Views {
     /// Win rate: ANALYTICS "Funnel".
-    pub async fn win_rate(&self, scope: &Scope, period: &Range) -> Result<WinRate, ProjectionError> {
+    pub async fn win_rate(&self, scope: &Scope, period: &Range, by: &Grouping) -> Result<WinRate, ProjectionError> {
         let mut snapshot = self.snapshot(scope).await?;
-        let Closings { from, to, won, lost } = snapshot.closings(scope, period).await?;
-        let (won_amount, lost_amount) = (snapshot.amount(&won)?, snapshot.amount(&lost)?);
-        Ok(WinRate {
-            seen: snapshot.seen(),
-            from,
-            to,
-            won: won.deals,
-            lost: lost.deals,
-            won_amount,
-            lost_amount,
-            by_count: Rate::of(won.deals, won.deals + lost.deals),
-            by_value: Rate::of(won.amount, won.amount + lost.amount),
-        })
+        let (from, to) = snapshot.period(period, PERIOD_DAYS)?;
+        let total = snapshot.closings(scope, from..to, &Keys::NONE).await?.total();
+        let figures = snapshot.win_rate(total)?;
+        let mut groups = Vec::new();
+        if let Some(keys) = snapshot.keys(by).await? {
+            let closings = snapshot.closings(scope, from..to, &keys).await?;
+            let figures = closings.map(|closings| snapshot.win_rate(closings))?;
+            groups = snapshot.named(&keys, figures).await?;
+        }
+        Ok(WinRate { seen: snapshot.seen(), from, to, figures, groups })
     }
 
     /// Cycle: ANALYTICS "Funnel".
-    pub async fn cycle(&self, scope: &Scope, period: &Range) -> Result<Cycle, ProjectionError> {
+    pub async fn cycle(&self, scope: &Scope, period: &Range, by: &Grouping) -> Result<Cycle, ProjectionError> {
         let mut snapshot = self.snapshot(scope).await?;
-        let Closings { from, to, won, lost } = snapshot.closings(scope, period).await?;
+        let (from, to) = snapshot.period(period, PERIOD_DAYS)?;
         let figures = |closed: Closed| CycleFigures {
             deals: closed.deals,
             days_mean: Days::mean(closed.cycle_micros, closed.deals),
             days_median: closed.middle_micros.and_then(|(lower, upper)| Days::median(lower, upper)),
         };
-        Ok(Cycle { seen: snapshot.seen(), from, to, won: figures(won), lost: figures(lost) })
+        let figures = |Closings { won, lost }| Cycles { won: figures(won), lost: figures(lost) };
+        let total = snapshot.closings(scope, from..to, &Keys::NONE).await?.total();
+        let mut groups = Vec::new();
+        if let Some(keys) = snapshot.keys(by).await? {
+            let closings = snapshot.closings(scope, from..to, &keys).await?;
+            groups = snapshot.named(&keys, closings.map(|closings| Ok(figures(closings)))?).await?;
+        }
+        Ok(Cycle { seen: snapshot.seen(), from, to, figures: figures(total), groups })
     }
 
     /// Velocity: ANALYTICS "Funnel".
     pub async fn velocity(&self, scope: &Scope, period: &Range) -> Result<Velocity, ProjectionError> {
         let mut snapshot = self.snapshot(scope).await?;
-        let Closings { from, to, won, lost } = snapshot.closings(scope, period).await?;
+        let (from, to) = snapshot.period(period, PERIOD_DAYS)?;
+        let Closings { won, lost } = snapshot.closings(scope, from..to, &Keys::NONE).await?.total();
         let currency = snapshot.amount(&won)?.currency;
         let mut sql = snapshot.deals(&[status::OPEN], &scope.filter);
         sql.push(" SELECT COUNT(*) FROM d");
@@ -189,37 +225,57 @@ impl Snapshot<'_> {
         Ok(Total { minor: closed.amount, currency })
     }
 
-    async fn closings(&mut self, scope: &Scope, period: &Range) -> Result<Closings, ProjectionError> {
-        let (from, to) = self.period(period, PERIOD_DAYS)?;
-        let mut sql = self.deals(&[status::WON, status::LOST], &scope.filter);
+    fn win_rate(&self, Closings { won, lost }: Closings) -> Result<WinRateFigures, ProjectionError> {
+        Ok(WinRateFigures {
+            won: won.deals,
+            lost: lost.deals,
+            won_amount: self.amount(&won)?,
+            lost_amount: self.amount(&lost)?,
+            by_count: Rate::of(won.deals, won.deals + lost.deals),
+            by_value: Rate::of(won.amount, won.amount + lost.amount),
+        })
+    }
+
+    async fn closings(
+        &mut self,
+        scope: &Scope,
+        period: Period,
+        keys: &Keys,
+    ) -> Result<Groups<Closings>, ProjectionError> {
+        let closed = MonthOf::Instant("s.closed_at");
+        let mut sql = self.grouped(&[status::WON, status::LOST], &scope.filter, keys, closed);
         sql.push(" SELECT d.status, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ");
-        sql.push(&select_micros("d.closed_at - d.created_at")).push(", ").push(CURRENCIES).push(" FROM d");
-        push_closed_in(&mut sql, from, to);
-        sql.push(" GROUP BY d.status");
-        let (mut won, mut lost) = (Closed::default(), Closed::default());
-        for (status, deals, amount, seconds, rest, first, last) in sql.fetch_all::<ClosedRow>(&mut self.db).await? {
+        sql.push(&select_micros("d.closed_at - d.created_at")).push(", ").push(CURRENCIES);
+        sql.push(", d.key_1, d.key_2 FROM d");
+        push_closed_in(&mut sql, &period);
+        sql.push(" GROUP BY d.status, d.key_1, d.key_2");
+        let mut middles = self.grouped(&[status::WON, status::LOST], &scope.filter, keys, closed);
+        middles.push(
+            ", o AS (SELECT d.status, d.key_1, d.key_2, d.closed_at - d.created_at AS cycle, \
+             ROW_NUMBER() OVER (PARTITION BY d.status, d.key_1, d.key_2 ORDER BY d.closed_at - d.created_at) AS place, \
+             COUNT(*) OVER (PARTITION BY d.status, d.key_1, d.key_2) AS deals FROM d",
+        );
+        push_closed_in(&mut middles, &period);
+        middles.push(
+            ") SELECT status, MIN(cycle), MAX(cycle), key_1, key_2 FROM o \
+             WHERE place IN ((deals + 1) / 2, (deals + 2) / 2) GROUP BY status, key_1, key_2",
+        );
+
+        let mut groups = Groups::<Closings>::of(keys);
+        for Keyed { key, row } in sql.fetch_all::<Keyed<ClosedRow>>(&mut self.db).await? {
+            let (status, deals, amount, seconds, rest, first, last) = row;
             let cycle_micros = sum_micros(seconds, rest);
-            *(if status == status::WON { &mut won } else { &mut lost }) =
+            *groups.at(key)?.with(&status) =
                 Closed { deals, amount, currencies: (first, last), cycle_micros, middle_micros: None };
         }
-
-        let mut sql = self.deals(&[status::WON, status::LOST], &scope.filter);
-        sql.push(
-            ", o AS (SELECT d.status, d.closed_at - d.created_at AS cycle, ROW_NUMBER() OVER (PARTITION BY d.status \
-             ORDER BY d.closed_at - d.created_at) AS place, COUNT(*) OVER (PARTITION BY d.status) AS deals FROM d",
-        );
-        push_closed_in(&mut sql, from, to);
-        sql.push(
-            ") SELECT status, MIN(cycle), MAX(cycle) FROM o WHERE place IN ((deals + 1) / 2, (deals + 2) / 2) GROUP BY \
-             status",
-        );
-        for (status, lower, upper) in sql.fetch_all::<(String, i64, i64)>(&mut self.db).await? {
-            (if status == status::WON { &mut won } else { &mut lost }).middle_micros = Some((lower, upper));
+        for Keyed { key, row } in middles.fetch_all::<Keyed<(String, i64, i64)>>(&mut self.db).await? {
+            let (status, lower, upper) = row;
+            groups.at(key)?.with(&status).middle_micros = Some((lower, upper));
         }
-        Ok(Closings { from, to, won, lost })
+        Ok(groups)
     }
 }
 
-fn push_closed_in(sql: &mut Sql, from: Timestamp, to: Timestamp) {
-    sql.push(" WHERE d.closed_at >= ").time(from).push(" AND d.closed_at < ").time(to);
+fn push_closed_in(sql: &mut Sql, period: &Period) {
+    sql.push(" WHERE d.closed_at >= ").time(period.start).push(" AND d.closed_at < ").time(period.end);
 }

@@ -6,7 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Range, Scope, Views, When,
+    Filter, Group, Grouping, Range, Scope, Views, When,
+    funnel::Chances,
+    groups::{Groups, Keyed},
+    keys::{Keys, MonthOf},
     snapshot::{CURRENCIES, Snapshot},
     sql::Sql,
     stages::{PipelineAt, push_stages},
@@ -34,6 +37,16 @@ pub struct Forecast {
     pub seen: Seen,
     /// What it is for.
     pub period: ForecastPeriod,
+    /// All deals asked about.
+    #[serde(flatten)]
+    pub figures: ForecastFigures,
+    /// Groups of them, where groups are asked for. Of months, an overdue deal keeps the one that it was expected in.
+    pub groups: Vec<Group<ForecastFigures>>,
+}
+
+/// What a period will bring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ForecastFigures {
     /// Deals won with their closing in the period, by the instant asked about.
     pub booked: Booked,
     /// All open deals.
@@ -108,7 +121,7 @@ impl ForecastPart {
 }
 
 /// The open deals of one category that are, or are not, expected in the period; or that are not scheduled.
-struct Group {
+struct Alike {
     expected: bool,
     scheduled: bool,
     category: String,
@@ -116,36 +129,58 @@ struct Group {
     historical: i64,
 }
 
+/// What a forecast is made for.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    filter: &'a Filter,
+    period: ForecastPeriod,
+    pipelines: &'a [PipelineAt],
+    chances: &'a Chances,
+}
+
+/// What the deals of one group come to.
+#[derive(Default)]
+struct Sums {
+    booked: Option<Booked>,
+    open: Vec<Alike>,
+}
+
 impl Views {
     /// The forecast: ANALYTICS "Forecast", its first three kinds. Without a period, the local month of the instant asked
     /// about.
-    pub async fn forecast(&self, scope: &Scope, period: &Range) -> Result<Forecast, ProjectionError> {
+    pub async fn forecast(&self, scope: &Scope, period: &Range, by: &Grouping) -> Result<Forecast, ProjectionError> {
         let mut snapshot = self.snapshot(scope).await?;
         let currency = snapshot.currency()?;
         let period = snapshot.forecast_period(period)?;
         let pipelines = snapshot.pipelines(&scope.filter).await?;
-        let booked = snapshot.booked(scope, period, currency).await?;
-        let groups = snapshot.open_groups(scope, period, &pipelines, currency).await?;
+        let chances = snapshot.historical_chances(&pipelines).await?;
+        let question = Question { filter: &scope.filter, period, pipelines: &pipelines, chances: &chances };
+        let total = snapshot.forecast_sums(question, &Keys::NONE).await?.total();
+        let mut groups = Vec::new();
+        if let Some(keys) = snapshot.keys(by).await? {
+            let sums = snapshot.forecast_sums(question, &keys).await?;
+            groups = snapshot.named(&keys, sums.map(|sums| Ok(figures(&sums, currency)))?).await?;
+        }
+        Ok(Forecast { seen: snapshot.seen(), period, figures: figures(&total, currency), groups })
+    }
+}
 
-        let sum = |counts: &dyn Fn(&Group) -> bool| {
-            let mut sum = ForecastPart::zero(currency);
-            groups.iter().filter(|group| counts(group)).for_each(|group| sum.add(&group.part));
-            sum
-        };
-        let expected = |group: &&Group| group.expected;
-        let historical = groups.iter().filter(expected).map(|group| group.historical).sum();
-        Ok(Forecast {
-            seen: snapshot.seen(),
-            period,
-            booked,
-            open: sum(&|_| true),
-            expected: sum(&|group| group.expected),
-            categories: categories(booked.amount, &|category| {
-                sum(&|group| group.expected && group.category == category)
-            }),
-            historical: Total { minor: historical, currency },
-            unscheduled: sum(&|group| !group.scheduled),
-        })
+fn figures(sums: &Sums, currency: Currency) -> ForecastFigures {
+    let sum = |counts: &dyn Fn(&Alike) -> bool| {
+        let mut sum = ForecastPart::zero(currency);
+        sums.open.iter().filter(|alike| counts(alike)).for_each(|alike| sum.add(&alike.part));
+        sum
+    };
+    let nothing = Booked { deals: 0, amount: Total { minor: 0, currency } };
+    let booked = sums.booked.unwrap_or(nothing);
+    let historical = sums.open.iter().filter(|alike| alike.expected).map(|alike| alike.historical).sum();
+    ForecastFigures {
+        booked,
+        open: sum(&|_| true),
+        expected: sum(&|alike| alike.expected),
+        categories: categories(booked.amount, &|category| sum(&|alike| alike.expected && alike.category == category)),
+        historical: Total { minor: historical, currency },
+        unscheduled: sum(&|alike| !alike.scheduled),
     }
 }
 
@@ -160,8 +195,11 @@ fn categories(booked: Total, part: &dyn Fn(&str) -> ForecastPart) -> Categories 
     Categories { commit, best_case, pipeline, omitted: part("omitted") }
 }
 
+/// Deals, amount, currencies.
+type BookedRow = (i64, i64, Option<String>, Option<String>);
+
 /// Expected, scheduled, category, deals, without amount, amount, weighted, weighted by history, currencies.
-type GroupRow = (i64, i64, String, i64, i64, i64, i64, i64, Option<String>, Option<String>);
+type OpenRow = (i64, i64, String, i64, i64, i64, i64, i64, Option<String>, Option<String>);
 
 impl Snapshot<'_> {
     /// A forecast is for whole local days.
@@ -182,50 +220,15 @@ impl Snapshot<'_> {
         Ok(ForecastPeriod { from, to })
     }
 
-    async fn booked(
-        &mut self,
-        scope: &Scope,
-        period: ForecastPeriod,
-        currency: Currency,
-    ) -> Result<Booked, ProjectionError> {
-        let mut sql = self.deals(&[status::WON], &scope.filter);
-        sql.push(" SELECT COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ");
-        sql.push(CURRENCIES).push(" FROM d WHERE d.closed_at >= ").time(self.zone.day_start(period.from));
-        sql.push(" AND d.closed_at < ").time(self.zone.day_start(period.to));
-        let rows: Vec<(i64, i64, Option<String>, Option<String>)> = sql.fetch_all(&mut self.db).await?;
-        let (deals, minor, first, last) = rows.into_iter().next().unwrap_or_default();
-        self.check_currencies(&(first, last))?;
-        Ok(Booked { deals, amount: Total { minor, currency } })
-    }
-
-    async fn open_groups(
-        &mut self,
-        scope: &Scope,
-        period: ForecastPeriod,
-        pipelines: &[PipelineAt],
-        currency: Currency,
-    ) -> Result<Vec<Group>, ProjectionError> {
-        let chances = self.historical_chances(pipelines).await?;
-        let mut sql = self.deals(&[status::OPEN], &scope.filter);
+    async fn forecast_sums(&mut self, question: Question<'_>, keys: &Keys) -> Result<Groups<Sums>, ProjectionError> {
+        let Question { filter, period, pipelines, chances } = question;
+        let mut groups = Groups::of(keys);
+        self.booked(filter, period, keys, &mut groups).await?;
+        let mut sql = self.grouped(&[status::OPEN], filter, keys, MonthOf::Day("s.expected_close"));
         push_stages(&mut sql, pipelines);
-        sql.push(", h (pipeline, stage, chance) AS (VALUES ('', '', ").integer(0).push(")");
-        for ((pipeline, stage), chance) in chances {
-            sql.push(", (").text(pipeline).push(", ").text(stage).push(", ").integer(chance).push(")");
-        }
-        sql.push("), x AS (SELECT d.amount, d.currency, d.probability, ");
-        self.push_expected(&mut sql, period);
-        sql.push(
-            " AS expected, CASE WHEN d.expected_close IS NULL THEN 0 ELSE 1 END AS scheduled, \
-             COALESCE(d.forecast_category, st.forecast_category) AS category, COALESCE(d.probability, st.probability) AS \
-             chance, h.chance AS historical FROM d JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage JOIN h ON \
-             h.pipeline = d.pipeline AND h.stage = d.stage) SELECT expected, scheduled, category, COUNT(*), CAST(SUM(CASE WHEN d.amount IS NULL THEN 1 ELSE 0 END) AS \
-             BIGINT), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), CAST(COALESCE(SUM((d.amount * chance + 5000) / 10000), \
-             0) AS BIGINT), CAST(COALESCE(SUM((d.amount * historical + 5000) / 10000), 0) AS BIGINT), ",
-        );
-        sql.push(CURRENCIES).push(" FROM x d GROUP BY expected, scheduled, category");
-
-        let mut groups = Vec::new();
-        for row in sql.fetch_all::<GroupRow>(&mut self.db).await? {
+        self.push_open(&mut sql, period, chances);
+        let currency = self.currency()?;
+        for Keyed { key, row } in sql.fetch_all::<Keyed<OpenRow>>(&mut self.db).await? {
             let (expected, scheduled, category, deals, without_amount, amount, weighted, historical, first, last) = row;
             self.check_currencies(&(first, last))?;
             let part = ForecastPart {
@@ -234,9 +237,54 @@ impl Snapshot<'_> {
                 amount: Total { minor: amount, currency },
                 weighted: Total { minor: weighted, currency },
             };
-            groups.push(Group { expected: expected == 1, scheduled: scheduled == 1, category, part, historical });
+            let (expected, scheduled) = (expected == 1, scheduled == 1);
+            groups.at(key)?.open.push(Alike { expected, scheduled, category, part, historical });
         }
         Ok(groups)
+    }
+
+    async fn booked(
+        &mut self,
+        filter: &Filter,
+        period: ForecastPeriod,
+        keys: &Keys,
+        groups: &mut Groups<Sums>,
+    ) -> Result<(), ProjectionError> {
+        let currency = self.currency()?;
+        let mut sql = self.grouped(&[status::WON], filter, keys, MonthOf::Instant("s.closed_at"));
+        sql.push(" SELECT COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ").push(CURRENCIES);
+        sql.push(", d.key_1, d.key_2 FROM d WHERE d.closed_at >= ").time(self.zone.day_start(period.from));
+        sql.push(" AND d.closed_at < ").time(self.zone.day_start(period.to)).push(" GROUP BY d.key_1, d.key_2");
+        for Keyed { key, row } in sql.fetch_all::<Keyed<BookedRow>>(&mut self.db).await? {
+            let (deals, minor, first, last) = row;
+            self.check_currencies(&(first, last))?;
+            groups.at(key)?.booked = Some(Booked { deals, amount: Total { minor, currency } });
+        }
+        Ok(())
+    }
+
+    /// The open deals `d`, with their stages in `st`, by all that forecasts tell apart.
+    fn push_open(&self, sql: &mut Sql, period: ForecastPeriod, chances: &Chances) {
+        sql.push(", h (pipeline, stage, chance) AS (VALUES ('', '', ").integer(0).push(")");
+        for ((pipeline, stage), chance) in chances {
+            sql.push(", (").text(pipeline.clone()).push(", ").text(stage.clone()).push(", ").integer(*chance).push(")");
+        }
+        sql.push("), x AS (SELECT d.amount, d.currency, d.probability, d.key_1, d.key_2, ");
+        self.push_expected(sql, period);
+        sql.push(
+            " AS expected, CASE WHEN d.expected_close IS NULL THEN 0 ELSE 1 END AS scheduled, \
+             COALESCE(d.forecast_category, st.forecast_category) AS category, \
+             COALESCE(d.probability, st.probability) AS chance, h.chance AS historical FROM d \
+             JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage \
+             JOIN h ON h.pipeline = d.pipeline AND h.stage = d.stage) \
+             SELECT expected, scheduled, category, COUNT(*), \
+             CAST(SUM(CASE WHEN d.amount IS NULL THEN 1 ELSE 0 END) AS BIGINT), \
+             CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), \
+             CAST(COALESCE(SUM((d.amount * chance + 5000) / 10000), 0) AS BIGINT), \
+             CAST(COALESCE(SUM((d.amount * historical + 5000) / 10000), 0) AS BIGINT), ",
+        );
+        sql.push(CURRENCIES);
+        sql.push(", key_1, key_2 FROM x d GROUP BY expected, scheduled, category, key_1, key_2");
     }
 
     /// 1 for a deal that is expected to close in the period, or is overdue while the period runs.

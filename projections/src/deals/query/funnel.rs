@@ -7,7 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Filter, Scope, Views,
+    Filter, Group, Grouping, Scope, Views,
+    groups::{Groups, Keyed},
+    keys::{Keys, MonthOf},
     snapshot::{Snapshot, damaged},
     stages::PipelineAt,
 };
@@ -23,6 +25,16 @@ pub struct FunnelAnswer {
     /// What the figures speak of.
     #[serde(flatten)]
     pub seen: Seen,
+    /// All deals asked about.
+    #[serde(flatten)]
+    pub figures: CohortFunnels,
+    /// Groups of them, where groups are asked for.
+    pub groups: Vec<Group<CohortFunnels>>,
+}
+
+/// Cohort funnels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CohortFunnels {
     /// One for each pipeline.
     pub funnels: Vec<CohortFunnel>,
 }
@@ -72,44 +84,56 @@ pub struct FunnelStage {
 }
 
 /// Deals of one pipeline with the same furthest stage, present stage and status.
-struct Group {
+struct Alike {
     furthest: Option<usize>,
     stage: String,
     status: String,
     deals: i64,
 }
 
+/// The chance of being won in basis points, by pipeline and stage.
+pub(super) type Chances = HashMap<(String, String), i64>;
+
+type ByPipeline = HashMap<String, Vec<Alike>>;
+
 impl Views {
     /// The cohort funnel: ANALYTICS "Funnel". The filter's `created` chooses the cohort.
-    pub async fn funnel(&self, scope: &Scope) -> Result<FunnelAnswer, ProjectionError> {
+    pub async fn funnel(&self, scope: &Scope, by: &Grouping) -> Result<FunnelAnswer, ProjectionError> {
         let mut snapshot = self.snapshot(scope).await?;
         let pipelines = snapshot.pipelines(&scope.filter).await?;
-        let mut groups = snapshot.cohort(scope, &pipelines).await?;
-        let funnels = pipelines
-            .iter()
-            .map(|pipeline| funnel(pipeline, &groups.remove(&pipeline.id).unwrap_or_default()))
-            .collect::<Result<_, _>>()?;
-        Ok(FunnelAnswer { seen: snapshot.seen(), funnels })
+        let figures = |cohort| cohort_funnels(&pipelines, &cohort);
+        let total = snapshot.cohort(scope, &Keys::NONE, &pipelines).await?.total();
+        let mut groups = Vec::new();
+        if let Some(keys) = snapshot.keys(by).await? {
+            let cohorts = snapshot.cohort(scope, &keys, &pipelines).await?;
+            groups = snapshot.named(&keys, cohorts.map(figures)?).await?;
+        }
+        Ok(FunnelAnswer { seen: snapshot.seen(), figures: figures(total)?, groups })
     }
 }
 
-fn funnel(pipeline: &PipelineAt, groups: &[Group]) -> Result<CohortFunnel, ProjectionError> {
-    let sum = |counts: &dyn Fn(&Group) -> bool| -> i64 {
-        groups.iter().filter(|group| counts(group)).map(|group| group.deals).sum()
+fn cohort_funnels(pipelines: &[PipelineAt], cohort: &ByPipeline) -> Result<CohortFunnels, ProjectionError> {
+    let of = |pipeline: &PipelineAt| funnel(pipeline, cohort.get(&pipeline.id).map_or(&[], Vec::as_slice));
+    Ok(CohortFunnels { funnels: pipelines.iter().map(of).collect::<Result<_, _>>()? })
+}
+
+fn funnel(pipeline: &PipelineAt, cohort: &[Alike]) -> Result<CohortFunnel, ProjectionError> {
+    let sum = |counts: &dyn Fn(&Alike) -> bool| -> i64 {
+        cohort.iter().filter(|alike| counts(alike)).map(|alike| alike.deals).sum()
     };
-    let has = |wanted: &'static str| move |group: &Group| group.status == wanted;
+    let has = |wanted: &'static str| move |alike: &Alike| alike.status == wanted;
     let excluded = sum(&has(status::EXCLUDED));
     let created = sum(&|_| true);
     let won = sum(&has(status::WON));
     let reached = |ordinal: usize| {
-        sum(&|group| group.status != status::EXCLUDED && group.furthest.is_some_and(|furthest| furthest >= ordinal))
+        sum(&|alike| alike.status != status::EXCLUDED && alike.furthest.is_some_and(|furthest| furthest >= ordinal))
     };
 
     let mut stages = Vec::with_capacity(pipeline.stages.len());
     for (ordinal, stage) in pipeline.stages.iter().enumerate() {
         let at_furthest =
-            |wanted: &'static str| sum(&|group| group.status == wanted && group.furthest == Some(ordinal));
-        let in_stage = |wanted: &'static str| sum(&|group| group.status == wanted && group.stage == stage.stage);
+            |wanted: &'static str| sum(&|alike| alike.status == wanted && alike.furthest == Some(ordinal));
+        let in_stage = |wanted: &'static str| sum(&|alike| alike.status == wanted && alike.stage == stage.stage);
         let next = if ordinal + 1 < pipeline.stages.len() { reached(ordinal + 1) } else { won };
         stages.push(FunnelStage {
             stage: stage.stage.parse().map_err(|error| damaged(&error))?,
@@ -142,28 +166,27 @@ impl Snapshot<'_> {
     async fn cohort(
         &mut self,
         scope: &Scope,
+        keys: &Keys,
         pipelines: &[PipelineAt],
-    ) -> Result<HashMap<String, Vec<Group>>, ProjectionError> {
-        let mut sql = self.deals(status::ALL, &scope.filter);
+    ) -> Result<Groups<ByPipeline>, ProjectionError> {
+        let mut sql = self.grouped(status::ALL, &scope.filter, keys, MonthOf::Instant("s.created_at"));
         sql.push(
-            " SELECT d.pipeline, d.visited, d.ever_won, d.stage, d.status, COUNT(*) FROM d GROUP BY d.pipeline, d.visited, \
-             d.ever_won, d.stage, d.status",
+            " SELECT d.pipeline, d.visited, d.ever_won, d.stage, d.status, COUNT(*), d.key_1, d.key_2 FROM d \
+             GROUP BY d.pipeline, d.visited, d.ever_won, d.stage, d.status, d.key_1, d.key_2",
         );
-        let mut groups: HashMap<String, Vec<Group>> = HashMap::new();
-        for (of, visited, ever_won, stage, status, deals) in sql.fetch_all::<CohortRow>(&mut self.db).await? {
+        let mut groups = Groups::<ByPipeline>::of(keys);
+        for Keyed { key, row } in sql.fetch_all::<Keyed<CohortRow>>(&mut self.db).await? {
+            let (of, visited, ever_won, stage, status, deals) = row;
             let Some(pipeline) = pipelines.iter().find(|pipeline| pipeline.id == of) else { continue };
             let furthest = pipeline.furthest(&visited, ever_won == 1);
-            groups.entry(of).or_default().push(Group { furthest, stage, status, deals });
+            groups.at(key)?.entry(of).or_default().push(Alike { furthest, stage, status, deals });
         }
         Ok(groups)
     }
 
     /// The chance of being won that history gives each stage: `(won + 1) / (closed + 2)` in basis points, over deals of
     /// the pipeline that were closed in the year before and had reached the stage.
-    pub(super) async fn historical_chances(
-        &mut self,
-        pipelines: &[PipelineAt],
-    ) -> Result<HashMap<(String, String), i64>, ProjectionError> {
+    pub(super) async fn historical_chances(&mut self, pipelines: &[PipelineAt]) -> Result<Chances, ProjectionError> {
         const YEAR_MICROS: i64 = 365 * crate::figures::DAY_MICROS;
         let mut sql = self.deals(&[status::WON, status::LOST], &Filter::default());
         sql.push(" SELECT d.pipeline, d.visited, d.ever_won, d.status, COUNT(*) FROM d WHERE d.closed_at > ");

@@ -1,20 +1,21 @@
 //! The period funnel: what happened in a period, each visit counted in its own pipeline.
 
-use std::collections::HashMap;
+mod visits;
 
 use dealog_events::{PipelineId, Slug, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::visits::{ByStage, Left, Visits};
 use super::{
-    Filter, Range, Scope, Views,
+    Group, Grouping, Range, Scope, Views,
+    keys::Keys,
     snapshot::{Snapshot, damaged},
-    sql::{Sql, select_micros, sum_micros},
     stages::PipelineAt,
 };
 use crate::{
     ProjectionError,
-    deals::tables::{StageRow, left_by, status},
+    deals::tables::{StageRow, left_by},
     figures::{Days, Seen},
 };
 
@@ -28,6 +29,17 @@ pub struct PeriodAnswer {
     pub from: Timestamp,
     /// The first instant after it.
     pub to: Timestamp,
+    /// All deals asked about.
+    #[serde(flatten)]
+    pub figures: PeriodFunnels,
+    /// Groups of them, where groups are asked for. Of months, `open_before` is in the one that the period begins in and
+    /// `open_after` in the one that it ends in.
+    pub groups: Vec<Group<PeriodFunnels>>,
+}
+
+/// Period funnels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PeriodFunnels {
     /// One for each pipeline.
     pub funnels: Vec<PeriodFunnel>,
 }
@@ -39,7 +51,7 @@ pub struct PeriodFunnel {
     pub pipeline: PipelineId,
     /// What it is called.
     pub name: String,
-    /// Stages in order. For each, where no filter tells visits of one deal apart: `open_before` + `entered` = `open_after` +
+    /// Stages in order. For each, where neither filter nor group tells visits of one deal apart: `open_before` + `entered` = `open_after` +
     /// `forward` + `back` + `transferred` + `won_from` + `lost_from`.
     pub stages: Vec<PeriodStage>,
     /// The transitions between stages.
@@ -89,43 +101,25 @@ const PERIOD_DAYS: i64 = 365;
 
 impl Views {
     /// The period funnel: ANALYTICS "Funnel". Without a period, the 365 days up to the instant asked about.
-    pub async fn period(&self, scope: &Scope, period: &Range) -> Result<PeriodAnswer, ProjectionError> {
+    pub async fn period(&self, scope: &Scope, period: &Range, by: &Grouping) -> Result<PeriodAnswer, ProjectionError> {
         let mut snapshot = self.snapshot(scope).await?;
         let (from, to) = snapshot.period(period, PERIOD_DAYS)?;
         let pipelines = snapshot.pipelines(&scope.filter).await?;
         // What has not happened by the instant asked about is not in the period yet.
         let end = to.min(snapshot.at.saturating_add_micros(1));
-        let visits = Visits {
-            entered: snapshot.entered(scope, from, end).await?,
-            left: snapshot.left(scope, from, end).await?,
-            before: snapshot.open_just_before(scope, from.min(end)).await?,
-            after: snapshot.open_just_before(scope, end).await?,
-        };
-        let funnels = pipelines.iter().map(|pipeline| visits.funnel(pipeline)).collect::<Result<_, _>>()?;
-        Ok(PeriodAnswer { seen: snapshot.seen(), from, to, funnels })
+        let figures = |visits| period_funnels(&pipelines, &visits);
+        let total = snapshot.visits(scope, from..end, &Keys::NONE).await?.total();
+        let mut groups = Vec::new();
+        if let Some(keys) = snapshot.keys(by).await? {
+            let visits = snapshot.visits(scope, from..end, &keys).await?;
+            groups = snapshot.named(&keys, visits.map(figures)?).await?;
+        }
+        Ok(PeriodAnswer { seen: snapshot.seen(), from, to, figures: figures(total)?, groups })
     }
 }
 
-type ByStage = HashMap<(String, String), i64>;
-
-/// Visits that ended in the same way.
-struct Left {
-    pipeline: String,
-    stage: String,
-    how: String,
-    to_stage: Option<String>,
-    count: i64,
-    micros: i128,
-}
-
-/// Pipeline, stage, how, to which stage, visits, whole seconds, microseconds beyond.
-type LeftRow = (String, String, String, Option<String>, i64, i64, i64);
-
-struct Visits {
-    entered: ByStage,
-    left: Vec<Left>,
-    before: ByStage,
-    after: ByStage,
+fn period_funnels(pipelines: &[PipelineAt], visits: &Visits) -> Result<PeriodFunnels, ProjectionError> {
+    Ok(PeriodFunnels { funnels: pipelines.iter().map(|pipeline| visits.funnel(pipeline)).collect::<Result<_, _>>()? })
 }
 
 impl Visits {
@@ -197,63 +191,5 @@ impl Snapshot<'_> {
             });
         }
         Ok((from, to))
-    }
-
-    /// `FROM visits v`, of deals not excluded at the instant asked about, that the filter lets through by the attributes of
-    /// the span `e` which `on` names: activities count with what the deal was like at that event.
-    fn push_visits(&self, sql: &mut Sql, scope: &Scope, on: &str) {
-        // A transfer's own span is already in the other pipeline: the pipeline meant is the visit's.
-        let filter = Filter { pipeline: None, ..scope.filter.clone() };
-        sql.push(" FROM visits v");
-        if filter != Filter::default() {
-            sql.push(" JOIN spans e ON ").push(on);
-        }
-        sql.push(" WHERE v.deal NOT IN (SELECT deal FROM spans WHERE status = ").text(status::EXCLUDED);
-        sql.push(" AND valid_from <= ").time(self.at).push(" AND valid_to > ").time(self.at).push(")");
-        filter.push(sql, "e", self.at, self.zone);
-    }
-
-    async fn entered(&mut self, scope: &Scope, from: Timestamp, to: Timestamp) -> Result<ByStage, ProjectionError> {
-        let mut sql = Sql::default();
-        sql.push("SELECT v.pipeline, v.stage, COUNT(*)");
-        self.push_visits(&mut sql, scope, "e.position = v.position");
-        sql.push(" AND v.entered_at >= ").time(from).push(" AND v.entered_at < ").time(to);
-        sql.push(" GROUP BY v.pipeline, v.stage");
-        let rows: Vec<(String, String, i64)> = sql.fetch_all(&mut self.db).await?;
-        Ok(rows.into_iter().map(|(pipeline, stage, count)| ((pipeline, stage), count)).collect())
-    }
-
-    async fn left(&mut self, scope: &Scope, from: Timestamp, to: Timestamp) -> Result<Vec<Left>, ProjectionError> {
-        let mut sql = Sql::default();
-        sql.push("SELECT v.pipeline, v.stage, v.left_by, v.to_stage, COUNT(*), ");
-        sql.push(&select_micros("v.left_at - v.entered_at"));
-        self.push_visits(&mut sql, scope, "e.position = v.left_position");
-        sql.push(" AND v.left_at >= ").time(from).push(" AND v.left_at < ").time(to);
-        sql.push(" GROUP BY v.pipeline, v.stage, v.left_by, v.to_stage");
-        let rows: Vec<LeftRow> = sql.fetch_all(&mut self.db).await?;
-        Ok(rows
-            .into_iter()
-            .map(|(pipeline, stage, how, to_stage, count, seconds, rest)| Left {
-                pipeline,
-                stage,
-                how,
-                to_stage,
-                count,
-                micros: sum_micros(seconds, rest),
-            })
-            .collect())
-    }
-
-    /// Deals by stage as they stood before anything happened at `time`.
-    async fn open_just_before(&mut self, scope: &Scope, time: Timestamp) -> Result<ByStage, ProjectionError> {
-        let mut sql = Sql::default();
-        sql.push("SELECT v.pipeline, v.stage, COUNT(*)");
-        let micros = time.micros();
-        let on = format!("e.deal = v.deal AND e.valid_from < {micros} AND e.valid_to >= {micros}");
-        self.push_visits(&mut sql, scope, &on);
-        sql.push(" AND v.entered_at < ").time(time).push(" AND v.left_at >= ").time(time);
-        sql.push(" GROUP BY v.pipeline, v.stage");
-        let rows: Vec<(String, String, i64)> = sql.fetch_all(&mut self.db).await?;
-        Ok(rows.into_iter().map(|(pipeline, stage, count)| ((pipeline, stage), count)).collect())
     }
 }

@@ -1,20 +1,16 @@
 //! The pipeline: what is open, stage by stage.
 
-use std::collections::HashMap;
+mod sums;
 
 use dealog_events::{Currency, PipelineId, Slug};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    Scope, Views,
-    snapshot::{CURRENCIES, Snapshot, damaged},
-    sql::{select_micros, sum_micros},
-    stages::{PipelineAt, push_stages},
-};
+use self::sums::{Ages, Sums};
+use super::{Group, Grouping, Scope, Views, keys::Keys, snapshot::damaged, stages::PipelineAt};
 use crate::{
     ProjectionError,
-    deals::tables::{StageRow, status},
+    deals::tables::StageRow,
     figures::{Days, Seen, Total},
 };
 
@@ -24,6 +20,16 @@ pub struct PipelineAnswer {
     /// What the figures speak of.
     #[serde(flatten)]
     pub seen: Seen,
+    /// All deals asked about.
+    #[serde(flatten)]
+    pub figures: AllPipelines,
+    /// Groups of them, where groups are asked for.
+    pub groups: Vec<Group<AllPipelines>>,
+}
+
+/// Pipelines at an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AllPipelines {
     /// Each pipeline by itself.
     pub pipelines: Vec<PipelineFigures>,
     /// All of them together.
@@ -124,64 +130,53 @@ impl ClosedFigures {
     }
 }
 
-/// Ages of the deals of a stage: their sum, and the middle ones.
-#[derive(Clone, Copy, Default)]
-struct Ages {
-    sum_micros: i128,
-    lower_micros: i64,
-    upper_micros: i64,
-}
-
-type ByStage<T> = HashMap<(String, String), T>;
-
 impl Views {
     /// The pipeline at an instant: ANALYTICS "Pipeline".
-    pub async fn pipeline(&self, scope: &Scope) -> Result<PipelineAnswer, ProjectionError> {
+    pub async fn pipeline(&self, scope: &Scope, by: &Grouping) -> Result<PipelineAnswer, ProjectionError> {
         let mut snapshot = self.snapshot(scope).await?;
         let currency = snapshot.currency()?;
         let pipelines = snapshot.pipelines(&scope.filter).await?;
-        let (open, mut ages) = snapshot.open_by_stage(scope, &pipelines, currency).await?;
-        snapshot.middle_ages(scope, &mut ages).await?;
-        let closed = snapshot.closed_by_pipeline(scope, currency).await?;
-
-        let mut answer = PipelineAnswer {
-            seen: snapshot.seen(),
-            pipelines: Vec::with_capacity(pipelines.len()),
-            total: StageTotals::zero(currency),
-            closed: ClosedFigures::zero(currency),
-        };
-        for pipeline in &pipelines {
-            let closed = closed.get(&pipeline.id).cloned().unwrap_or_else(|| ClosedFigures::zero(currency));
-            let figures = figures(pipeline, &open, &ages, closed, currency)?;
-            answer.total.add(&figures.total);
-            answer.closed.add(&figures.closed);
-            answer.pipelines.push(figures);
+        let figures = |sums| all_pipelines(&pipelines, &sums, currency);
+        let total = snapshot.pipeline_sums(scope, &Keys::NONE, &pipelines).await?.total();
+        let mut groups = Vec::new();
+        if let Some(keys) = snapshot.keys(by).await? {
+            let sums = snapshot.pipeline_sums(scope, &keys, &pipelines).await?;
+            groups = snapshot.named(&keys, sums.map(figures)?).await?;
         }
-        Ok(answer)
+        Ok(PipelineAnswer { seen: snapshot.seen(), figures: figures(total)?, groups })
     }
 }
 
-fn figures(
-    pipeline: &PipelineAt,
-    open: &ByStage<StageTotals>,
-    ages: &ByStage<Ages>,
-    closed: ClosedFigures,
-    currency: Currency,
-) -> Result<PipelineFigures, ProjectionError> {
+fn all_pipelines(pipelines: &[PipelineAt], sums: &Sums, currency: Currency) -> Result<AllPipelines, ProjectionError> {
+    let mut all = AllPipelines {
+        pipelines: Vec::with_capacity(pipelines.len()),
+        total: StageTotals::zero(currency),
+        closed: ClosedFigures::zero(currency),
+    };
+    for pipeline in pipelines {
+        let figures = figures(pipeline, sums, currency)?;
+        all.total.add(&figures.total);
+        all.closed.add(&figures.closed);
+        all.pipelines.push(figures);
+    }
+    Ok(all)
+}
+
+fn figures(pipeline: &PipelineAt, sums: &Sums, currency: Currency) -> Result<PipelineFigures, ProjectionError> {
     let mut total = StageTotals::zero(currency);
     let mut stages = Vec::with_capacity(pipeline.stages.len());
     for stage in &pipeline.stages {
-        let key = (pipeline.id.clone(), stage.stage.clone());
-        let totals = open.get(&key).cloned().unwrap_or_else(|| StageTotals::zero(currency));
+        let found = sums.stages.get(&(pipeline.id.clone(), stage.stage.clone())).cloned();
+        let (totals, ages) = found.unwrap_or_else(|| (StageTotals::zero(currency), Ages::default()));
         total.add(&totals);
-        stages.push(stage_figures(stage, totals, ages.get(&key).copied().unwrap_or_default())?);
+        stages.push(stage_figures(stage, totals, ages)?);
     }
     Ok(PipelineFigures {
         pipeline: pipeline.id.parse().map_err(|error| damaged(&error))?,
         name: pipeline.name.clone(),
         stages,
         total,
-        closed,
+        closed: sums.closed.get(&pipeline.id).cloned().unwrap_or_else(|| ClosedFigures::zero(currency)),
     })
 }
 
@@ -195,94 +190,4 @@ fn stage_figures(stage: &StageRow, totals: StageTotals, ages: Ages) -> Result<St
         age_days_p50: any.and_then(|()| Days::median(ages.lower_micros, ages.upper_micros)),
         totals,
     })
-}
-
-/// One row for each stage: pipeline, stage, deals, amount, weighted, without amount, age (whole seconds, then the
-/// microseconds beyond), stale, overdue, currencies.
-type OpenRow = (String, String, i64, i64, i64, i64, i64, i64, i64, i64, Option<String>, Option<String>);
-
-impl Snapshot<'_> {
-    async fn open_by_stage(
-        &mut self,
-        scope: &Scope,
-        pipelines: &[PipelineAt],
-        currency: Currency,
-    ) -> Result<(ByStage<StageTotals>, ByStage<Ages>), ProjectionError> {
-        let mut sql = self.deals(&[status::OPEN], &scope.filter);
-        push_stages(&mut sql, pipelines);
-        sql.push(
-            " SELECT d.pipeline, d.stage, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), \
-             CAST(COALESCE(SUM((d.amount * COALESCE(d.probability, st.probability) + 5000) / 10000), 0) AS BIGINT), \
-             CAST(SUM(CASE WHEN d.amount IS NULL THEN 1 ELSE 0 END) AS BIGINT), ",
-        );
-        sql.push(&select_micros(&format!("{} - d.entered_at", self.at.micros()))).push(", CAST(SUM(CASE WHEN ");
-        sql.time(self.at).push(" - d.entered_at > st.stale_micros THEN 1 ELSE 0 END) AS BIGINT), ");
-        sql.push("CAST(SUM(CASE WHEN d.expected_close < ").text(self.today().to_string());
-        sql.push(" THEN 1 ELSE 0 END) AS BIGINT), ");
-        sql.push(CURRENCIES)
-            .push(" FROM d JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage GROUP BY d.pipeline, d.stage");
-
-        let (mut totals, mut ages) = (HashMap::new(), HashMap::new());
-        for row in sql.fetch_all::<OpenRow>(&mut self.db).await? {
-            let (pipeline, stage, deals, amount, weighted, without_amount, seconds, rest, stale, overdue, ..) = row;
-            self.check_currencies(&(row.10, row.11))?;
-            let key = (pipeline, stage);
-            let sum_micros = sum_micros(seconds, rest);
-            ages.insert(key.clone(), Ages { sum_micros, ..Ages::default() });
-            totals.insert(
-                key,
-                StageTotals {
-                    deals,
-                    amount: Total { minor: amount, currency },
-                    weighted: Total { minor: weighted, currency },
-                    without_amount,
-                    stale,
-                    overdue,
-                },
-            );
-        }
-        Ok((totals, ages))
-    }
-
-    async fn middle_ages(&mut self, scope: &Scope, ages: &mut ByStage<Ages>) -> Result<(), ProjectionError> {
-        let mut sql = self.deals(&[status::OPEN], &scope.filter);
-        sql.push(", o AS (SELECT d.pipeline, d.stage, ").time(self.at);
-        sql.push(
-            " - d.entered_at AS age, ROW_NUMBER() OVER (PARTITION BY d.pipeline, d.stage ORDER BY d.entered_at DESC) AS \
-             place, COUNT(*) OVER (PARTITION BY d.pipeline, d.stage) AS deals FROM d) SELECT pipeline, stage, MIN(age), MAX(age) FROM o WHERE place IN ((deals + 1) / 2, (deals + 2) / 2) \
-             GROUP BY pipeline, stage",
-        );
-        for (pipeline, stage, lower, upper) in sql.fetch_all::<(String, String, i64, i64)>(&mut self.db).await? {
-            if let Some(ages) = ages.get_mut(&(pipeline, stage)) {
-                (ages.lower_micros, ages.upper_micros) = (lower, upper);
-            }
-        }
-        Ok(())
-    }
-
-    async fn closed_by_pipeline(
-        &mut self,
-        scope: &Scope,
-        currency: Currency,
-    ) -> Result<HashMap<String, ClosedFigures>, ProjectionError> {
-        let mut sql = self.deals(status::CLOSED, &scope.filter);
-        sql.push(" SELECT d.pipeline, d.status, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ");
-        sql.push(CURRENCIES).push(" FROM d GROUP BY d.pipeline, d.status");
-        let mut closed: HashMap<String, ClosedFigures> = HashMap::new();
-        for (pipeline, status, deals, amount, first, last) in
-            sql.fetch_all::<(String, String, i64, i64, Option<String>, Option<String>)>(&mut self.db).await?
-        {
-            let figures = closed.entry(pipeline).or_insert_with(|| ClosedFigures::zero(currency));
-            match status.as_str() {
-                status::WON => {
-                    self.check_currencies(&(first, last))?;
-                    figures.won = deals;
-                    figures.won_amount.minor = amount;
-                }
-                status::LOST => figures.lost = deals,
-                _ => figures.excluded = deals,
-            }
-        }
-        Ok(closed)
-    }
 }

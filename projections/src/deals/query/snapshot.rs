@@ -5,6 +5,7 @@ use dealog_events::{Currency, Position, TimeZone, Timestamp};
 use sqlx::{Any, Transaction};
 
 use super::{
+    keys::{Keys, MonthOf},
     scope::{Filter, When},
     sql::Sql,
 };
@@ -74,8 +75,17 @@ impl<'a> Snapshot<'a> {
 
     /// Begins a statement with the deals that had one of `statuses` at the instant asked about: `WITH d AS (...)`.
     pub(super) fn deals(&self, statuses: &[&str], filter: &Filter) -> Sql {
+        self.grouped(statuses, filter, &Keys::NONE, MonthOf::Instant("s.created_at"))
+    }
+
+    /// The same, each deal with the keys of its group.
+    pub(super) fn grouped(&self, statuses: &[&str], filter: &Filter, keys: &Keys, month: MonthOf) -> Sql {
         let mut sql = Sql::default();
-        sql.push("WITH d AS (SELECT s.* FROM spans s WHERE s.status IN (");
+        sql.push("WITH d AS (SELECT s.*");
+        keys.push(&mut sql, "s", month);
+        sql.push(" FROM spans s");
+        keys.push_join(&mut sql, "s");
+        sql.push(" WHERE s.status IN (");
         for (index, status) in statuses.iter().enumerate() {
             sql.push(if index == 0 { "" } else { ", " }).text(*status);
         }

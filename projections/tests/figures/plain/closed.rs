@@ -2,24 +2,16 @@
 
 use dealog_events::Timestamp;
 use dealog_projections::{
-    deals::query::{Cycle, CycleFigures, Range, Velocity, WinRate},
+    deals::query::{Cycle, CycleFigures, Cycles, Range, Velocity, WinRate, WinRateFigures},
     figures::{DAY_MICROS, Total},
 };
 
 use super::{Ask, Deal, Status, half_up, mean_days, median_days, rate};
 use crate::answers::Answer;
 
-/// Deals closed in a period.
-struct Closed {
-    from: Timestamp,
-    to: Timestamp,
-    won: Vec<Deal>,
-    lost: Vec<Deal>,
-}
-
 impl Ask<'_> {
-    fn closed_in(&self, period: &Range) -> Answer<Closed> {
-        let (from, to) = self.bounds(period)?;
+    /// The deals won, and those lost, from one instant to another.
+    fn closed_in(&self, (from, to): (i64, i64)) -> (Vec<Deal>, Vec<Deal>) {
         let with = |status: Status| {
             let mut deals = self.deals();
             deals.retain(|deal| {
@@ -27,39 +19,39 @@ impl Ask<'_> {
             });
             deals
         };
-        let time = |micros| Timestamp::from_micros(micros).unwrap();
-        Ok(Closed { from: time(from), to: time(to), won: with(Status::Won), lost: with(Status::Lost) })
+        (with(Status::Won), with(Status::Lost))
     }
 
     pub(crate) fn win_rate(&self, period: &Range) -> Answer<WinRate> {
-        let Closed { from, to, won, lost } = self.closed_in(period)?;
-        let (won_amount, lost_amount) = (self.sum(&won)?, self.sum(&lost)?);
-        let (won, lost) = (count(&won), count(&lost));
-        Ok(WinRate {
-            seen: self.seen(),
-            from,
-            to,
-            won,
-            lost,
-            won_amount,
-            lost_amount,
-            by_count: rate(won, won + lost),
-            by_value: rate(won_amount.minor, won_amount.minor + lost_amount.minor),
-        })
+        let bounds = self.bounds(period)?;
+        let (figures, groups) = self.grouped(|ask| {
+            let (won, lost) = ask.closed_in(bounds);
+            let (won_amount, lost_amount) = (ask.sum(&won)?, ask.sum(&lost)?);
+            let (won, lost) = (count(&won), count(&lost));
+            let by_count = rate(won, won + lost);
+            let by_value = rate(won_amount.minor, won_amount.minor + lost_amount.minor);
+            Ok(WinRateFigures { won, lost, won_amount, lost_amount, by_count, by_value })
+        })?;
+        Ok(WinRate { seen: self.seen(), from: time(bounds.0), to: time(bounds.1), figures, groups })
     }
 
     pub(crate) fn cycle(&self, period: &Range) -> Answer<Cycle> {
-        let Closed { from, to, won, lost } = self.closed_in(period)?;
-        let figures = |deals: &[Deal]| CycleFigures {
+        let bounds = self.bounds(period)?;
+        let cycle = |deals: &[Deal]| CycleFigures {
             deals: count(deals),
             days_mean: mean_days(&lengths(deals)),
             days_median: median_days(&lengths(deals)),
         };
-        Ok(Cycle { seen: self.seen(), from, to, won: figures(&won), lost: figures(&lost) })
+        let (figures, groups) = self.grouped(|ask| {
+            let (won, lost) = ask.closed_in(bounds);
+            Ok(Cycles { won: cycle(&won), lost: cycle(&lost) })
+        })?;
+        Ok(Cycle { seen: self.seen(), from: time(bounds.0), to: time(bounds.1), figures, groups })
     }
 
     pub(crate) fn velocity(&self, period: &Range) -> Answer<Velocity> {
-        let Closed { from, to, won, lost } = self.closed_in(period)?;
+        let bounds = self.bounds(period)?;
+        let (won, lost) = self.closed_in(bounds);
         let open = count(&self.open());
         let amount = self.sum(&won)?;
         let cycle: i128 = lengths(&won).into_iter().map(i128::from).sum();
@@ -76,8 +68,8 @@ impl Ask<'_> {
         let total = |minor| Total { minor, ..amount };
         Ok(Velocity {
             seen: self.seen(),
-            from,
-            to,
+            from: time(bounds.0),
+            to: time(bounds.1),
             open,
             win_rate: rate(wins, closed),
             won_amount_mean: (wins > 0).then(|| total(half_up(amount.minor.into(), wins.into()))),
@@ -85,6 +77,10 @@ impl Ask<'_> {
             velocity_per_day: per_day.map(total),
         })
     }
+}
+
+fn time(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros).unwrap()
 }
 
 fn count(deals: &[Deal]) -> i64 {

@@ -262,12 +262,12 @@ impl Log {
         pipelines
     }
 
-    /// What a customer is called in the end.
-    pub(crate) fn customer_name(&self, id: CustomerId) -> Option<String> {
+    /// What a customer was called by then, or first.
+    pub(crate) fn customer_name(&self, id: CustomerId, up_to: i64) -> Option<String> {
         let mut name = None;
-        for (_, stream, event) in &self.events {
+        for (at, stream, event) in &self.events {
             match event {
-                _ if *stream != StreamId::Customer(id) => {}
+                _ if *stream != StreamId::Customer(id) || name.is_some() && *at > up_to => {}
                 Event::Customer(CustomerEvent::Registered(Registered::Organisation { name: first, .. })) => {
                     name = Some(first.to_string());
                 }
@@ -276,6 +276,15 @@ impl Log {
             }
         }
         name
+    }
+
+    /// All teams, with their names.
+    pub(crate) fn teams(&self) -> Vec<(String, TeamId)> {
+        let formed = self.events.iter().filter_map(|(_, stream, event)| match (stream, event) {
+            (StreamId::Team(id), Event::Team(TeamEvent::Formed(event))) => Some((event.name.to_string(), *id)),
+            _ => None,
+        });
+        formed.collect()
     }
 
     pub(crate) fn user_name(&self, id: UserId) -> Option<String> {

@@ -3,7 +3,9 @@
 use chrono::{Datelike as _, NaiveDate};
 use dealog_events::pipeline::ForecastCategory;
 use dealog_projections::{
-    deals::query::{Booked, Categories, CategoryFigures, Forecast, ForecastPart, ForecastPeriod, Range, When},
+    deals::query::{
+        Booked, Categories, CategoryFigures, Forecast, ForecastFigures, ForecastPart, ForecastPeriod, Range, When,
+    },
     figures::{DAY_MICROS, Total},
 };
 
@@ -21,6 +23,11 @@ impl Ask<'_> {
     pub(crate) fn forecast(&self, period: &Range) -> Answer<Forecast> {
         self.currency()?;
         let period = self.days(period)?;
+        let (figures, groups) = self.grouped(|ask| ask.forecast_figures(period))?;
+        Ok(Forecast { seen: self.seen(), period, figures, groups })
+    }
+
+    fn forecast_figures(&self, period: ForecastPeriod) -> Answer<ForecastFigures> {
         let (begin, end) = (self.zone.day_start(period.from).micros(), self.zone.day_start(period.to).micros());
         let won: Vec<Deal> = self.deals().into_iter().filter(|deal| deal.status == Status::Won).collect();
         let booked: Vec<&Deal> =
@@ -51,9 +58,7 @@ impl Ask<'_> {
         for deal in &expected {
             historical.minor += weigh(self.sum([*deal])?.minor, self.historical_chance(deal));
         }
-        Ok(Forecast {
-            seen: self.seen(),
-            period,
+        Ok(ForecastFigures {
             booked,
             open: self.part(&open)?,
             expected: self.part(expected.iter().copied())?,

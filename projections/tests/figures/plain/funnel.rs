@@ -1,7 +1,7 @@
 //! Cohort funnel and time in stage.
 
 use dealog_projections::deals::query::{
-    CohortFunnel, FunnelAnswer, FunnelStage, PipelineTimes, StageTime, TimeInStage,
+    CohortFunnel, CohortFunnels, FunnelAnswer, FunnelStage, PipelineTimes, StageTime, TimeInStage,
 };
 
 use super::{
@@ -9,6 +9,7 @@ use super::{
     fold::{Pipeline, Visit},
     mean_days, rate,
 };
+use crate::answers::Answer;
 
 /// The place of the furthest stage that the deal ever stood in, by the order of its pipeline; the last one if it was ever
 /// won.
@@ -21,10 +22,12 @@ pub(super) fn furthest(pipeline: &Pipeline, deal: &Deal) -> usize {
 }
 
 impl Ask<'_> {
-    pub(crate) fn funnel(&self) -> FunnelAnswer {
-        let deals = self.deals();
-        let funnels = self.pipelines().iter().map(|pipeline| cohort(pipeline, &deals)).collect();
-        FunnelAnswer { seen: self.seen(), funnels }
+    pub(crate) fn funnel(&self) -> Answer<FunnelAnswer> {
+        let (figures, groups) = self.grouped(|ask| {
+            let deals = ask.deals_of_month(|deal| Some(ask.month(deal.created)));
+            Ok(CohortFunnels { funnels: ask.pipelines().iter().map(|pipeline| cohort(pipeline, &deals)).collect() })
+        })?;
+        Ok(FunnelAnswer { seen: self.seen(), figures, groups })
     }
 
     pub(crate) fn time_in_stage(&self) -> TimeInStage {

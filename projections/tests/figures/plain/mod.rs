@@ -6,6 +6,7 @@ mod closed;
 mod fold;
 mod forecast;
 mod funnel;
+mod groups;
 mod period;
 mod pipeline;
 mod question;
@@ -19,11 +20,11 @@ use crate::answers::{Answers, Question};
 
 /// All answers, from the events alone.
 pub(crate) fn answers(log: &Log, question: &Question) -> Answers {
-    let ask = Ask::new(log, &question.scope);
+    let ask = Ask::new(log, question);
     Answers {
         pipeline: ask.pipeline(),
         board: ask.board(),
-        funnel: Ok(ask.funnel()),
+        funnel: ask.funnel(),
         period: ask.period(&question.period),
         time_in_stage: Ok(ask.time_in_stage()),
         win_rate: ask.win_rate(&question.period),

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use dealog_events::{DealId, Slug, Timestamp};
-use dealog_projections::deals::query::{PeriodAnswer, PeriodFunnel, PeriodMove, PeriodStage, Range};
+use dealog_projections::deals::query::{PeriodAnswer, PeriodFunnel, PeriodFunnels, PeriodMove, PeriodStage, Range};
 
 use super::{
     Ask, Deal, Status,
-    fold::{How, Left, Pipeline, Visit},
+    fold::{Attributes, How, Left, Pipeline, Visit},
     mean_days,
 };
 use crate::answers::Answer;
@@ -17,9 +17,12 @@ impl Ask<'_> {
         let (from, to) = self.bounds(period)?;
         let mut deals = self.all_deals.clone();
         deals.retain(|deal| deal.status != Status::Excluded);
-        let funnels = self.pipelines().iter().map(|pipeline| self.happened(pipeline, &deals, from, to)).collect();
+        let (figures, groups) = self.grouped(|ask| {
+            let funnels = ask.pipelines().iter().map(|pipeline| ask.happened(pipeline, &deals, from, to)).collect();
+            Ok(PeriodFunnels { funnels })
+        })?;
         let time = |micros| Timestamp::from_micros(micros).unwrap();
-        Ok(PeriodAnswer { seen: self.seen(), from: time(from), to: time(to), funnels })
+        Ok(PeriodAnswer { seen: self.seen(), from: time(from), to: time(to), figures, groups })
     }
 
     fn happened(&self, pipeline: &Pipeline, deals: &[Deal], from: i64, to: i64) -> PeriodFunnel {
@@ -27,21 +30,23 @@ impl Ask<'_> {
         let (mut entered, mut left): (Vec<&Visit>, Vec<(&Visit, &Left)>) = (Vec::new(), Vec::new());
         for deal in deals {
             for visit in deal.visits.iter().filter(|visit| visit.pipeline == pipeline.id) {
-                if within(visit.entered) && self.passes_in_any_pipeline(deal.created, &visit.attributes_at_entering) {
+                let counts = |attributes: &Attributes, at: i64| {
+                    within(at)
+                        && self.passes_in_any_pipeline(deal.created, attributes)
+                        && self.in_group(attributes, Some(self.month(at)))
+                };
+                if counts(&visit.attributes_at_entering, visit.entered) {
                     entered.push(visit);
                 }
-                let leaving = visit.left.as_ref().filter(|left| within(left.at));
-                left.extend(
-                    leaving
-                        .filter(|left| self.passes_in_any_pipeline(deal.created, &left.attributes))
-                        .map(|left| (visit, left)),
-                );
+                let leaving = visit.left.as_ref().filter(|left| counts(&left.attributes, left.at));
+                left.extend(leaving.map(|left| (visit, left)));
             }
         }
         let counted: BTreeSet<DealId> = deals.iter().map(|deal| deal.id).collect();
         // What is known of an instant that is yet to come is what stands now.
-        let before = self.standing(pipeline, &counted, from.min(self.at + 1));
-        let after = self.standing(pipeline, &counted, to.min(self.at + 1));
+        let known = self.at + 1;
+        let before = self.standing(pipeline, &counted, from.min(known), &self.month(from));
+        let after = self.standing(pipeline, &counted, to.min(known), &self.month(to.min(known) - 1));
         let stages = pipeline.stages.iter().enumerate().map(|(place, placed)| {
             let slug = &placed.stage.slug;
             let count = |wanted: &dyn Fn(&How) -> bool| {
@@ -70,13 +75,14 @@ impl Ask<'_> {
         PeriodFunnel { pipeline: pipeline.id, name: pipeline.name.clone(), stages, moves: moves(pipeline, &left) }
     }
 
-    /// The stages of the deals as they stood before anything happened at `time`.
-    fn standing(&self, pipeline: &Pipeline, counted: &BTreeSet<DealId>, time: i64) -> Vec<Slug> {
+    /// The stages of the deals as they stood before anything happened at `time`, which is of this month.
+    fn standing(&self, pipeline: &Pipeline, counted: &BTreeSet<DealId>, time: i64, month: &str) -> Vec<Slug> {
         let deals = self.log.deals(time - 1).into_iter();
         deals
             .filter(|deal| counted.contains(&deal.id) && deal.status == Status::Open)
             .filter(|deal| deal.attributes.pipeline == pipeline.id)
             .filter(|deal| self.passes_in_any_pipeline(deal.created, &deal.attributes))
+            .filter(|deal| self.in_group(&deal.attributes, Some(month.to_owned())))
             .map(|deal| deal.attributes.stage)
             .collect()
     }

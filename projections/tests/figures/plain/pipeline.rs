@@ -3,7 +3,8 @@
 use dealog_events::{Money, Probability, Timestamp, Version};
 use dealog_projections::{
     deals::query::{
-        Board, BoardColumn, Card, ClosedFigures, PipelineAnswer, PipelineFigures, StageFigures, StageTotals,
+        AllPipelines, Board, BoardColumn, Card, ClosedFigures, PipelineAnswer, PipelineFigures, StageFigures,
+        StageTotals,
     },
     figures::{DAY_MICROS, Total},
 };
@@ -22,6 +23,11 @@ pub(super) fn chance(placed: &Placed, deal: &Deal) -> i64 {
 
 impl Ask<'_> {
     pub(crate) fn pipeline(&self) -> Answer<PipelineAnswer> {
+        let (figures, groups) = self.grouped(Self::all_pipelines)?;
+        Ok(PipelineAnswer { seen: self.seen(), figures, groups })
+    }
+
+    fn all_pipelines(&self) -> Answer<AllPipelines> {
         let deals = self.deals();
         let mut pipelines = Vec::new();
         for pipeline in self.pipelines() {
@@ -49,7 +55,7 @@ impl Ask<'_> {
             overdue: sum.overdue + more.overdue,
         });
         let closed = self.closed(&deals.iter().collect::<Vec<_>>())?;
-        Ok(PipelineAnswer { seen: self.seen(), pipelines, total, closed })
+        Ok(AllPipelines { pipelines, total, closed })
     }
 
     fn stage(&self, placed: &Placed, open: &[&Deal]) -> Answer<StageFigures> {
@@ -156,7 +162,7 @@ impl Ask<'_> {
             version: Version(now.events),
             title: now.title.clone(),
             customer: attributes.customer,
-            customer_name: attributes.customer.and_then(|id| self.log.customer_name(id)),
+            customer_name: attributes.customer.and_then(|id| self.log.customer_name(id, i64::MAX)),
             owner: attributes.owner,
             owner_name: attributes.owner.and_then(|id| self.log.user_name(id)),
             amount: attributes.amount.map(|amount| Money::from_minor(amount.minor(), amount.currency()).unwrap()),

@@ -1,16 +1,20 @@
 //! A question, and which deals it is about.
 
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use dealog_events::{Currency, TimeZone, Timestamp, UserId};
 use dealog_projections::{
-    deals::query::{Filter, Range, Scope, When},
+    deals::query::{By, Filter, Range, When},
     figures::{DAY_MICROS, Seen, Total},
 };
 
-use super::fold::{Attributes, Deal, Log, Pipeline, Status};
-use crate::answers::{Answer, Refused};
+use super::{
+    fold::{Attributes, Deal, Log, Pipeline, Status},
+    groups::Key,
+};
+use crate::answers::{Answer, Question, Refused};
 
+#[derive(Clone)]
 pub(crate) struct Ask<'a> {
     pub(crate) log: &'a Log,
     /// The instant asked about.
@@ -19,14 +23,19 @@ pub(crate) struct Ask<'a> {
     pub(super) currency: Option<Currency>,
     pub(super) filter: &'a Filter,
     /// Who is in the filter's team.
-    team: BTreeSet<UserId>,
+    pub(super) team: BTreeSet<UserId>,
     /// All deals and pipelines, whatever the filter.
     pub(super) all_deals: Vec<Deal>,
     pub(super) all_pipelines: Vec<Pipeline>,
+    pub(super) by: Vec<By>,
+    /// Only this group.
+    pub(super) group: Option<Key>,
+    /// The groups of what the question came across.
+    pub(super) met: RefCell<BTreeSet<Key>>,
 }
 
 impl<'a> Ask<'a> {
-    pub(crate) fn new(log: &'a Log, scope: &'a Scope) -> Self {
+    pub(crate) fn new(log: &'a Log, Question { scope, by, .. }: &'a Question) -> Self {
         let at = match scope.as_of {
             None => scope.now,
             Some(When::Instant(at)) => at,
@@ -44,6 +53,9 @@ impl<'a> Ask<'a> {
             team,
             all_deals: log.deals(at),
             all_pipelines: log.pipelines(at),
+            by: by.by.into_iter().flatten().collect(),
+            group: None,
+            met: RefCell::default(),
         }
     }
 
@@ -89,10 +101,17 @@ impl<'a> Ask<'a> {
             && amount.to.is_none_or(|to| minor.is_some_and(|minor| minor <= to))
     }
 
-    /// The deals that the question is about, as they were.
+    /// The deals that the question is about, as they were. Months are those of closings, past or expected.
     pub(super) fn deals(&self) -> Vec<Deal> {
+        self.deals_of_month(|deal| match &deal.closing {
+            Some((at, _)) => Some(self.month(*at)),
+            None => deal.attributes.expected_close.map(|day| day.format("%Y-%m").to_string()),
+        })
+    }
+
+    pub(super) fn deals_of_month(&self, month: impl Fn(&Deal) -> Option<String>) -> Vec<Deal> {
         let mut deals = self.all_deals.clone();
-        deals.retain(|deal| self.passes(deal.created, deal.counted()));
+        deals.retain(|deal| self.passes(deal.created, deal.counted()) && self.in_group(deal.counted(), month(deal)));
         deals
     }
 

@@ -27,6 +27,8 @@ pub(super) const EARLY: &str = "2024-01-16T10:00:00Z";
 pub(super) const MARCH: &str = "2024-03-01T10:00:00Z";
 /// G and I have been won.
 pub(super) const APRIL: &str = "2024-04-01T10:00:00Z";
+/// Boris has joined Anna's team, and stays in his own.
+pub(super) const MAY: &str = "2024-05-01T10:00:00Z";
 
 /// The company, and what its ids are called here.
 pub(super) struct Company {
@@ -184,6 +186,8 @@ impl Company {
         self.deal("I", "2024-02-20", small);
         self.then("I", "change", "2024-02-20", json!({"forecast_category": "omitted"}));
         self.then("I", "win", "2024-03-05", json!({}));
+        let path = format!("/v1/teams/{}/members/{}", self.id("north"), self.id("boris"));
+        self.position = self.server.put(&path, &json!({"occurred_at": at_ten("2024-05-01")})).expect(200).position();
     }
 }
 

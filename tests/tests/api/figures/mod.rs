@@ -6,3 +6,4 @@
 mod answers;
 mod company;
 mod filters;
+mod groups;

@@ -92,6 +92,26 @@ fn parameters_that_do_not_fit() {
 }
 
 #[test]
+fn groupings_that_there_are_not() {
+    let known = serde_json::json!(["owner", "team", "source", "campaign", "customer", "month"]);
+    let mut bad = Vec::new();
+    for figure in ["pipeline?", "funnel?", "funnel?mode=period&", "win-rate?", "cycle?", "forecast?"] {
+        let by = |what, by: &str| Bad::get(what, format!("/v1/{figure}by={by}")).gives(422, "query", "by");
+        bad.push(by("by something else", "colour").allowed(known.clone()));
+        bad.push(by("by nothing", "").allowed(known.clone()));
+        bad.push(by("nothing behind the comma", "owner,").allowed(known.clone()));
+        bad.push(by("in capitals", "Owner").allowed(known.clone()));
+        bad.push(by("twice the same", "owner,owner"));
+        bad.push(by("three of them", "owner,team,month"));
+        bad.push(Bad::get("said twice", format!("/v1/{figure}by=owner&by=team")).gives(400, "bad_request", "by"));
+    }
+    for figure in ["board", "time-in-stage", "velocity"] {
+        bad.push(Bad::get("not in groups", format!("/v1/{figure}?by=owner")).gives(400, "bad_request", "by"));
+    }
+    check(&bad);
+}
+
+#[test]
 fn periods_that_end_before_they_begin() {
     let mut bad: Vec<Bad> = ["funnel?mode=period&", "funnel?", "forecast?", "win-rate?", "cycle?", "velocity?"]
         .iter()
