@@ -5,14 +5,17 @@
 
 pub mod access;
 mod command;
+mod connection;
 mod describe;
 mod extract;
+mod feed;
 mod layers;
+mod page;
 mod problem;
 mod query;
 mod resources;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
 use dealog_commands::Commands;
@@ -24,7 +27,12 @@ use tokio::{net::TcpListener, sync::watch};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::{Access, Needs, Permission, guard};
+use crate::{
+    access::{Access, Needs, Permission, guard},
+    connection::{Moving, Peer},
+};
+
+pub use feed::Feed;
 
 /// Named limits of the API.
 #[derive(Debug, Clone, Copy)]
@@ -41,12 +49,22 @@ pub struct Limits {
     pub idempotency_key_chars_max: usize,
     /// How long a query waits for its `min_position`.
     pub min_position_wait: Duration,
-    /// How long a request may take.
+    /// How long a request may take until its answer begins.
     pub request_time: Duration,
     /// Requests with a bad token, from one address at one token, that are answered within a window; more are refused.
     pub failed_attempts_max: u32,
     /// That window.
     pub failed_attempts_window: Duration,
+    /// How long a connection may take none of what it is sent; then it is cut.
+    pub write_stall: Duration,
+    /// Streams of events at the same time.
+    pub subscribers_max: usize,
+    /// The last events that are kept for subscribers. Who falls further behind than these is sent away.
+    pub subscriber_queue_events_max: usize,
+    /// Bytes of them.
+    pub subscriber_queue_bytes_max: usize,
+    /// How long a stream may be silent before it gives a sign of life.
+    pub subscriber_keep_alive: Duration,
 }
 
 impl Default for Limits {
@@ -61,6 +79,11 @@ impl Default for Limits {
             request_time: Duration::from_secs(30),
             failed_attempts_max: 10,
             failed_attempts_window: Duration::from_mins(1),
+            write_stall: Duration::from_secs(30),
+            subscribers_max: 1_000,
+            subscriber_queue_events_max: 10_000,
+            subscriber_queue_bytes_max: 64 * 1024 * 1024,
+            subscriber_keep_alive: Duration::from_secs(15),
         }
     }
 }
@@ -96,6 +119,8 @@ pub struct App {
     pub followed: Followed,
     /// What has been measured.
     pub metrics: PrometheusHandle,
+    /// The live feed.
+    pub feed: Feed,
     /// Limits.
     pub limits: Limits,
 }
@@ -150,6 +175,7 @@ fn described(app: &App) -> OpenApiRouter<App> {
         .merge(guarded(resources::settings::router(), Read, Settings))
         .merge(guarded(resources::figures::router(), Read, Read))
         .merge(guarded(resources::events::router(), Log, Log))
+        .merge(guarded(resources::stream::router(), Log, Log))
         .merge(guarded(resources::metrics::router(), Metrics, Metrics))
         .merge(resources::health::router())
 }
@@ -168,12 +194,18 @@ pub fn router(app: App) -> Router {
     layers::wrap(router, outer)
 }
 
-/// Serves the API on `listener` until `stop` returns, and then what is still under way.
+/// Serves the API on `listener` until `stop` returns, and then what is still under way. Streams end then by themselves.
 pub async fn serve(
     listener: TcpListener,
     app: App,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let listener = Moving { listener, stall: app.limits.write_stall };
+    let feed = app.feed.clone();
+    let stop = async move {
+        stop.await;
+        feed.stop();
+    };
+    let service = router(app).into_make_service_with_connect_info::<Peer>();
     axum::serve(listener, service).with_graceful_shutdown(stop).await
 }

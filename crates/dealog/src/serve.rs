@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dealog_api::{App, Followed, access::Access};
+use dealog_api::{App, Feed, Followed, access::Access};
 use dealog_projections::{
     Database,
     deals::{NAME, Views},
@@ -49,10 +49,11 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     let tokens: Arc<dyn TokenStore> = Arc::<SqliteStore>::clone(&store);
     let app = App {
         access: Access::new(tokens, commands.clone(), &limits),
+        feed: Feed::start(Arc::clone(commands.store()), limits),
+        metrics,
         commands,
         views: Views::new(database.clone()),
         followed: Followed { name: NAME, status },
-        metrics,
         limits,
     };
     let mut signals = Signals::new()?;

@@ -76,6 +76,11 @@ pub(crate) struct Limits {
     request_ms: Option<u64>,
     failed_attempts_max: Option<u32>,
     failed_attempts_window_seconds: Option<u64>,
+    write_stall_ms: Option<u64>,
+    subscribers_max: Option<usize>,
+    subscriber_queue_events_max: Option<usize>,
+    subscriber_queue_bytes_max: Option<usize>,
+    subscriber_keep_alive_ms: Option<u64>,
 }
 
 impl Limits {
@@ -94,6 +99,11 @@ impl Limits {
             ("request_ms", self.request_ms),
             ("failed_attempts_max", self.failed_attempts_max.map(u64::from)),
             ("failed_attempts_window_seconds", self.failed_attempts_window_seconds),
+            ("write_stall_ms", self.write_stall_ms),
+            ("subscribers_max", self.subscribers_max.map(|max| max as u64)),
+            ("subscriber_queue_events_max", self.subscriber_queue_events_max.map(|max| max as u64)),
+            ("subscriber_queue_bytes_max", self.subscriber_queue_bytes_max.map(|max| max as u64)),
+            ("subscriber_keep_alive_ms", self.subscriber_keep_alive_ms),
         ];
         match set.iter().find(|(_, value)| *value == Some(0)) {
             Some((name, _)) => Err(Failure::Folder(format!("settings: the limit {name} must be at least 1"))),
@@ -190,6 +200,17 @@ impl Settings {
                 .limits
                 .failed_attempts_window_seconds
                 .map_or(default.failed_attempts_window, Duration::from_secs),
+            write_stall: time(self.limits.write_stall_ms, default.write_stall),
+            subscribers_max: self.limits.subscribers_max.unwrap_or(default.subscribers_max),
+            subscriber_queue_events_max: self
+                .limits
+                .subscriber_queue_events_max
+                .unwrap_or(default.subscriber_queue_events_max),
+            subscriber_queue_bytes_max: self
+                .limits
+                .subscriber_queue_bytes_max
+                .unwrap_or(default.subscriber_queue_bytes_max),
+            subscriber_keep_alive: time(self.limits.subscriber_keep_alive_ms, default.subscriber_keep_alive),
             ..default
         }
     }

@@ -9,11 +9,7 @@ mod failures;
 mod permission;
 mod token;
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
@@ -29,7 +25,7 @@ use moka::sync::Cache;
 use uuid::Uuid;
 
 use self::{failures::Failures, token::Presented};
-use crate::{App, Limits, problem::Problem};
+use crate::{App, Limits, connection::Peer, problem::Problem};
 
 pub use permission::Permission;
 pub use token::{Secret, service};
@@ -183,7 +179,7 @@ pub(crate) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(from)| from.ip());
+    let from = request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(Peer(from))| *from);
     let caller = app.access.caller(request.headers(), from).await?;
     let reads = [Method::GET, Method::HEAD].contains(request.method());
     caller.must_have(if reads { needs.to_read } else { needs.to_write })?;

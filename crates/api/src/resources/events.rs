@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State};
 use dealog_events::{Envelope, Position, event_types};
+use dealog_store::Head;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     App,
     extract::Params,
+    page::Page,
     problem::{Problem, QueryProblems},
     query::limit,
 };
@@ -53,23 +55,23 @@ async fn events(State(app): State<App>, Params(query): Params<EventsQuery>) -> R
     let limit = limit(query.limit, 100, app.limits.page_events_max)? as usize;
     let after = Position(query.after.unwrap_or(0));
     let types = query.types.as_deref().map(types).transpose()?.unwrap_or_default();
-    // The head first: an event that comes in between is then after `next`, and not lost.
-    let head = app.store().head().await?;
-    if after > head.position {
-        let detail = format!("after is {after}, and the log ends at {}", head.position);
-        return Err(Problem::unprocessable("beyond_head", "after", detail));
-    }
-    let events = app.store().read(after, limit, &types).await?;
-    let next = match events.last() {
-        Some(last) if events.len() == limit => last.position,
-        Some(last) => last.position.max(head.position),
-        None => head.position,
-    };
+    let page = Page::read(&**app.store(), after, limit, &types).await?;
+    not_beyond(&page.head, after, "after")?;
+    let Page { head, events, next } = page;
     Ok(Json(EventsPage { log_id: head.log_id, head: head.position.max(next), events, next }))
 }
 
+/// Refuses a position that the log does not have: whoever comes with it has followed another one.
+pub(crate) fn not_beyond(head: &Head, after: Position, field: &str) -> Result<(), Problem> {
+    if after > head.position {
+        let detail = format!("{field} is {after}, and the log ends at {}", head.position);
+        return Err(Problem::unprocessable("beyond_head", field, detail));
+    }
+    Ok(())
+}
+
 /// The types that a list of names and prefixes means.
-fn types(list: &str) -> Result<Vec<String>, Problem> {
+pub(crate) fn types(list: &str) -> Result<Vec<String>, Problem> {
     let mut found = Vec::new();
     for wanted in list.split(',').map(str::trim) {
         let prefix = wanted.strip_suffix('*').filter(|prefix| prefix.ends_with('.'));

@@ -34,6 +34,7 @@ async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
     }
     let stopped = app.followed.trouble().is_some();
     gauge!("dealog_projection_stopped", "projection" => name).set(f64::from(u8::from(stopped)));
+    gauge!("dealog_subscribers").set(as_number(app.feed.subscribers() as u64));
     Ok(([(header::CONTENT_TYPE, TEXT)], app.metrics.render()).into_response())
 }
 

@@ -8,5 +8,6 @@ pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod pipelines;
 pub(crate) mod settings;
+pub(crate) mod stream;
 pub(crate) mod teams;
 pub(crate) mod users;

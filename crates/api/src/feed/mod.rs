@@ -1,0 +1,99 @@
+//! The live feed: the log as a stream that never ends, for many subscribers at once.
+//!
+//! A subscriber that is behind reads pages of the log, one whenever its connection has taken the one before; so however
+//! slow it is, it holds no connection to the log's database. Close to the end it goes on with what one reader
+//! ([`tail`]) has read and rendered for all ([`recent`]). It need not keep up there to the event, but within bounds: whoever
+//! falls out of them is sent away with the reason and the position to go on from, so that slowness shows and costs nobody
+//! else anything.
+//!
+//! A stream is made of whole messages that many subscribers share, up to a batch in a chunk. That is why it is a body of
+//! bytes and not axum's `Sse`, which copies and sends each message for each subscriber by itself.
+
+mod recent;
+mod subscriber;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use dealog_events::Position;
+use dealog_store::{EventStore, StoreError};
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::Limits;
+use recent::{Bounds, Recent};
+pub(crate) use subscriber::Subscriber;
+use tail::Tail;
+
+/// Where the feed of a process begins. Cheap to clone.
+#[derive(Clone)]
+pub struct Feed {
+    store: Arc<dyn EventStore>,
+    /// None while nobody subscribes.
+    recent: watch::Sender<Option<Recent>>,
+    arrived: Arc<Notify>,
+    places: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
+    limits: Limits,
+}
+
+/// Why an event of the log could not be handed on.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("an event of the log cannot be rendered: {0}")]
+    Event(#[from] serde_json::Error),
+}
+
+/// From where a subscriber wants to hear.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start {
+    /// From now on, which is this position; the subscriber is told so.
+    Now(Position),
+    /// After a position that it knows.
+    After(Position),
+}
+
+impl Feed {
+    /// A feed of this log, and the task that reads for it.
+    pub fn start(store: Arc<dyn EventStore>, limits: Limits) -> Self {
+        let (recent, arrived) = (watch::Sender::new(None), Arc::new(Notify::new()));
+        let stopping = watch::Sender::new(false);
+        let bounds = Bounds {
+            events_max: limits.subscriber_queue_events_max,
+            bytes_max: limits.subscriber_queue_bytes_max,
+        };
+        let tail =
+            Tail { store: Arc::clone(&store), recent: recent.clone(), arrived: Arc::clone(&arrived), bounds };
+        let mut stop = stopping.subscribe();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = tail.run() => {}
+                // Also when the last handle is gone.
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+        let places = Arc::new(Semaphore::new(limits.subscribers_max.min(Semaphore::MAX_PERMITS)));
+        Self { store, recent, arrived, places, stopping, limits }
+    }
+
+    /// Ends all streams, with a last message each. Those that begin later end at once.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// How many subscribe now.
+    pub fn subscribers(&self) -> usize {
+        self.limits.subscribers_max.saturating_sub(self.places.available_permits())
+    }
+
+    /// A subscriber to these types, or to all where none is named. None where there is no place left.
+    pub(crate) fn subscribe(&self, start: Start, types: Vec<String>) -> Option<Subscriber> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let subscriber = Subscriber::new(self, start, types, place);
+        self.arrived.notify_one();
+        Some(subscriber)
+    }
+}

@@ -1,0 +1,182 @@
+//! One subscriber: where it is, and what it is sent next.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::body::Bytes;
+use dealog_events::Position;
+use dealog_store::EventStore;
+use futures_util::stream::{self, Stream};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Feed, Start, Unreadable,
+    recent::{Batch, Place, Recent},
+};
+use crate::page::Page;
+
+/// Events that a subscriber reads from the log at once while it is behind.
+const PAGE_EVENTS_MAX: usize = 100;
+
+/// A subscriber. It asks for nothing until its connection has taken what it was given.
+pub(crate) struct Subscriber {
+    store: Arc<dyn EventStore>,
+    recent: watch::Receiver<Option<Recent>>,
+    stopping: watch::Receiver<bool>,
+    /// All, where none is named.
+    types: Vec<String>,
+    /// All up to here was sent or was not asked for.
+    reached: Position,
+    /// The last position that it was told, which is where it will resume. None: it does not know where it is.
+    told: Option<Position>,
+    /// It has caught up once: from then on it keeps up or is sent away.
+    following: bool,
+    ended: bool,
+    keep_alive: Duration,
+    last_sent: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Why a stream ends.
+#[derive(Debug)]
+enum End {
+    TooSlow,
+    Stopping,
+    Failed(Unreadable),
+}
+
+impl<E: Into<Unreadable>> From<E> for End {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Subscriber {
+    pub(super) fn new(feed: &Feed, start: Start, types: Vec<String>, place: OwnedSemaphorePermit) -> Self {
+        let (reached, told) = match start {
+            Start::Now(head) => (head, None),
+            Start::After(position) => (position, Some(position)),
+        };
+        Self {
+            store: Arc::clone(&feed.store),
+            recent: feed.recent.subscribe(),
+            stopping: feed.stopping.subscribe(),
+            types,
+            reached,
+            told,
+            following: false,
+            ended: false,
+            keep_alive: feed.limits.subscriber_keep_alive,
+            last_sent: Instant::now(),
+            _place: place,
+        }
+    }
+
+    /// What it is sent, to its end.
+    pub(crate) fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        stream::unfold(self, async |mut subscriber| subscriber.next().await.map(|text| (Ok(text), subscriber)))
+    }
+
+    /// One or more whole messages, as soon as there are any. None after the last.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        let text = match self.messages().await {
+            Ok(text) => text,
+            Err(end) => self.last_message(&end),
+        };
+        self.last_sent = Instant::now();
+        Some(text)
+    }
+
+    async fn messages(&mut self) -> Result<Bytes, End> {
+        if self.told.is_none() {
+            return Ok(self.sign_of_life());
+        }
+        loop {
+            if *self.stopping.borrow() {
+                return Err(End::Stopping);
+            }
+            let place = self.recent.borrow_and_update().as_ref().map_or(Place::Behind, |kept| kept.place(self.reached));
+            let batch = match place {
+                Place::Behind if self.following => return Err(End::TooSlow),
+                Place::Behind => self.page().await?.map(Arc::new),
+                Place::Within(batch) => {
+                    self.following = true;
+                    Some(batch)
+                }
+                Place::AtEnd => {
+                    self.following = true;
+                    None
+                }
+            };
+            let found = batch.as_ref().and_then(|batch| batch.select(self.reached, &self.types));
+            self.reached = batch.as_ref().map_or(self.reached, |batch| batch.last);
+            if let Some((text, last)) = found {
+                self.told = Some(last);
+                return Ok(text);
+            }
+            if batch.is_none() && self.nothing_comes().await {
+                return Ok(self.sign_of_life());
+            }
+        }
+    }
+
+    /// What the log has after the position reached; None at its end.
+    async fn page(&mut self) -> Result<Option<Batch>, End> {
+        let page = Page::read(&*self.store, self.reached, PAGE_EVENTS_MAX, &self.types).await?;
+        if page.next <= self.reached {
+            return Ok(None);
+        }
+        Ok(Some(Batch::render(page.events, page.next)?))
+    }
+
+    /// Waits for something to happen; true where nothing does for so long that a sign of life is due.
+    async fn nothing_comes(&mut self) -> bool {
+        tokio::select! {
+            _ = self.recent.changed() => false,
+            _ = self.stopping.wait_for(|stop| *stop) => false,
+            () = sleep_until(self.last_sent + self.keep_alive) => true,
+        }
+    }
+
+    /// The position, where the subscriber can resume further on than it knows, or else a comment.
+    fn sign_of_life(&mut self) -> Bytes {
+        if self.told < Some(self.reached) {
+            return self.message("position", json!({}));
+        }
+        Bytes::from_static(b":\n\n")
+    }
+
+    fn last_message(&mut self, end: &End) -> Bytes {
+        self.ended = true;
+        let (event, code, detail) = match end {
+            End::TooSlow => {
+                tracing::info!(position = %self.reached, "a subscriber was too slow and is sent away");
+                ("dropped", "too_slow", "events came faster than they were taken")
+            }
+            End::Stopping => ("stopping", "stopping", "the server is being stopped"),
+            End::Failed(error) => {
+                tracing::error!(%error, position = %self.reached, "a stream of events cannot go on");
+                ("dropped", "internal", "the server failed; its log says why, under this request's id")
+            }
+        };
+        let detail = format!("{detail}; come again with the Last-Event-ID {}: nothing is missed", self.reached);
+        self.message(event, json!({"code": code, "detail": detail}))
+    }
+
+    /// A message that is not an event of the log. Its data says which position was reached; its id does so only where
+    /// that is news, so that ids only grow.
+    fn message(&mut self, event: &str, mut data: Value) -> Bytes {
+        let id = if self.told < Some(self.reached) { format!("id: {}\n", self.reached) } else { String::new() };
+        self.told = Some(self.reached);
+        if let Some(data) = data.as_object_mut() {
+            data.insert("position".into(), self.reached.0.into());
+        }
+        format!("{id}event: {event}\ndata: {data}\n\n").into()
+    }
+}

@@ -1,0 +1,111 @@
+//! The one reader of the log's end, for all subscribers of this process.
+
+use std::{sync::Arc, time::Duration};
+
+use dealog_events::Position;
+use dealog_store::EventStore;
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep, timeout},
+};
+
+use super::{
+    Unreadable,
+    recent::{Batch, Bounds, Recent},
+};
+
+/// Events that are read and handed on together.
+const BATCH_EVENTS_MAX: usize = 500;
+
+/// How long events gather under load. A lone event goes out at once; those that follow it within this time go out together,
+/// which bounds what many subscribers cost however fast the log grows.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// How often it looks when nobody wakes it: another process may have appended.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The pause after the log could not be read.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(super) struct Tail {
+    pub(super) store: Arc<dyn EventStore>,
+    pub(super) recent: watch::Sender<Option<Recent>>,
+    /// Somebody subscribed.
+    pub(super) arrived: Arc<Notify>,
+    pub(super) bounds: Bounds,
+}
+
+impl Tail {
+    /// Reads for as long as anybody subscribes, and rests otherwise. Never returns.
+    pub(super) async fn run(self) {
+        loop {
+            self.arrived.notified().await;
+            match self.store.head().await {
+                Ok(head) => {
+                    self.recent.send_replace(Some(Recent::at(head.position)));
+                    self.follow(head.position).await;
+                }
+                Err(error) => {
+                    self.pause_after(&error.into()).await;
+                    self.arrived.notify_one();
+                }
+            }
+        }
+    }
+
+    async fn follow(&self, mut reached: Position) {
+        let mut wake = self.store.watch();
+        let batch_events_max = BATCH_EVENTS_MAX.min(self.bounds.events_max.div_ceil(4));
+        while !self.rest() {
+            wake.mark_unchanged();
+            match self.next(reached, batch_events_max).await {
+                Ok(None) => {
+                    let woken = async {
+                        // A closed channel says nothing more: the poll interval remains.
+                        if wake.changed().await.is_err() {
+                            std::future::pending::<()>().await;
+                        }
+                    };
+                    let _ = timeout(POLL_INTERVAL, woken).await;
+                }
+                Ok(Some((batch, full))) => {
+                    reached = batch.last;
+                    self.recent.send_modify(|recent| {
+                        if let Some(recent) = recent {
+                            recent.push(batch, self.bounds);
+                        }
+                    });
+                    if !full {
+                        sleep(GATHER).await;
+                    }
+                }
+                Err(error) => self.pause_after(&error).await,
+            }
+        }
+    }
+
+    /// What follows, and whether there may be more already.
+    async fn next(&self, reached: Position, limit: usize) -> Result<Option<(Batch, bool)>, Unreadable> {
+        let events = self.store.read(reached, limit, &[]).await?;
+        let Some(last) = events.last().map(|event| event.position) else { return Ok(None) };
+        let full = events.len() == limit;
+        Ok(Some((Batch::render(events, last)?, full)))
+    }
+
+    /// Whether there is nobody to read for; then nothing is kept either.
+    fn rest(&self) -> bool {
+        // Counted under the lock: who subscribes later finds nothing kept, and does not take it for the log's end.
+        self.recent.send_if_modified(|recent| {
+            let nobody = self.recent.receiver_count() == 0;
+            if nobody {
+                *recent = None;
+            }
+            nobody
+        })
+    }
+
+    async fn pause_after(&self, error: &Unreadable) {
+        tracing::error!(%error, "the feed cannot read the log, and tries again");
+        sleep(RETRY_INTERVAL).await;
+    }
+}

@@ -1,0 +1,34 @@
+//! Pages of the log: what `/v1/events` answers with, and how a subscriber of the feed catches up.
+
+use dealog_events::{Envelope, Position};
+use dealog_store::{EventStore, Head, StoreError};
+
+/// Events, and how far they lead.
+pub(crate) struct Page {
+    /// The end of the log, as it was before the events were read.
+    pub(crate) head: Head,
+    /// Events in the order of the log.
+    pub(crate) events: Vec<Envelope>,
+    /// Where to go on: nothing that was asked for lies before it that is not in `events`.
+    pub(crate) next: Position,
+}
+
+impl Page {
+    /// Events after `after`, at most `limit`; where `types` names any, only those.
+    pub(crate) async fn read(
+        store: &dyn EventStore,
+        after: Position,
+        limit: usize,
+        types: &[String],
+    ) -> Result<Self, StoreError> {
+        // The head first: an event that comes in between is then after `next`, and not lost.
+        let head = store.head().await?;
+        let events = store.read(after, limit, types).await?;
+        let next = match events.last() {
+            Some(last) if events.len() == limit => last.position,
+            Some(last) => last.position.max(head.position),
+            None => head.position,
+        };
+        Ok(Self { head, events, next })
+    }
+}

@@ -1,0 +1,112 @@
+//! `/v1/events/stream`
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderName, header},
+    response::{IntoResponse, Response},
+};
+use dealog_events::Position;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    extract::Params,
+    feed::Start,
+    problem::{Described, Problem, QueryProblems},
+    resources::events::{not_beyond, types},
+};
+
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+/// Which log this is, as in a page of it.
+const LOG_ID: HeaderName = HeaderName::from_static("dealog-log-id");
+/// Asks proxies that gather answers to let this one through as it comes.
+const NO_BUFFERING: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(stream))
+}
+
+/// Which events, and from where on.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct StreamQuery {
+    /// Only events after this position: 0 for the whole log. From now on if absent. `Last-Event-ID` goes before it.
+    after: Option<u64>,
+    /// Only these types, separated by commas; `deal.*` means all that begin so.
+    #[param(example = "deal.won,deal.lost")]
+    types: Option<String>,
+}
+
+/// The log as it grows, as Server-Sent Events.
+///
+/// Each event of the log is a message: its `id` is the position, its `event` the event's type, its `data` the envelope as in
+/// `/v1/events`. Who was cut off comes again with the last id as `Last-Event-ID` and misses nothing, which an
+/// `EventSource` does by itself. Ids only grow, and each event comes once.
+///
+/// Some messages are not events of the log. Their `data` has the `position` to go on from, which is their `id` too where
+/// it is news:
+///
+/// - `position`, first of all where neither `after` nor `Last-Event-ID` was sent, and later when no event of `types` has
+///   come for a while: so that whoever comes again need not go through all that was passed over.
+/// - `dropped`: the stream ends, with a `code` and a `detail`. `too_slow`: events came faster than they were taken;
+///   `internal`: the server failed.
+/// - `stopping`: the stream ends since the server is being stopped.
+///
+/// A stream that is silent otherwise has a comment every 15 seconds. A connection that takes nothing for 30 seconds is cut.
+#[utoipa::path(get, path = "/v1/events/stream", tag = "events",
+    params(
+        ("Last-Event-ID" = Option<u64>, Header, description = "Only events after this position. Goes before `after`: it \
+            is what a reconnecting `EventSource` sends."),
+        StreamQuery
+    ),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream", description = "Messages, until one side ends it",
+            headers(("Dealog-Log-Id" = String, description = "Which log this is")),
+            example = "id: 5\nevent: deal.created\ndata: {\"position\":5,\"type\":\"deal.created\"}\n\n"),
+        QueryProblems,
+        (status = 503, body = Described, content_type = "application/problem+json",
+            description = "There are as many subscribers as there may be; try again after Retry-After")
+    ))]
+async fn stream(
+    State(app): State<App>,
+    Params(query): Params<StreamQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let types = query.types.as_deref().map(types).transpose()?.unwrap_or_default();
+    let resumed = last_event_id(&headers)?;
+    let head = app.store().head().await?;
+    let start = match (resumed, query.after) {
+        (Some(after), _) => known(&head, after, LAST_EVENT_ID)?,
+        (None, Some(after)) => known(&head, after, "after")?,
+        (None, None) => Start::Now(head.position),
+    };
+    let subscriber = app.feed.subscribe(start, types).ok_or_else(|| {
+        let detail = format!("there are {} subscribers, and no more are served", app.limits.subscribers_max);
+        Problem::busy("too_many_subscribers", detail)
+    })?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+        NO_BUFFERING,
+    ];
+    let log_id = [(LOG_ID, head.log_id.to_string())];
+    Ok((headers, log_id, Body::from_stream(subscriber.stream())).into_response())
+}
+
+fn known(head: &dealog_store::Head, after: u64, field: &str) -> Result<Start, Problem> {
+    not_beyond(head, Position(after), field)?;
+    Ok(Start::After(Position(after)))
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
+    let position = value.to_str().ok().and_then(|value| value.parse().ok());
+    let shown = String::from_utf8_lossy(value.as_bytes());
+    position.map(Some).ok_or_else(|| {
+        Problem::bad_request(LAST_EVENT_ID, format!("`{shown}` is not a position: send the last id that you were told"))
+    })
+}
