@@ -5,6 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use reqwest::{Method, blocking, header::HeaderMap, redirect::Policy};
 use serde_json::Value;
 
+use crate::Subscription;
+
 /// How long a request may take.
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -63,6 +65,11 @@ impl Client {
         self.call("DELETE", path).send()
     }
 
+    /// A stream of events.
+    pub fn subscribe(&self, query: &str) -> Subscription {
+        self.call("GET", &format!("/v1/events/stream{query}")).subscribe()
+    }
+
     /// The last position of the log.
     pub fn head(&self) -> u64 {
         self.get("/v1/events?limit=1").expect(200).body["head"].as_u64().expect("a head")
@@ -109,6 +116,28 @@ impl Call {
     pub fn send(self) -> Answer {
         let what = self.what.clone();
         self.try_send().unwrap_or_else(|error| panic!("{what}: {error}"))
+    }
+
+    /// Sends it; the answer must be a stream of events.
+    pub fn subscribe(self) -> Subscription {
+        self.subscribe_for(usize::MAX)
+    }
+
+    /// The same, of which no more than this many bytes are read.
+    pub fn subscribe_for(self, bytes: usize) -> Subscription {
+        Subscription::of(self.open(), bytes)
+    }
+
+    /// Sends it; the answer must be a stream of events, of which nothing is read yet.
+    pub fn open(self) -> blocking::Response {
+        let what = self.what.clone();
+        self.try_open().unwrap_or_else(|| panic!("{what}: there is no stream"))
+    }
+
+    /// Sends it; None where the answer is not a stream of events.
+    pub fn try_open(self) -> Option<blocking::Response> {
+        let response = self.request.send().unwrap_or_else(|error| panic!("{}: {error}", self.what));
+        (response.status() == 200 && response.headers()["content-type"] == "text/event-stream").then_some(response)
     }
 
     /// Sends it. An error means that there was no answer, and nobody knows what came of it.

@@ -12,6 +12,7 @@ mod company;
 mod lines;
 mod run;
 mod server;
+mod subscription;
 mod wait;
 
 pub use binary::{binary, command, repository};
@@ -20,4 +21,5 @@ pub use company::{DEFAULT_PIPELINE, deal};
 pub use lines::Lines;
 pub use run::{Done, Run};
 pub use server::{Server, Worker};
+pub use subscription::{Message, Subscription};
 pub use wait::{exit_within, until};

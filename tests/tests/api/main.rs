@@ -5,6 +5,7 @@
 mod access;
 mod deals;
 mod events;
+mod feed;
 mod figures;
 mod health;
 mod metrics;

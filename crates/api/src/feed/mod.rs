@@ -61,12 +61,9 @@ impl Feed {
     pub fn start(store: Arc<dyn EventStore>, limits: Limits) -> Self {
         let (recent, arrived) = (watch::Sender::new(None), Arc::new(Notify::new()));
         let stopping = watch::Sender::new(false);
-        let bounds = Bounds {
-            events_max: limits.subscriber_queue_events_max,
-            bytes_max: limits.subscriber_queue_bytes_max,
-        };
-        let tail =
-            Tail { store: Arc::clone(&store), recent: recent.clone(), arrived: Arc::clone(&arrived), bounds };
+        let bounds =
+            Bounds { events_max: limits.subscriber_queue_events_max, bytes_max: limits.subscriber_queue_bytes_max };
+        let tail = Tail { store: Arc::clone(&store), recent: recent.clone(), arrived: Arc::clone(&arrived), bounds };
         let mut stop = stopping.subscribe();
         tokio::spawn(async move {
             tokio::select! {

@@ -30,7 +30,8 @@ impl Batch {
         let mut text = Vec::new();
         let mut messages = Vec::with_capacity(events.len());
         for event in events {
-            write!(text, "id: {}\nevent: {}\ndata: ", event.position, event.event_type).map_err(serde_json::Error::io)?;
+            write!(text, "id: {}\nevent: {}\ndata: ", event.position, event.event_type)
+                .map_err(serde_json::Error::io)?;
             serde_json::to_writer(&mut text, &event)?;
             text.extend_from_slice(b"\n\n");
             messages.push(Message { position: event.position, event_type: event.event_type, end: text.len() });

@@ -88,11 +88,7 @@ async fn stream(
         let detail = format!("there are {} subscribers, and no more are served", app.limits.subscribers_max);
         Problem::busy("too_many_subscribers", detail)
     })?;
-    let headers = [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-cache"),
-        NO_BUFFERING,
-    ];
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache"), NO_BUFFERING];
     let log_id = [(LOG_ID, head.log_id.to_string())];
     Ok((headers, log_id, Body::from_stream(subscriber.stream())).into_response())
 }

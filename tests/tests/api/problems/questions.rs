@@ -33,6 +33,7 @@ fn parameters_that_nobody_knows() {
         "/v1/cycle",
         "/v1/velocity",
         "/v1/events",
+        "/v1/events/stream",
         "/v1/pipelines",
         "/v1/customers",
         "/v1/users",
@@ -130,6 +131,25 @@ fn periods_that_end_before_they_begin() {
     bad.push(Bad::get("a cohort by created", "/v1/funnel?created_to=2026-01-01").gives(422, "query", "created_to"));
     bad.push(Bad::get("a cohort by created", "/v1/funnel?created_from=2026-01-01").gives(422, "query", "created_from"));
     check(&bad);
+}
+
+#[test]
+fn streams_of_events_that_cannot_begin() {
+    let from = |what, id: &str| Bad::get(what, "/v1/events/stream").header("Last-Event-ID", id);
+    check(&[
+        Bad::get("bad after", "/v1/events/stream?after=x").gives(400, "bad_request", "after"),
+        Bad::get("beyond the head", "/v1/events/stream?after=1000000").gives(422, "beyond_head", "after"),
+        Bad::get("unknown type", "/v1/events/stream?types=deal.*,deal.sold").gives(422, "unknown_type", "types"),
+        from("not a position", "yesterday").gives(400, "bad_request", "Last-Event-ID"),
+        from("a negative position", "-1").gives(400, "bad_request", "Last-Event-ID"),
+        from("nothing", "").gives(400, "bad_request", "Last-Event-ID"),
+        from("resumed beyond the head", "1000000").gives(422, "beyond_head", "Last-Event-ID"),
+        Bad::get("the header goes first", "/v1/events/stream?after=0").header("Last-Event-ID", "1000000").gives(
+            422,
+            "beyond_head",
+            "Last-Event-ID",
+        ),
+    ]);
 }
 
 #[test]
