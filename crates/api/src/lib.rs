@@ -9,6 +9,7 @@ mod connection;
 mod describe;
 mod extract;
 mod feed;
+mod known;
 mod layers;
 mod page;
 mod problem;
@@ -20,7 +21,10 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, middleware};
 use dealog_commands::Commands;
 use dealog_events::Timestamp;
-use dealog_projections::{Status, deals::Views};
+use dealog_projections::{
+    Status,
+    deals::{Past, Views},
+};
 use dealog_store::EventStore;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch};
@@ -115,6 +119,8 @@ pub struct App {
     pub commands: Commands,
     /// The read side.
     pub views: Views,
+    /// What was known at a position.
+    pub past: Past,
     /// The projection that `views` asks.
     pub followed: Followed,
     /// What has been measured.

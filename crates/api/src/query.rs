@@ -11,11 +11,14 @@ use chrono::{Datelike as _, NaiveDate};
 use dealog_events::{
     CampaignId, CustomerId, Label, Money, PipelineId, Position, TeamId, TimeZone, Timestamp, UserId, Version,
 };
-use dealog_projections::deals::query::{AmountRange, Filter, Found, ListPage, Range, Scope, When};
+use dealog_projections::deals::{
+    Views,
+    query::{AmountRange, Filter, Found, ListPage, Range, Scope, When},
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::IntoParams;
 
-use crate::{App, command::etag, problem::Problem};
+use crate::{App, command::etag, known::KnownAt, problem::Problem};
 
 /// The position that an answer speaks of.
 const POSITION: HeaderName = HeaderName::from_static("dealog-position");
@@ -63,18 +66,22 @@ pub(crate) fn limit(wanted: Option<u32>, default: u32, max: u32) -> Result<u32, 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WhenText(pub(crate) When);
 
-impl<'de> Deserialize<'de> for WhenText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+impl FromStr for WhenText {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
         // Days are compared as texts further on: those of other years would not stand in their order.
         if let Some(day) = text.parse::<NaiveDate>().ok().filter(|day| (1..=9999).contains(&day.year())) {
             return Ok(Self(When::Day(day)));
         }
-        Timestamp::from_str(&text).map(|time| Self(When::Instant(time))).map_err(|_| {
-            de::Error::custom(format!(
-                "`{text}` is neither a day such as 2026-03-01 nor an instant such as 2026-03-01T09:30:00Z"
-            ))
+        Timestamp::from_str(text).map(|time| Self(When::Instant(time))).map_err(|_| {
+            format!("`{text}` is neither a day such as 2026-03-01 nor an instant such as 2026-03-01T09:30:00Z")
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for WhenText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -112,6 +119,10 @@ macro_rules! filter_query {
             /// Only deals worth at most this, in the reporting currency.
             #[param(example = "50000.00")]
             amount_to: Option<String>,
+            /// Only what had been recorded by this position, instant or local day. The log up to there is folded for the
+            /// question, which takes a while; without `as_of` it is asked about that instant.
+            #[param(value_type = Option<String>, example = "120")]
+            known_at: Option<$crate::known::KnownAt>,
             $($(#[$field_meta])* $field: $type,)*
         }
 
@@ -129,6 +140,7 @@ macro_rules! filter_query {
                     created_to: self.created_to,
                     amount_from: self.amount_from.clone(),
                     amount_to: self.amount_to.clone(),
+                    known_at: self.known_at,
                 }
             }
         }
@@ -150,8 +162,8 @@ macro_rules! figure_query {
         );
 
         impl $name {
-            async fn scope(&self, app: &$crate::App) -> Result<dealog_projections::deals::query::Scope, Problem> {
-                self.shared().scope(app, self.as_of).await
+            async fn question(&self, app: &$crate::App) -> Result<$crate::query::Question, Problem> {
+                self.shared().question(app, self.as_of).await
             }
         }
     };
@@ -171,27 +183,32 @@ pub(crate) struct Shared {
     pub(crate) created_to: Option<WhenText>,
     pub(crate) amount_from: Option<String>,
     pub(crate) amount_to: Option<String>,
+    pub(crate) known_at: Option<KnownAt>,
+}
+
+/// What is asked, and of which read models.
+pub(crate) struct Question {
+    pub(crate) views: Views,
+    pub(crate) scope: Scope,
 }
 
 impl Shared {
     /// Which instant and which deals, once the read model has come to `min_position`.
-    pub(crate) async fn scope(self, app: &App, as_of: Option<WhenText>) -> Result<Scope, Problem> {
+    pub(crate) async fn question(self, app: &App, as_of: Option<WhenText>) -> Result<Question, Problem> {
         app.wait_for(self.min_position).await?;
         let now = app.now();
-        if let Some(WhenText(as_of)) = as_of
-            && app.begins(as_of, now).await? > now
-        {
-            let as_of = match as_of {
-                When::Instant(time) => time.to_string(),
-                When::Day(day) => day.to_string(),
-            };
-            let detail = format!("as_of {as_of} lies ahead of now, {now}: nothing is known of it");
-            return Err(Problem::unprocessable("in_future", "as_of", detail));
-        }
+        app.check_as_of(as_of, now).await?;
+        let known = match self.known_at {
+            Some(known_at) => Some(app.known(known_at).await?),
+            None => None,
+        };
+        let views = app.views_at(known).await?;
+        // Without an instant, what was known then is asked about then.
+        let now = known.map_or(now, |known| known.at);
         let when = |when: Option<WhenText>| when.map(|WhenText(when)| when);
         let created = range(("created_from", self.created_from), ("created_to", self.created_to))?;
-        let amount = self.amounts(app, now).await?;
-        Ok(Scope {
+        let amount = self.amounts(&views, now).await?;
+        let scope = Scope {
             now,
             as_of: when(as_of),
             filter: Filter {
@@ -204,14 +221,15 @@ impl Shared {
                 created,
                 amount,
             },
-        })
+        };
+        Ok(Question { views, scope })
     }
 
-    async fn amounts(&self, app: &App, now: Timestamp) -> Result<AmountRange, Problem> {
+    async fn amounts(&self, views: &Views, now: Timestamp) -> Result<AmountRange, Problem> {
         if self.amount_from.is_none() && self.amount_to.is_none() {
             return Ok(AmountRange::default());
         }
-        let settings = app.views.settings(now).await?;
+        let settings = views.settings(now).await?;
         let currency = settings.item.and_then(|settings| settings.reporting_currency).ok_or_else(|| {
             Problem::unprocessable("query", "amount_from", "amounts mean the reporting currency, and none is set")
         })?;
@@ -247,8 +265,22 @@ pub(crate) fn range(
 }
 
 impl App {
+    /// Nothing is known of what lies ahead.
+    pub(crate) async fn check_as_of(&self, as_of: Option<WhenText>, now: Timestamp) -> Result<(), Problem> {
+        let Some(WhenText(as_of)) = as_of else { return Ok(()) };
+        if self.begins(as_of, now).await? <= now {
+            return Ok(());
+        }
+        let as_of = match as_of {
+            When::Instant(time) => time.to_string(),
+            When::Day(day) => day.to_string(),
+        };
+        let detail = format!("as_of {as_of} lies ahead of now, {now}: nothing is known of it");
+        Err(Problem::unprocessable("in_future", "as_of", detail))
+    }
+
     /// The first instant of what is meant.
-    async fn begins(&self, when: When, now: Timestamp) -> Result<Timestamp, Problem> {
+    pub(crate) async fn begins(&self, when: When, now: Timestamp) -> Result<Timestamp, Problem> {
         if let When::Instant(time) = when {
             return Ok(time);
         }

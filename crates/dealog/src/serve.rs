@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dealog_api::{App, Feed, Followed, access::Access};
 use dealog_projections::{
     Database,
-    deals::{NAME, Views},
+    deals::{NAME, Past, Views},
 };
 use dealog_store::{TokenStore, sqlite::SqliteStore};
 use tokio::{
@@ -49,6 +49,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     let tokens: Arc<dyn TokenStore> = Arc::<SqliteStore>::clone(&store);
     let app = App {
         access: Access::new(tokens, commands.clone(), &limits),
+        past: Past::new(Arc::clone(commands.store()), settings.past_limits()),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,
         commands,

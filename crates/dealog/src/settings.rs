@@ -8,6 +8,7 @@ use std::{
 
 use config::{Config, Environment, File, FileFormat};
 use dealog_events::{Currency, TimeZone};
+use dealog_projections::deals::PastLimits;
 use serde::Deserialize;
 
 use crate::open::Failure;
@@ -72,6 +73,9 @@ pub(crate) struct Limits {
     page_items_max: Option<u32>,
     page_events_max: Option<u32>,
     groups_max: Option<usize>,
+    known_at_events_max: Option<u64>,
+    known_at_models_max: Option<u64>,
+    known_at_idle_seconds: Option<u64>,
     min_position_wait_ms: Option<u64>,
     request_ms: Option<u64>,
     failed_attempts_max: Option<u32>,
@@ -95,6 +99,7 @@ impl Limits {
             ("body_bytes_max", self.body_bytes_max.map(|max| max as u64)),
             ("page_items_max", self.page_items_max.map(u64::from)),
             ("page_events_max", self.page_events_max.map(u64::from)),
+            ("known_at_events_max", self.known_at_events_max),
             ("groups_max", self.groups_max.map(|max| max as u64)),
             ("request_ms", self.request_ms),
             ("failed_attempts_max", self.failed_attempts_max.map(u64::from)),
@@ -183,6 +188,15 @@ impl Settings {
         let default = dealog_projections::Limits::default();
         let batch_events_max = self.limits.projection_batch_events_max.unwrap_or(default.batch_events_max);
         dealog_projections::Limits { batch_events_max, ..default }
+    }
+
+    pub(crate) fn past_limits(&self) -> PastLimits {
+        let default = PastLimits::default();
+        PastLimits {
+            known_at_events_max: self.limits.known_at_events_max.unwrap_or(default.known_at_events_max),
+            known_at_models_max: self.limits.known_at_models_max.unwrap_or(default.known_at_models_max),
+            known_at_idle: self.limits.known_at_idle_seconds.map_or(default.known_at_idle, Duration::from_secs),
+        }
     }
 
     pub(crate) fn api_limits(&self) -> dealog_api::Limits {

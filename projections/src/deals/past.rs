@@ -47,7 +47,8 @@ pub struct Past {
 impl Past {
     /// The past of this log.
     pub fn new(store: Arc<dyn EventStore>, limits: PastLimits) -> Self {
-        let folded = Cache::builder().max_capacity(limits.known_at_models_max).time_to_idle(limits.known_at_idle).build();
+        let folded =
+            Cache::builder().max_capacity(limits.known_at_models_max).time_to_idle(limits.known_at_idle).build();
         Self { store, limits, folded, turn: Arc::default() }
     }
 

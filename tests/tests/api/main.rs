@@ -12,6 +12,7 @@ mod metrics;
 mod openapi;
 mod problems;
 mod reference;
+mod time_travel;
 
 use std::sync::OnceLock;
 

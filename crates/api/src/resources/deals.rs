@@ -5,7 +5,7 @@ use dealog_domain::{
     Command,
     deal::{self, Change, Create, Lose, Move, Reopen, Transfer, Win},
 };
-use dealog_events::{DealId, Envelope, Slug, StreamId, Version};
+use dealog_events::{DealId, Envelope, Position, Slug, StreamId, Version};
 use dealog_projections::deals::query::{Deal, DealList, DealQuery, DealStatus, ListPage};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -16,8 +16,9 @@ use crate::{
     App,
     command::{Answer, Asked, CommandHeaders},
     extract::{Params, PathIds},
+    known::KnownAt,
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{AtLeast, filter_query, limit, one, seen},
+    query::{Question, WhenText, filter_query, limit, one, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<App> {
@@ -87,13 +88,78 @@ async fn change(State(app): State<App>, ids: PathIds, asked: Asked<Change>) -> R
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Change(Box::new(body)))).await
 }
 
-/// A deal as it is now.
-#[utoipa::path(get, path = "/v1/deals/{id}", tag = "deals", params(("id" = DealId, Path), AtLeast),
+/// A deal when.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct GetQuery {
+    /// Wait until the read model has come to this position: the one that a command answered with.
+    min_position: Option<u64>,
+    /// The deal as it was at this instant, or at the end of this local day; now if absent.
+    #[param(value_type = Option<String>, example = "2026-03-01")]
+    as_of: Option<WhenText>,
+    /// The deal as it was at this version of its stream; goes without `as_of` and `known_at`.
+    #[param(minimum = 1)]
+    at_version: Option<u64>,
+    /// The deal by what had been recorded by this position, instant or local day.
+    #[param(value_type = Option<String>, example = "120")]
+    known_at: Option<KnownAt>,
+}
+
+/// A deal as it is now, or as it was: then without an `ETag`, since it is not what a command would change.
+#[utoipa::path(get, path = "/v1/deals/{id}", tag = "deals", params(("id" = DealId, Path), GetQuery),
     responses((status = 200, body = Deal), QueryProblems))]
-async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<GetQuery>) -> Result<Response, Problem> {
     let id: DealId = ids.get("id")?;
     app.wait_for(query.min_position).await?;
-    one(app.views.deal(id, app.now()).await?, |deal| deal.version, StreamId::Deal(id))
+    if query.as_of.is_none() && query.at_version.is_none() && query.known_at.is_none() {
+        return one(app.views.deal(id, app.now()).await?, |deal| deal.version, StreamId::Deal(id));
+    }
+    let (events, position) = past(&app, StreamId::Deal(id), &query).await?;
+    let found = app.past.views_of(&events, position).await?.deal(id, app.now()).await?;
+    let deal = found.item.ok_or_else(|| Problem::not_found(format!("{} as it is asked for", StreamId::Deal(id))))?;
+    Ok(seen(found.position, &deal))
+}
+
+/// The events of a deal up to what is asked for, and the position up to which the log is spoken of.
+async fn past(app: &App, stream: StreamId, query: &GetQuery) -> Result<(Vec<Envelope>, Position), Problem> {
+    if query.at_version.is_some() && (query.as_of.is_some() || query.known_at.is_some()) {
+        let detail = "at_version says when already: send it without as_of and known_at";
+        return Err(Problem::unprocessable("query", "at_version", detail));
+    }
+    let now = app.now();
+    app.check_as_of(query.as_of, now).await?;
+    let as_of = match query.as_of {
+        Some(WhenText(when)) => Some(app.ends(when, now).await?),
+        None => None,
+    };
+    let position = match query.known_at {
+        Some(known_at) => app.known(known_at).await?.position,
+        None => app.store().head().await?.position,
+    };
+    let mut events = Vec::new();
+    loop {
+        let after = events.last().map_or(Version::ZERO, |last: &Envelope| last.version);
+        let page = app.store().read_stream(stream, after, app.limits.page_events_max as usize).await?;
+        if page.is_empty() {
+            break;
+        }
+        events.extend(page);
+    }
+    if let (Some(wanted), Some(last)) = (query.at_version, events.last())
+        && (wanted == 0 || Version(wanted) > last.version)
+    {
+        let detail = format!("at_version is {wanted}, and {stream} has the versions 1 to {}", last.version);
+        return Err(Problem::unprocessable("beyond_version", "at_version", detail));
+    }
+    // Within a stream neither versions, nor positions, nor times run backwards: what is asked for is a beginning of it.
+    let wanted = |event: &Envelope| {
+        event.position <= position
+            && query.at_version.is_none_or(|version| event.version <= Version(version))
+            && as_of.is_none_or(|as_of| event.occurred_at <= as_of)
+    };
+    events.truncate(events.partition_point(wanted));
+    Ok((events, position))
 }
 
 filter_query!(
@@ -111,14 +177,14 @@ filter_query!(
     }
 );
 
-/// Deals as they are now, the newest first.
+/// Deals as they are now, or as they were known, the newest first.
 #[utoipa::path(get, path = "/v1/deals", tag = "deals", params(ListQuery),
     responses((status = 200, body = DealList), QueryProblems))]
 async fn list(State(app): State<App>, Params(query): Params<ListQuery>) -> Result<Response, Problem> {
     let page = ListPage { limit: limit(query.limit, 50, app.limits.page_items_max)?, after: query.after };
-    let scope = query.shared().scope(&app, None).await?;
+    let Question { views, scope } = query.shared().question(&app, None).await?;
     let (status, stage) = (query.status, query.stage);
-    let deals = app.views.deals(&DealQuery { filter: scope.filter, status, stage, page }, scope.now).await?;
+    let deals = views.deals(&DealQuery { filter: scope.filter, status, stage, page }, scope.now).await?;
     Ok(seen(deals.position, &deals))
 }
 

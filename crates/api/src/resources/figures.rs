@@ -14,7 +14,7 @@ use crate::{
     App,
     extract::Params,
     problem::{Problem, QueryProblems},
-    query::{WhenText, figure_query, limit, range, seen},
+    query::{Question, WhenText, figure_query, limit, range, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<App> {
@@ -169,7 +169,8 @@ fn grouping(by: Option<&str>, app: &App) -> Result<Grouping, Problem> {
     responses((status = 200, body = PipelineAnswer), QueryProblems))]
 async fn pipeline(State(app): State<App>, Params(query): Params<PipelineQuery>) -> Result<Response, Problem> {
     let by = grouping(query.by.as_deref(), &app)?;
-    let answer = app.views.pipeline(&query.scope(&app).await?, &by).await?;
+    let Question { views, scope } = query.question(&app).await?;
+    let answer = views.pipeline(&scope, &by).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -182,7 +183,8 @@ async fn board(State(app): State<App>, Params(query): Params<BoardQuery>) -> Res
     }
     let limit = limit(query.limit, 20, app.limits.page_items_max)?;
     let page = BoardPage { limit, stage: query.stage.clone(), after: query.after };
-    let answer = app.views.board(&query.scope(&app).await?, &page).await?;
+    let Question { views, scope } = query.question(&app).await?;
+    let answer = views.board(&scope, &page).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -191,7 +193,7 @@ async fn board(State(app): State<App>, Params(query): Params<BoardQuery>) -> Res
     responses((status = 200, body = Funnel), QueryProblems))]
 async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> Result<Response, Problem> {
     let by = grouping(query.by.as_deref(), &app)?;
-    let mut scope = query.scope(&app).await?;
+    let Question { views, mut scope } = query.question(&app).await?;
     let period = range(("from", query.from), ("to", query.to))?;
     match query.mode {
         Mode::Cohort => {
@@ -201,11 +203,11 @@ async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> R
                 return Err(Problem::unprocessable("query", field, detail));
             }
             scope.filter.created = period;
-            let answer = app.views.funnel(&scope, &by).await?;
+            let answer = views.funnel(&scope, &by).await?;
             Ok(seen(answer.seen.position, &answer))
         }
         Mode::Period => {
-            let answer = app.views.period(&scope, &period, &by).await?;
+            let answer = views.period(&scope, &period, &by).await?;
             Ok(seen(answer.seen.position, &answer))
         }
     }
@@ -216,8 +218,8 @@ async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> R
     responses((status = 200, body = Forecast), QueryProblems))]
 async fn forecast(State(app): State<App>, Params(query): Params<ForecastQuery>) -> Result<Response, Problem> {
     let by = grouping(query.by.as_deref(), &app)?;
-    let scope = query.scope(&app).await?;
-    let answer = app.views.forecast(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
+    let Question { views, scope } = query.question(&app).await?;
+    let answer = views.forecast(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -225,7 +227,8 @@ async fn forecast(State(app): State<App>, Params(query): Params<ForecastQuery>) 
 #[utoipa::path(get, path = "/v1/time-in-stage", tag = "figures", params(SnapshotQuery),
     responses((status = 200, body = TimeInStage), QueryProblems))]
 async fn time_in_stage(State(app): State<App>, Params(query): Params<SnapshotQuery>) -> Result<Response, Problem> {
-    let answer = app.views.time_in_stage(&query.scope(&app).await?).await?;
+    let Question { views, scope } = query.question(&app).await?;
+    let answer = views.time_in_stage(&scope).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -234,8 +237,8 @@ async fn time_in_stage(State(app): State<App>, Params(query): Params<SnapshotQue
     responses((status = 200, body = WinRate), QueryProblems))]
 async fn win_rate(State(app): State<App>, Params(query): Params<ClosedQuery>) -> Result<Response, Problem> {
     let by = grouping(query.by.as_deref(), &app)?;
-    let scope = query.scope(&app).await?;
-    let answer = app.views.win_rate(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
+    let Question { views, scope } = query.question(&app).await?;
+    let answer = views.win_rate(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -244,8 +247,8 @@ async fn win_rate(State(app): State<App>, Params(query): Params<ClosedQuery>) ->
     responses((status = 200, body = Cycle), QueryProblems))]
 async fn cycle(State(app): State<App>, Params(query): Params<ClosedQuery>) -> Result<Response, Problem> {
     let by = grouping(query.by.as_deref(), &app)?;
-    let scope = query.scope(&app).await?;
-    let answer = app.views.cycle(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
+    let Question { views, scope } = query.question(&app).await?;
+    let answer = views.cycle(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
     Ok(seen(answer.seen.position, &answer))
 }
 
@@ -253,7 +256,7 @@ async fn cycle(State(app): State<App>, Params(query): Params<ClosedQuery>) -> Re
 #[utoipa::path(get, path = "/v1/velocity", tag = "figures", params(PeriodQuery),
     responses((status = 200, body = Velocity), QueryProblems))]
 async fn velocity(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
-    let scope = query.scope(&app).await?;
-    let answer = app.views.velocity(&scope, &range(("from", query.from), ("to", query.to))?).await?;
+    let Question { views, scope } = query.question(&app).await?;
+    let answer = views.velocity(&scope, &range(("from", query.from), ("to", query.to))?).await?;
     Ok(seen(answer.seen.position, &answer))
 }

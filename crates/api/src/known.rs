@@ -1,0 +1,108 @@
+//! `known_at`: what had been recorded by then.
+
+use std::str::FromStr as _;
+
+use dealog_events::{Position, TimeZone, Timestamp};
+use dealog_projections::deals::{Views, query::When};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{App, problem::Problem, query::WhenText};
+
+/// A position of the log; or an instant or local day, which mean the last position that had been recorded by then.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KnownAt {
+    Position(Position),
+    When(When),
+}
+
+impl<'de> Deserialize<'de> for KnownAt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if let Ok(position) = text.parse() {
+            return Ok(Self::Position(Position(position)));
+        }
+        WhenText::from_str(&text).map(|WhenText(when)| Self::When(when)).map_err(|_| {
+            de::Error::custom(format!(
+                "`{text}` is neither a position such as 120, nor a day such as 2026-03-01, nor an instant such as \
+                 2026-03-01T09:30:00Z"
+            ))
+        })
+    }
+}
+
+/// The end of what was known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    /// The last position that counts.
+    pub(crate) position: Position,
+    /// The instant by which it had been recorded.
+    pub(crate) at: Timestamp,
+}
+
+impl App {
+    /// What `known_at` means.
+    pub(crate) async fn known(&self, known_at: KnownAt) -> Result<Known, Problem> {
+        match known_at {
+            KnownAt::Position(position) => self.known_at_position(position).await,
+            KnownAt::When(when) => self.known_at_time(when).await,
+        }
+    }
+
+    async fn known_at_position(&self, position: Position) -> Result<Known, Problem> {
+        let before = Position(position.0.saturating_sub(1));
+        let head = self.store().head().await?.position;
+        let found = if position == Position::ZERO { None } else { self.store().read(before, 1, &[]).await?.pop() };
+        match found {
+            Some(event) => Ok(Known { position, at: event.recorded_at }),
+            None => {
+                let detail = format!("known_at {position} is not a position of the log, which has 1 to {head}");
+                Err(Problem::unprocessable("beyond_head", "known_at", detail))
+            }
+        }
+    }
+
+    async fn known_at_time(&self, when: When) -> Result<Known, Problem> {
+        let now = self.now();
+        if self.begins(when, now).await? > now {
+            let detail = format!("known_at lies ahead of now, {now}: nothing is known of it");
+            return Err(Problem::unprocessable("in_future", "known_at", detail));
+        }
+        let at = self.ends(when, now).await?.min(now);
+        let position = self.recorded_by(at).await?;
+        if position == Position::ZERO {
+            let detail = format!("nothing had been recorded by {at}");
+            return Err(Problem::unprocessable("query", "known_at", detail));
+        }
+        Ok(Known { position, at })
+    }
+
+    /// The last position that had been recorded by `at`. Times of recording never run backwards, so halving finds it.
+    async fn recorded_by(&self, at: Timestamp) -> Result<Position, Problem> {
+        let (mut recorded, mut not_yet) = (0, self.store().head().await?.position.0 + 1);
+        while recorded + 1 < not_yet {
+            let middle = recorded + (not_yet - recorded) / 2;
+            match self.store().read(Position(middle - 1), 1, &[]).await?.first() {
+                Some(event) if event.recorded_at <= at => recorded = middle,
+                _ => not_yet = middle,
+            }
+        }
+        Ok(Position(recorded))
+    }
+
+    /// The last instant of what is meant.
+    pub(crate) async fn ends(&self, when: When, now: Timestamp) -> Result<Timestamp, Problem> {
+        if let When::Instant(time) = when {
+            return Ok(time);
+        }
+        let settings = self.views.settings(now).await?;
+        Ok(when.end(settings.item.map_or(TimeZone::UTC, |settings| settings.time_zone)))
+    }
+
+    /// The read models that answer: those that are kept, or what was known then.
+    pub(crate) async fn views_at(&self, known: Option<Known>) -> Result<Views, Problem> {
+        match known {
+            None => Ok(self.views.clone()),
+            Some(known) => Ok(self.past.views(known.position).await?),
+        }
+    }
+}
