@@ -170,3 +170,35 @@ fn killed_in_the_middle(data: &Path, files: &Path) -> bool {
     child.kill().unwrap();
     exit_within(&mut child, Duration::from_secs(20)).code().is_none()
 }
+
+/// What an analyst asks of a day in the past.
+fn asked(server: &Server, known_at: Option<u64>) -> Value {
+    let known_at = known_at.map(|position| format!("&known_at={position}")).unwrap_or_default();
+    let figures = ["/v1/pipeline?as_of=2017-08-31", "/v1/funnel?as_of=2017-08-31", "/v1/win-rate?as_of=2017-08-31"];
+    figures.iter().map(|figure| server.get(&format!("{figure}{known_at}")).expect(200).body).collect()
+}
+
+#[test]
+fn what_was_known_before_a_backdated_import_can_still_be_asked() {
+    let folder = TempDir::new().unwrap();
+    let (data, half) = (folder.path().join("data"), folder.path().join("half"));
+    fs::create_dir(&half).unwrap();
+    for file in ["accounts.csv", "products.csv", "sales_teams.csv", "sales_pipeline.csv"] {
+        let rows = fs::read_to_string(sample().join(file)).unwrap();
+        let kept = if file == "sales_pipeline.csv" { 31 } else { usize::MAX };
+        fs::write(half.join(file), rows.lines().take(kept).map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+    }
+    import(&data, &half).succeed();
+    let server = Server::start(&data, &[]);
+    let before = server.head();
+    let known_before = asked(&server, None);
+
+    // Beside the running server, and about days long past.
+    assert!(new_events(&import(&data, &sample()).succeed()) > 50);
+    let after = server.head();
+    server.get(&format!("/v1/pipeline?min_position={after}")).expect(200);
+    let known_after = asked(&server, None);
+    assert_ne!(known_before, known_after, "the import changed nothing about that day");
+    assert_eq!(asked(&server, Some(before)), known_before);
+    assert_eq!(asked(&server, Some(after)), known_after);
+}
