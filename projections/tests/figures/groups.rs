@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use dealog_projections::deals::{
-    Views,
-    query::{By, Filter, Grouping},
+use dealog_domain::{Command, Occurred, deal, settings};
+use dealog_events::StreamId;
+use dealog_projections::{
+    ProjectionError,
+    deals::{
+        Views,
+        query::{By, Filter, Grouping, Range, Scope, When},
+    },
 };
 use serde_json::Value;
 
 use crate::{
     answers::{Answers, Question},
-    company::val,
-    model::UNGROUPED,
+    company::{Company, deal_id, new_deal, val},
+    model::{UNGROUPED, at, views_of},
 };
 
 /// What is no sum over deals: it is not in groups what it is in all.
@@ -147,4 +152,49 @@ pub(crate) async fn of_teams_are_what_filters_find(views: &Views, question: &Que
         let of_groups = groups(&answer).iter().filter(of_team).map(figures).collect::<Vec<_>>();
         assert_eq!(sums(&of_groups), sums([&figures(alone)]), "the groups of a team, {name}, {what}");
     }
+}
+
+#[tokio::test]
+async fn months_are_local_and_begin_where_their_first_day_does() {
+    let mut company = Company::at_work().await;
+    company.settings(settings::Change { time_zone: Some(val("America/St_Johns")), ..Default::default() }).await;
+    // At 00:01 on 1 November 2009, half past two in UTC, clocks there were set back to 23:01: midnight came twice.
+    for (number, created) in [
+        (1, "2009-10-31T23:59:00Z"),
+        (2, "2009-11-01T02:29:59.999999Z"),
+        (3, "2009-11-01T02:30:00Z"),
+        (4, "2009-11-01T03:00:00Z"),
+        (5, "2009-11-01T03:30:00Z"),
+        (6, "2009-12-01T03:29:59.999999Z"),
+        (7, "2025-01-01T03:30:00Z"),
+    ] {
+        let create = Command::Deal(deal::Command::Create(new_deal()));
+        company.try_to(StreamId::Deal(deal_id(number)), create, Occurred::At(val(created))).await.unwrap();
+    }
+    let views = views_of(company.log()).await;
+    let by = Grouping { by: [Some(By::Month), None], groups_max: 10 };
+    let groups = views.funnel(&at(company.now()), &by).await.unwrap().groups;
+    let months = groups.iter().map(|group| (group.key[0].id.as_deref().unwrap(), group.figures.funnels[0].created));
+    assert_eq!(months.collect::<Vec<_>>(), [("2009-10", 2), ("2009-11", 4), ("2025-01", 1)]);
+    // As the days that a period is given by.
+    let day = |day: &str| Some(When::Day(val(day)));
+    let created = Range { from: day("2009-11-01"), to: day("2009-12-01") };
+    let november = Scope { filter: Filter { created, ..Filter::default() }, ..at(company.now()) };
+    assert_eq!(groups[1].figures, views.funnel(&november, UNGROUPED).await.unwrap().figures);
+}
+
+#[tokio::test]
+async fn more_groups_than_are_allowed_are_refused_and_as_many_are_not() {
+    let mut company = Company::at_work().await;
+    for (number, source) in [(1, Some("Web")), (2, Some("Web")), (3, Some("Call")), (4, None)] {
+        company.create_as(number, deal::Create { source: source.map(val), ..new_deal() }).await;
+    }
+    company.lose(4, "price").await;
+    let (views, now) = (views_of(company.log()).await, at(company.now()));
+    let by = |groups_max| Grouping { by: [Some(By::Source), None], groups_max };
+    assert_eq!(views.pipeline(&now, &by(3)).await.unwrap().groups.len(), 3);
+    let error = views.pipeline(&now, &by(2)).await.unwrap_err();
+    assert!(matches!(error, ProjectionError::TooManyGroups { max: 2 }), "{error}");
+    // Only one of them has been closed.
+    assert_eq!(views.cycle(&now, &Range::default(), &by(1)).await.unwrap().groups.len(), 1);
 }

@@ -145,23 +145,21 @@ enum Funnel {
 /// What `by` asks for.
 fn grouping(by: Option<&str>, app: &App) -> Result<Grouping, Problem> {
     let problem = |detail: String| Problem::unprocessable("query", "by", detail);
-    let mut grouping = Grouping { by: [None, None], groups_max: app.limits.groups_max };
-    let mut places = grouping.by.iter_mut();
-    let mut found = Vec::new();
-    for name in by.into_iter().flat_map(|by| by.split(',')) {
-        let Some(by) = By::ALL.into_iter().find(|by| by.name() == name) else {
+    let known = |name: &str| {
+        By::ALL.into_iter().find(|by| by.name() == name).ok_or_else(|| {
             let allowed: Vec<String> = By::ALL.map(|by| by.name().to_owned()).into();
-            let detail = format!("figures are not grouped by `{name}`, but by {}", allowed.join(", "));
-            return Err(problem(detail).allowed(allowed));
-        };
-        if found.contains(&by) {
-            return Err(problem(format!("by names {name} twice: name it once")));
-        }
-        let place = places.next().ok_or_else(|| problem("by takes two at most, such as team,month".into()))?;
-        *place = Some(by);
-        found.push(by);
-    }
-    Ok(grouping)
+            problem(format!("figures are not grouped by `{name}`, but by {}", allowed.join(", "))).allowed(allowed)
+        })
+    };
+    let named = by.into_iter().flat_map(|by| by.split(',')).map(known).collect::<Result<Vec<By>, _>>()?;
+    let by = match *named.as_slice() {
+        [] => [None, None],
+        [one] => [Some(one), None],
+        [one, two] if one != two => [Some(one), Some(two)],
+        [one, _] => return Err(problem(format!("by names {} twice: name it once", one.name()))),
+        [..] => return Err(problem("by takes one or two, such as team,month".into())),
+    };
+    Ok(Grouping { by, groups_max: app.limits.groups_max })
 }
 
 /// The open deals of every stage: count, amount, weighted amount, age, stale and overdue ones; and the closed ones.

@@ -56,7 +56,7 @@ impl By {
 }
 
 /// How figures are grouped: not at all, by one thing, or by a second within the first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grouping {
     /// By what.
     pub by: [Option<By>; 2],

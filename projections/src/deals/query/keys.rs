@@ -71,8 +71,8 @@ impl Keys {
     /// ` LEFT JOIN ...`: what the keys need besides the span called `span`.
     pub(super) fn push_join(&self, sql: &mut Sql, span: &str) {
         if self.by.contains(&Some(By::Team)) {
-            sql.push(" LEFT JOIN (SELECT user_id, STRING_AGG(team, ',' ORDER BY team) AS ids FROM members WHERE valid_from <= ");
-            sql.time(self.at).push(" AND valid_to > ").time(self.at);
+            sql.push(" LEFT JOIN (SELECT user_id, STRING_AGG(team, ',' ORDER BY team) AS ids FROM members");
+            sql.push(" WHERE valid_from <= ").time(self.at).push(" AND valid_to > ").time(self.at);
             sql.push(&format!(" GROUP BY user_id) teams ON teams.user_id = {span}.credit_owner"));
         }
     }
@@ -141,14 +141,14 @@ impl Snapshot<'_> {
     /// The first instant from `from` on at which a deal entered a stage or left one.
     async fn first_happening(&mut self, from: i64) -> Result<Option<Timestamp>, ProjectionError> {
         let mut sql = Sql::default();
-        sql.push("SELECT MIN(time) FROM (SELECT MIN(entered_at) AS time FROM visits WHERE entered_at >= ")
-            .integer(from);
+        sql.push("SELECT MIN(earliest) FROM (SELECT MIN(entered_at) AS earliest FROM visits");
+        sql.push(" WHERE entered_at >= ").integer(from);
         sql.push(" UNION ALL SELECT MIN(left_at) FROM visits WHERE left_at >= ").integer(from).push(") firsts");
         let rows: Vec<(Option<i64>,)> = sql.fetch_all(&mut self.db).await?;
         Ok(rows.first().and_then(|row| row.0).and_then(|micros| Timestamp::from_micros(micros).ok()))
     }
 
-    /// The first day of the month that `time` lies in.
+    /// One month for all: that which `time` lies in.
     pub(super) fn month(&self, time: Timestamp) -> MonthOf {
         MonthOf::This(Month::of(time, self.zone).first)
     }

@@ -51,8 +51,8 @@ pub struct PeriodFunnel {
     pub pipeline: PipelineId,
     /// What it is called.
     pub name: String,
-    /// Stages in order. For each, where neither filter nor group tells visits of one deal apart: `open_before` + `entered` = `open_after` +
-    /// `forward` + `back` + `transferred` + `won_from` + `lost_from`.
+    /// Stages in order. For each, where neither filter nor group tells visits of one deal apart: `open_before` + `entered` =
+    /// `open_after` + `forward` + `back` + `transferred` + `won_from` + `lost_from`.
     pub stages: Vec<PeriodStage>,
     /// The transitions between stages.
     pub moves: Vec<PeriodMove>,

@@ -125,7 +125,9 @@ fn groups_add_up_to_the_total_to_the_cent_and_to_the_deal() {
             assert!(groups(&answer).len() > 1, "{figure} {by}: {answer}");
             let (mut total, mut together) = Default::default();
             add("", &figures(&answer), &mut total);
-            groups(&answer).iter().for_each(|group| add("", &figures(group), &mut together));
+            for group in groups(&answer) {
+                add("", &figures(group), &mut together);
+            }
             assert_eq!(together, total, "{figure} {by}");
             assert!(total.values().any(|sum| *sum > 0), "{figure} {by}");
             // The total is what it is without groups.
