@@ -32,14 +32,14 @@ impl Ask<'_> {
     }
 
     /// Whether something that is like this, and of this month, belongs to the group asked about.
-    pub(super) fn in_group(&self, attributes: &Attributes, month: Option<String>) -> bool {
+    pub(super) fn in_group(&self, attributes: &Attributes, month: Option<&str>) -> bool {
         let part = |by: &By| match by {
             By::Owner => attributes.owner.map(|id| id.to_string()),
             By::Team => self.teams(attributes),
             By::Source => attributes.source.as_ref().map(ToString::to_string),
             By::Campaign => attributes.campaign.map(|id| id.to_string()),
             By::Customer => attributes.customer.map(|id| id.to_string()),
-            By::Month => month.clone(),
+            By::Month => month.map(ToOwned::to_owned),
         };
         let key: Key = self.by.iter().map(part).collect();
         let belongs = self.group.as_ref().is_none_or(|group| *group == key);

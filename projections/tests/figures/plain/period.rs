@@ -33,7 +33,7 @@ impl Ask<'_> {
                 let counts = |attributes: &Attributes, at: i64| {
                     within(at)
                         && self.passes_in_any_pipeline(deal.created, attributes)
-                        && self.in_group(attributes, Some(self.month(at)))
+                        && self.in_group(attributes, Some(&self.month(at)))
                 };
                 if counts(&visit.attributes_at_entering, visit.entered) {
                     entered.push(visit);
@@ -82,7 +82,7 @@ impl Ask<'_> {
             .filter(|deal| counted.contains(&deal.id) && deal.status == Status::Open)
             .filter(|deal| deal.attributes.pipeline == pipeline.id)
             .filter(|deal| self.passes_in_any_pipeline(deal.created, &deal.attributes))
-            .filter(|deal| self.in_group(&deal.attributes, Some(month.to_owned())))
+            .filter(|deal| self.in_group(&deal.attributes, Some(month)))
             .map(|deal| deal.attributes.stage)
             .collect()
     }

@@ -111,7 +111,9 @@ impl<'a> Ask<'a> {
 
     pub(super) fn deals_of_month(&self, month: impl Fn(&Deal) -> Option<String>) -> Vec<Deal> {
         let mut deals = self.all_deals.clone();
-        deals.retain(|deal| self.passes(deal.created, deal.counted()) && self.in_group(deal.counted(), month(deal)));
+        deals.retain(|deal| {
+            self.passes(deal.created, deal.counted()) && self.in_group(deal.counted(), month(deal).as_deref())
+        });
         deals
     }
 
