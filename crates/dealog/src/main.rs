@@ -4,6 +4,7 @@ mod cli;
 mod company;
 mod demo;
 mod import;
+mod limits;
 mod open;
 mod replay;
 mod serve;

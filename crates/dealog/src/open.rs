@@ -93,13 +93,13 @@ pub(crate) async fn check_address(settings: &Settings) -> Result<(), Failure> {
 
 /// The log of the data folder.
 pub(crate) async fn log(settings: &Settings) -> Result<Arc<SqliteStore>, Failure> {
-    Ok(Arc::new(SqliteStore::open(&settings.log_file(), settings.store_limits()).await?))
+    Ok(Arc::new(SqliteStore::open(&settings.log_file(), settings.limits.store).await?))
 }
 
 /// Handlers over a log, by this machine's clock.
 pub(crate) fn commands(settings: &Settings, store: &Arc<SqliteStore>) -> Commands {
     let store: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(store);
-    Commands::new(store, system_clock(), settings.command_limits())
+    Commands::new(store, system_clock(), settings.limits.commands)
 }
 
 /// The worker of the read models, caught up with what it can do at once.
@@ -110,7 +110,7 @@ pub(crate) async fn worker(
 ) -> Result<Worker, Failure> {
     let store: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(store);
     let bar = count_bar("Folding the log");
-    let worker = Worker::start(store, database.clone(), Box::<Deals>::default(), settings.worker_limits(), show(&bar));
+    let worker = Worker::start(store, database.clone(), Box::<Deals>::default(), settings.limits.worker, show(&bar));
     let worker = worker.await?;
     bar.finish_and_clear();
     Ok(worker)
@@ -123,7 +123,7 @@ pub(crate) async fn rebuild(settings: &Settings) -> Result<(), Failure> {
     let database = Database::open(&settings.views_file()).await?;
     let log: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(&store);
     let bar = count_bar("Rebuilding");
-    let limits = settings.worker_limits();
+    let limits = settings.limits.worker;
     let worker = Worker::start_over(log, database.clone(), Box::<Deals>::default(), limits, show(&bar)).await?;
     bar.finish_and_clear();
     let position = worker.status().borrow().position();

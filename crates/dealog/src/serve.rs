@@ -45,11 +45,11 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         (None, None)
     };
 
-    let limits = settings.api_limits();
+    let limits = settings.limits.api;
     let tokens: Arc<dyn TokenStore> = Arc::<SqliteStore>::clone(&store);
     let app = App {
         access: Access::new(tokens, commands.clone(), &limits),
-        past: Past::new(Arc::clone(commands.store()), settings.past_limits()),
+        past: Past::new(Arc::clone(commands.store()), settings.limits.past),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,
         commands,

@@ -1,0 +1,129 @@
+//! All limits, by the names that the README lists. Each room has its own with their defaults; what is set here takes their
+//! place.
+
+use std::time::Duration;
+
+use dealog_projections::deals::PastLimits;
+use serde::Deserialize;
+
+/// The limits of each room.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(try_from = "Set")]
+pub(crate) struct Limits {
+    pub(crate) store: dealog_store::Limits,
+    pub(crate) commands: dealog_commands::Limits,
+    pub(crate) worker: dealog_projections::Limits,
+    pub(crate) past: PastLimits,
+    pub(crate) api: dealog_api::Limits,
+}
+
+/// Declares what can be set: its name and type, and the limit of a room that it is, with the unit where that is a time.
+macro_rules! limits {
+    ($($name:ident: $type:ty => $room:ident.$field:ident $(in $unit:ident)?;)+) => {
+        /// Limits that are set; the others stand as each room has them.
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        struct Set {
+            $($name: Option<$type>,)+
+        }
+
+        impl TryFrom<Set> for Limits {
+            type Error = String;
+
+            fn try_from(set: Set) -> Result<Self, String> {
+                let mut rooms = Self::default();
+                $(if let Some(limit) = set.$name {
+                    if limit == 0 && !MAY_BE_NONE.contains(&stringify!($name)) {
+                        return Err(format!("the limit {} must be at least 1", stringify!($name)));
+                    }
+                    rooms.$room.$field = limits!(@value limit $($unit)?);
+                })+
+                // A page of the API, and one more event to know whether there is another.
+                let page = rooms.api.page_events_max as usize + 1;
+                rooms.store.page_events_max = rooms.store.page_events_max.max(page);
+                Ok(rooms)
+            }
+        }
+
+        /// Each name with its default.
+        #[cfg(test)]
+        fn defaults() -> Vec<(&'static str, u128)> {
+            let rooms = Limits::default();
+            vec![$((stringify!($name), limits!(@default rooms.$room.$field, $($unit)?)),)+]
+        }
+    };
+    (@value $limit:ident) => { $limit };
+    (@value $limit:ident milliseconds) => { Duration::from_millis($limit) };
+    (@value $limit:ident seconds) => { Duration::from_secs($limit) };
+    (@default $limit:expr,) => { u128::try_from($limit).unwrap() };
+    (@default $limit:expr, milliseconds) => { $limit.as_millis() };
+    (@default $limit:expr, seconds) => { u128::from($limit.as_secs()) };
+}
+
+limits!(
+    queue_length_max: usize => store.queue_length_max;
+    batch_appends_max: usize => store.batch_appends_max;
+    append_events_max: usize => store.append_events_max;
+    stream_events_max: u64 => store.stream_events_max;
+    cached_streams_max: u64 => commands.cached_streams_max;
+    command_attempts_max: u32 => commands.attempts_max;
+    projection_batch_events_max: usize => worker.batch_events_max;
+    known_at_events_max: u64 => past.known_at_events_max;
+    known_at_models_max: u64 => past.known_at_models_max;
+    known_at_idle_seconds: u64 => past.known_at_idle in seconds;
+    body_bytes_max: usize => api.body_bytes_max;
+    page_items_max: u32 => api.page_items_max;
+    page_events_max: u32 => api.page_events_max;
+    groups_max: usize => api.groups_max;
+    idempotency_key_chars_max: usize => api.idempotency_key_chars_max;
+    min_position_wait_ms: u64 => api.min_position_wait in milliseconds;
+    request_ms: u64 => api.request_time in milliseconds;
+    write_stall_ms: u64 => api.write_stall in milliseconds;
+    failed_attempts_max: u32 => api.failed_attempts_max;
+    failed_attempts_window_seconds: u64 => api.failed_attempts_window in seconds;
+    subscribers_max: usize => api.subscribers_max;
+    subscriber_queue_events_max: usize => api.subscriber_queue_events_max;
+    subscriber_queue_bytes_max: usize => api.subscriber_queue_bytes_max;
+    subscriber_keep_alive_ms: u64 => api.subscriber_keep_alive in milliseconds;
+);
+
+/// Those that may be zero: nothing is kept, nothing is waited for. With no more of the others nothing works.
+const MAY_BE_NONE: [&str; 4] =
+    ["cached_streams_max", "known_at_models_max", "known_at_idle_seconds", "min_position_wait_ms"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_limit_with_its_default() {
+        let readme = include_str!("../../../README.md");
+        let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `")).collect();
+        for (name, default) in defaults() {
+            let row = rows.iter().find(|row| row.starts_with(&format!("| `{name}`: ")));
+            let row = row.unwrap_or_else(|| panic!("the README does not list {name}"));
+            let listed: String = row.rsplit('|').nth(1).unwrap().chars().filter(char::is_ascii_digit).collect();
+            assert_eq!(listed, default.to_string(), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_refused_where_nothing_would_work() {
+        let none = |name: &str| toml::from_str::<Limits>(&format!("{name} = 0"));
+        for (name, _) in defaults() {
+            match none(name) {
+                Ok(_) => assert!(MAY_BE_NONE.contains(&name), "{name}"),
+                Err(refused) => assert!(refused.to_string().contains(name), "{refused}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_set_takes_the_place_of_the_default() {
+        let rooms: Limits = toml::from_str("queue_length_max = 7\nrequest_ms = 1500\npage_events_max = 20000").unwrap();
+        assert_eq!(rooms.store.queue_length_max, 7);
+        assert_eq!(rooms.api.request_time, Duration::from_millis(1500));
+        assert_eq!(rooms.store.page_events_max, 20_001);
+        assert_eq!(rooms.store.batch_appends_max, dealog_store::Limits::default().batch_appends_max);
+    }
+}
