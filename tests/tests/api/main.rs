@@ -8,6 +8,7 @@ mod events;
 mod feed;
 mod figures;
 mod health;
+mod limits;
 mod metrics;
 mod openapi;
 mod problems;

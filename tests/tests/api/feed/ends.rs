@@ -14,7 +14,9 @@ fn a_server_that_stops_says_so_to_all_and_stops_in_order() {
         ["", "?after=0", "?types=deal.won"].map(|query| server.subscribe(query)).into();
     let mut all = streams.remove(1);
     assert_eq!(all.by_ref().take(4).last().unwrap().id, Some(head));
-    streams.iter_mut().for_each(|stream| drop(stream.expect("position")));
+    for stream in &mut streams {
+        stream.expect("position");
+    }
     streams.push(all);
     server.terminate();
     for mut stream in streams {

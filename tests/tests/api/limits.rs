@@ -1,0 +1,54 @@
+//! Limits under load: a full queue refuses, and loses nothing that it took.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use dealog_tests::{Answer, Server, deal};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Callers at the same time.
+const CALLERS: usize = 32;
+/// How long a queue of one may take to be full.
+const FULL: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_full_queue_answers_503_with_retry_after_and_keeps_what_it_took() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("dealog.toml"), "[limits]\nqueue_length_max = 1\nbatch_appends_max = 1\n").unwrap();
+    let server = Server::start(&folder.path().join("data"), &[]);
+    let begun = server.head();
+    let (refused, since) = (AtomicBool::new(false), Instant::now());
+    let call = || {
+        let (client, mut answers) = (server.client(), Vec::new());
+        while !refused.load(Ordering::Relaxed) && since.elapsed() < FULL {
+            let answer = client.post("/v1/deals", &deal("Under load", &json!({})));
+            refused.fetch_or(answer.status == 503, Ordering::Relaxed);
+            answers.push(answer);
+        }
+        answers
+    };
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let callers: Vec<_> = (0..CALLERS).map(|_| scope.spawn(call)).collect();
+        callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
+    });
+    let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 201);
+    assert!(!refused.is_empty(), "a queue of one was never full");
+    for answer in refused {
+        let answer = answer.problem(503, "overloaded");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    // One event for each command that was taken, and none for one that was not.
+    assert_eq!(server.head() - begun, taken.len() as u64);
+    let positions: Vec<u64> = {
+        let mut positions: Vec<u64> = taken.iter().map(Answer::position).collect();
+        positions.sort_unstable();
+        positions
+    };
+    assert_eq!(positions, (begun + 1..=server.head()).collect::<Vec<_>>());
+    server.stop();
+}
