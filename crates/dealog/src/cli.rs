@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dealog_events::{Currency, DealId, TimeZone};
 
 use crate::{
-    demo, import,
+    check, demo, import,
     open::{self, Failure},
     replay, serve,
     settings::{Flags, Settings},
@@ -106,6 +106,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
+    /// Look for damage in all of the log: every page, every event
+    Check,
     /// Make the read models anew from the log
     Rebuild,
     /// Keep the read models up to date, beside `dealog serve --no-workers`
@@ -155,6 +157,7 @@ impl Cli {
                 import::command::run(&settings, &mapping, &folder, import::Options { strict }).await
             }
             Command::Replay { deal, from, to, format } => replay::replay(&settings, deal, from, to, format).await,
+            Command::Check => check::check(&settings).await,
             Command::Rebuild => open::rebuild(&settings).await,
             Command::Work => serve::work(&settings).await,
             Command::Token { command } => token::run(&settings, command).await,

@@ -1,5 +1,6 @@
 //! `dealog`: the command line. This is the only place that knows all rooms; it wires them and decides nothing.
 
+mod check;
 mod cli;
 mod company;
 mod demo;

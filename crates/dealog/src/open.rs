@@ -93,6 +93,7 @@ pub(crate) async fn check_address(settings: &Settings) -> Result<(), Failure> {
 
 /// The log of the data folder.
 pub(crate) async fn log(settings: &Settings) -> Result<Arc<SqliteStore>, Failure> {
+    settings.log_is_not_lost()?;
     Ok(Arc::new(SqliteStore::open(&settings.log_file(), settings.limits.store).await?))
 }
 

@@ -94,6 +94,20 @@ impl Settings {
         Err(Failure::Folder(format!("there is no log at {}: name its folder with --data", file.display())))
     }
 
+    /// Where read models are, there was a log: an empty one would be a new company in the place of theirs.
+    pub(crate) fn log_is_not_lost(&self) -> Result<(), Failure> {
+        let (log, views) = (self.log_file(), self.views_file());
+        let empty = |file: &Path| file.metadata().map_or(true, |file| file.len() == 0);
+        if !empty(&log) || empty(&views) {
+            return Ok(());
+        }
+        let (log, views) = (log.display(), views.display());
+        Err(Failure::Folder(format!(
+            "the log {log} is gone or empty, and {views} was folded from it: put a copy of the log back. For a new \
+             company name another folder with --data"
+        )))
+    }
+
     pub(crate) fn log_file(&self) -> PathBuf {
         self.data.join("log.db")
     }

@@ -17,6 +17,8 @@ mod judge;
 pub mod sqlite;
 mod tokens;
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use futures_util::future::BoxFuture;
@@ -107,5 +109,17 @@ pub enum StoreError {
         position: Position,
         /// What is wrong there.
         reason: String,
+    },
+    /// The file is not the log that was written. It is not opened.
+    #[error(
+        "the log {} is damaged: {found}. Nothing in it was changed. Put a copy of it in its place, without the files \
+         beside it that end in -wal and -shm; the read models (views.db) need no copy, they are folded from the log",
+        file.display()
+    )]
+    DamagedFile {
+        /// Which file.
+        file: PathBuf,
+        /// The first bad place and what is wrong there.
+        found: String,
     },
 }

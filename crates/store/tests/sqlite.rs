@@ -115,7 +115,11 @@ async fn a_file_of_a_newer_version_is_refused() {
 
 #[tokio::test]
 async fn a_file_of_another_program_is_refused_and_left_as_it_was() {
-    for marks in ["PRAGMA application_id = 7; CREATE TABLE t (a)", "PRAGMA user_version = 1; CREATE TABLE t (a)"] {
+    for marks in [
+        "PRAGMA application_id = 7; CREATE TABLE t (a)",
+        "PRAGMA user_version = 1; CREATE TABLE t (a)",
+        "CREATE TABLE t (a)",
+    ] {
         let (_folder, path) = place();
         sql(&path, marks).await.unwrap();
         let refused = open(&path).await.unwrap_err();
@@ -125,7 +129,7 @@ async fn a_file_of_another_program_is_refused_and_left_as_it_was() {
     let (_folder, path) = place();
     std::fs::write(&path, "a letter of some length, longer than any header that could be mistaken").unwrap();
     let refused = open(&path).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Database(_)), "{refused}");
+    assert!(matches!(refused, StoreError::DamagedFile { .. }), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@
 //! snapshots beside it (write-ahead log). Several processes may open the same file: they take turns at the file's write
 //! lock, and each judges its appends by what it finds under it.
 
+mod check;
 mod read;
 mod rows;
 mod schema;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
 use futures_util::future::BoxFuture;
-use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::sync::watch;
 
 use crate::{Append, AppendError, Appended, EventStore, Head, Limits, Remembered, StoreError, appender::Appender};
@@ -33,7 +34,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the log in this file; where there is none it is created, and its folder too.
+    /// Opens the log in this file; where there is none it is created, and its folder too. A damaged one is refused and left
+    /// as it is.
     pub async fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
         let mut connection = schema::open(path).await?;
         let head = read::head(&mut connection).await?;
@@ -45,6 +47,18 @@ impl SqliteStore {
         let writer = writer::SqliteWriter::new(path.to_owned(), connection, limits);
         let appender = Appender::start(writer, head.position, limits);
         Ok(Self { path: path.to_owned(), appender, readers, page_events_max: limits.page_events_max })
+    }
+
+    /// Looks for damage in all of the log in this file, which is more than opening it looks for: its indexes, and each event
+    /// by itself. `visit` is given the events, page after page, and the end of the log; it may refuse the log too.
+    pub async fn check(
+        path: &Path,
+        visit: impl FnMut(&[Envelope], Head) -> Result<(), StoreError>,
+    ) -> Result<Head, StoreError> {
+        let head = check::thorough(path, visit).await?;
+        // A connection that only reads leaves its files beside the log; the last to close one that writes removes them.
+        schema::write_options(path).connect().await?.close().await?;
+        Ok(head)
     }
 
     /// Ends the log in good order: reads under way end, appends that wait are committed and answered, later ones refused.

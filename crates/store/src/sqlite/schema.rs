@@ -13,6 +13,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
+use super::check;
 use crate::StoreError;
 
 /// How long a statement waits for another process that is writing.
@@ -27,8 +28,9 @@ const OPEN_ATTEMPTS_MAX: u32 = 250;
 /// Rows that wait between the connection's thread and the task that decodes them.
 const ROW_BUFFER: usize = 512;
 
-/// The writer's page cache, in KiB (negative, as SQLite wants it): the inner pages and the ends of busy streams stay in it.
-const CACHE: &str = "-65536";
+/// The page cache of a connection that writes, in KiB (negative, as SQLite wants it): the inner pages and the ends of busy
+/// streams stay in it.
+pub(super) const CACHE: &str = "-65536";
 
 /// Pages in the write-ahead log that start a checkpoint. The busy pages are written over and over: the rarer a checkpoint,
 /// the fewer of their versions reach the file. 8,192 pages are 32 MiB, which
@@ -81,6 +83,9 @@ pub(crate) async fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
 }
 
 async fn try_open(path: &Path) -> Result<SqliteConnection, StoreError> {
+    if path.exists() {
+        check::fit(path).await?;
+    }
     let mut connection = write_options(path).create_if_missing(true).connect().await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     set_up(&mut transaction).await?;
@@ -89,23 +94,28 @@ async fn try_open(path: &Path) -> Result<SqliteConnection, StoreError> {
 }
 
 async fn set_up(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let found = steps(connection).await?.len();
+    bring_up(connection, found).await
+}
+
+/// The steps that made the file what it is; none where it is empty. One that is neither a log nor empty is refused.
+pub(super) async fn steps(connection: &mut SqliteConnection) -> Result<&'static [&'static str], StoreError> {
     let application: i32 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
     if ![0, APPLICATION_ID].contains(&application) {
         return Err(StoreError::Schema("the file belongs to another program; choose another path".into()));
     }
     let found: i32 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    let objects: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await?;
     match usize::try_from(found) {
-        Ok(0) => {}
-        Ok(version) if application == APPLICATION_ID && version <= STEPS.len() => {}
-        Ok(version) if application == APPLICATION_ID => {
+        Ok(0) if objects == 0 => Ok(&[]),
+        Ok(version @ 1..) if application == APPLICATION_ID => STEPS.get(..version).ok_or_else(|| {
             let known = STEPS.len();
-            return Err(StoreError::Schema(format!(
+            StoreError::Schema(format!(
                 "the file has version {version} and this program knows {known}; use a newer dealog"
-            )));
-        }
-        _ => return Err(StoreError::Schema("the file is not a log; choose another path".into())),
+            ))
+        }),
+        _ => Err(StoreError::Schema("the file is not a log; choose another path".into())),
     }
-    bring_up(connection, usize::try_from(found).unwrap_or_default()).await
 }
 
 /// Runs the steps behind version `found`.
@@ -130,9 +140,25 @@ async fn bring_up(connection: &mut SqliteConnection, found: usize) -> Result<(),
     Ok(())
 }
 
-/// Another connection holds what this one needs: `SQLITE_BUSY`, whatever extends it in the bits above.
+/// Another connection holds what this one needs.
 fn is_busy(error: &sqlx::Error) -> bool {
     const SQLITE_BUSY: i32 = 5;
-    let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else { return false };
-    code.parse::<i32>().is_ok_and(|code| code & 0xff == SQLITE_BUSY)
+    code(error).is_some_and(|code| code & PRIMARY == SQLITE_BUSY)
+}
+
+/// The file is not what SQLite writes, or ends too early.
+pub(super) fn is_corrupt(error: &sqlx::Error) -> bool {
+    const SQLITE_CORRUPT: i32 = 11;
+    const SQLITE_NOTADB: i32 = 26;
+    const SQLITE_IOERR_SHORT_READ: i32 = 522;
+    code(error).is_some_and(|code| {
+        [SQLITE_CORRUPT, SQLITE_NOTADB].contains(&(code & PRIMARY)) || code == SQLITE_IOERR_SHORT_READ
+    })
+}
+
+/// The part of a code that says what failed; the bits above say how.
+const PRIMARY: i32 = 0xff;
+
+fn code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code)?.parse().ok()
 }

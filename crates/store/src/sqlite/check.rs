@@ -1,0 +1,209 @@
+//! Whether a file can be believed, asked before anything is read from it or written to it.
+//!
+//! [`fit`] is asked each time a log is opened: SQLite's own structure, the schema, and what must hold between the tables.
+//! It is a handful of statements, each of which SQLite answers in one pass over a table or an index and without keeping
+//! rows: about a second for a million events. [`thorough`] also compares the indexes with their tables and decodes every
+//! event, and is there for `dealog check`.
+//!
+//! Both go by a connection that cannot write, so that a file which is refused stays as it was found. What neither can
+//! find is a change that leaves a row well formed, such as another letter in a text within an event's data.
+
+use std::path::{Path, PathBuf};
+
+use dealog_events::{CommandId, Envelope, Position, Timestamp};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::{read, schema};
+use crate::{Head, StoreError};
+
+/// What must hold of every log. Each names the first place where it does not, and says why; nothing where it does.
+const INVARIANTS: &[&str] = &[
+    "SELECT 'the head', 'it must be one row, and there are ' || count(*) FROM head HAVING count(*) <> 1",
+    // Dense: as many as the last one's number, and that is the head's. Where one is missing is asked only if it is so.
+    "SELECT 'position ' || (SELECT min(position) + 1 FROM (SELECT 0 AS position UNION ALL SELECT position FROM events) AS e
+            WHERE position >= head.position OR NOT EXISTS (SELECT 1 FROM events WHERE events.position = e.position + 1)),
+        'the head says ' || head.position || ', and there are ' || events || ' events up to position ' || last
+     FROM head, (SELECT count(*) AS events, coalesce(max(position), 0) AS last FROM events)
+     WHERE events <> head.position OR last <> head.position",
+    "SELECT 'position ' || position, 'it was recorded at another instant than the head says'
+     FROM head JOIN events USING (position) WHERE events.recorded_at <> head.recorded_at",
+    "SELECT 'position ' || position, 'its type, actor or data is not what is ever written'
+     FROM events
+     WHERE NOT json_valid(data) OR unicode(data) <> unicode('{') OR type NOT GLOB '[a-z]*.[a-z]*'
+        OR (actor <> 'local' AND actor NOT GLOB '[a-z]*:????????-????-????-????-????????????')
+     ORDER BY position LIMIT 1",
+    "SELECT 'stream ' || coalesce(streams.stream, found.stream), 'its versions are not those of its events'
+     FROM (SELECT stream, count(*) AS events, max(version) AS last FROM events GROUP BY stream) AS found
+     FULL JOIN streams USING (stream)
+     WHERE events IS NOT streams.version OR last IS NOT streams.version
+        OR (streams.stream NOT GLOB '[a-z]*-????????-????-????-????-????????????' AND streams.stream GLOB '*[^a-z]*')
+        OR streams.occurred_at IS NOT
+            (SELECT occurred_at FROM events WHERE events.stream = streams.stream AND events.version = streams.version)
+     LIMIT 1",
+    // Positions are dense, so one up to the head is that of an event; and each event has one command.
+    "SELECT 'the commands', 'they brought ' || coalesce(sum(events), 0) || ' events up to position ' ||
+        coalesce(max(position), 0) || ', and the head says ' || (SELECT position FROM head)
+     FROM commands
+     HAVING coalesce(sum(events), 0) <> (SELECT position FROM head) OR coalesce(max(position), 0) <> (SELECT position FROM head)",
+];
+
+/// What must hold besides, where there is time to look for it.
+const THOROUGH_INVARIANTS: &[&str] = &[
+    "SELECT 'position ' || commands.position, 'it is not the last event of the command that is remembered with it'
+     FROM commands LEFT JOIN events USING (position)
+     WHERE events.command_id IS NOT commands.command_id OR events.stream <> commands.stream
+        OR events.version <> commands.version
+     LIMIT 1",
+    "SELECT 'position ' || position, 'it happened before the event before it in its stream'
+     FROM (SELECT position, occurred_at < lag(occurred_at) OVER (PARTITION BY stream ORDER BY version) AS back FROM events)
+     WHERE back LIMIT 1",
+];
+
+const OBJECTS: &str = "SELECT name, sql FROM sqlite_schema WHERE type <> 'view'";
+
+/// What stands before all else in a file of SQLite's.
+const HEADER_BYTES: u64 = 100;
+
+/// Events decoded at once.
+const PAGE_EVENTS: usize = 1_000;
+
+/// Refuses a file that is no log or a damaged one. A file that is not set up yet is neither.
+pub(super) async fn fit(path: &Path) -> Result<(), StoreError> {
+    looked_at(path, "PRAGMA quick_check(1)", INVARIANTS).await.map_err(|error| named(path, error))?;
+    Ok(())
+}
+
+/// Looks at all of the log. `visit` is given the events, page after page, and the end of the log; it may refuse it too.
+pub(super) async fn thorough(
+    path: &Path,
+    visit: impl FnMut(&[Envelope], Head) -> Result<(), StoreError>,
+) -> Result<Head, StoreError> {
+    let outcome = async {
+        let set_up = looked_at(path, "PRAGMA integrity_check(1)", &[INVARIANTS, THOROUGH_INVARIANTS].concat()).await?;
+        if !set_up {
+            return Err(StoreError::Schema("the file is not a log".into()));
+        }
+        decoded(path, visit).await
+    };
+    outcome.await.map_err(|error| named(path, error))
+}
+
+/// It looks at everything, so its statements take long, and that is nothing to warn of.
+fn options(path: &Path) -> SqliteConnectOptions {
+    schema::read_options(path).pragma("cache_size", schema::CACHE).disable_statement_logging()
+}
+
+/// Whether the file is set up; if so, all of this holds of it.
+async fn looked_at(path: &Path, pages: &'static str, invariants: &[&'static str]) -> Result<bool, StoreError> {
+    let bytes = std::fs::metadata(path).map_err(sqlx::Error::Io)?.len();
+    // So short a file is an empty one to SQLite, and would be written over.
+    if (1..HEADER_BYTES).contains(&bytes) {
+        return Err(damage(format!("page 1: the file ends after {bytes} bytes")));
+    }
+    let mut connection = options(path).connect().await?;
+    // One snapshot, so that another process may append meanwhile.
+    let mut transaction = connection.begin().await?;
+    let steps = schema::steps(&mut transaction).await?;
+    if steps.is_empty() {
+        return Ok(false);
+    }
+    let told: String = sqlx::query_scalar(pages).fetch_one(&mut *transaction).await?;
+    if told != "ok" {
+        return Err(damage(told.replace('\n', " ")));
+    }
+    has_all_objects(&mut transaction, steps).await?;
+    for invariant in invariants {
+        let broken: Option<(String, String)> = sqlx::query_as(*invariant).fetch_optional(&mut *transaction).await?;
+        if let Some((place, reason)) = broken {
+            return Err(damage(format!("{place}: {reason}")));
+        }
+    }
+    transaction.rollback().await?;
+    connection.close().await?;
+    Ok(true)
+}
+
+/// The tables, indexes and triggers that these steps make are all there, word for word. There may be more.
+async fn has_all_objects(connection: &mut SqliteConnection, steps: &[&'static str]) -> Result<(), StoreError> {
+    type Object = (String, Option<String>);
+    let mut new = SqliteConnection::connect("sqlite::memory:").await?;
+    for step in steps {
+        sqlx::raw_sql(*step).execute(&mut new).await?;
+    }
+    let found: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(connection).await?;
+    let expected: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(&mut new).await?;
+    match expected.iter().find(|object| !found.contains(object)) {
+        Some((name, _)) => Err(damage(format!("the schema: `{name}` is missing or was altered"))),
+        None => Ok(()),
+    }
+}
+
+/// Decodes every event, and sees that each follows from the one before.
+async fn decoded(
+    path: &Path,
+    mut visit: impl FnMut(&[Envelope], Head) -> Result<(), StoreError>,
+) -> Result<Head, StoreError> {
+    let mut connection = options(path).connect().await?;
+    let head = read::head(&mut connection).await?;
+    let mut last = Last { position: Position::ZERO, recorded_at: Timestamp::MIN, command: None };
+    while last.position < head.position {
+        let events = read::events(&mut connection, last.position, PAGE_EVENTS, &[]).await?;
+        if events.is_empty() {
+            return Err(damage(format!("position {}: the log ends before its head says so", last.position)));
+        }
+        events.iter().try_for_each(|event| last.follow(event))?;
+        visit(&events, head)?;
+    }
+    connection.close().await?;
+    Ok(head)
+}
+
+/// The event before, as far as the next one depends on it.
+struct Last {
+    position: Position,
+    recorded_at: Timestamp,
+    /// Its command, and how many events of it there were.
+    command: Option<(CommandId, usize)>,
+}
+
+impl Last {
+    fn follow(&mut self, event: &Envelope) -> Result<(), StoreError> {
+        let index = match self.command {
+            Some((command, events)) if command == event.command_id => events,
+            _ => 0,
+        };
+        let reason = if event.recorded_at < self.recorded_at {
+            "it was recorded before the event before it"
+        } else if event.event_id != event.command_id.event_id(index) {
+            "its id is not the one that its command gives it"
+        } else {
+            *self = Self {
+                position: event.position,
+                recorded_at: event.recorded_at,
+                command: Some((event.command_id, index + 1)),
+            };
+            return Ok(());
+        };
+        Err(StoreError::Damaged { position: event.position, reason: reason.into() })
+    }
+}
+
+fn damage(found: String) -> StoreError {
+    StoreError::DamagedFile { file: PathBuf::new(), found }
+}
+
+/// The same error, naming the file. What SQLite cannot read at all is damage too.
+fn named(path: &Path, error: StoreError) -> StoreError {
+    let file = path.to_owned();
+    match error {
+        StoreError::DamagedFile { found, .. } => StoreError::DamagedFile { file, found },
+        StoreError::Damaged { position, reason } => {
+            StoreError::DamagedFile { file, found: format!("position {position}: {reason}") }
+        }
+        StoreError::Database(error) if schema::is_corrupt(&error) => {
+            StoreError::DamagedFile { file, found: error.to_string() }
+        }
+        StoreError::Schema(reason) => StoreError::Schema(format!("{}: {reason}", path.display())),
+        error => error,
+    }
+}
