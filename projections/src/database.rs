@@ -38,7 +38,11 @@ impl Database {
     async fn connect(url: &str, pool: AnyPoolOptions) -> Result<Self, ProjectionError> {
         sqlx::any::install_default_drivers();
         let options = AnyConnectOptions::from_str(url)?;
-        let pool = pool.after_connect(|db, _| Box::pin(async move { prepare(db).await })).connect_with(options).await?;
+        let pool = pool
+            .after_connect(|db, _| Box::pin(async move { prepare(db).await }))
+            .after_release(|db, _| Box::pin(async move { is_done(db).await }))
+            .connect_with(options)
+            .await?;
         pool.execute(checkpoint::TABLE).await?;
         Ok(Self { pool })
     }
@@ -91,4 +95,34 @@ async fn prepare(db: &mut AnyConnection) -> Result<(), sqlx::Error> {
     db.execute("PRAGMA temp_store = MEMORY").await?;
     db.execute("PRAGMA cache_size = -16000").await?;
     db.ping().await
+}
+
+/// Where a disk is full, SQLite ends the transaction by itself, and the driver goes on believing that it is in one: such a
+/// connection would refuse every transaction from then on.
+async fn is_done(db: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    // What is to be rolled back is so by the time of the answer.
+    db.ping().await?;
+    Ok(!db.is_in_transaction())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_the_database_ended_harms_none_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("views.db")).await.unwrap();
+        database.pool.execute("CREATE TABLE t (a BIGINT PRIMARY KEY)").await.unwrap();
+        for _ in 0..2 * CONNECTIONS_MAX {
+            let mut db = database.write().await.unwrap();
+            db.execute("INSERT INTO t VALUES (1)").await.unwrap();
+            // Ends the transaction, as a full disk does.
+            db.execute("INSERT OR ROLLBACK INTO t VALUES (1)").await.unwrap_err();
+            drop(db);
+        }
+        let mut db = database.write().await.unwrap();
+        db.execute("INSERT INTO t VALUES (1)").await.unwrap();
+        db.commit().await.unwrap();
+    }
 }

@@ -53,7 +53,20 @@ pub fn repository() -> PathBuf {
 /// The binary with none of this process's own `DEALOG_` variables, which would be settings to it, run in a folder of its
 /// own, since a `dealog.toml` there is read.
 pub fn command(folder: &Path) -> Command {
-    let mut command = Command::new(binary());
+    clean(Command::new(binary()), folder)
+}
+
+/// The same on a disk that takes no more: no file it writes becomes longer than this. Writing beyond fails, as it does on a
+/// full disk, once the signal that comes with it is ignored.
+pub(crate) fn limited_command(folder: &Path, file_bytes_max: u64) -> Command {
+    const BLOCK_BYTES: u64 = 512;
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f \"$0\" && exec \"$@\""]);
+    command.arg((file_bytes_max / BLOCK_BYTES).to_string()).arg(binary());
+    clean(command, folder)
+}
+
+fn clean(mut command: Command, folder: &Path) -> Command {
     command.current_dir(folder);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DEALOG_")) {
         command.env_remove(name);

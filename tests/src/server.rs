@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Client, Lines, command, exit_within};
+use crate::{Client, Lines, binary::limited_command, command, exit_within};
 
 /// How long a server may take to be there: it may have a log to fold first.
 const START: Duration = Duration::from_mins(1);
@@ -46,7 +46,16 @@ impl Server {
     /// Another command that serves, such as `demo`.
     pub fn start_command(name: &str, data: &Path, args: &[&str]) -> Self {
         let listen: &[&str] = if args.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
-        let (child, stderr) = spawn(name, data, &[listen, args].concat());
+        Self::of(spawn(command(home(data)), name, data, &[listen, args].concat()))
+    }
+
+    /// `dealog serve` on a disk that is full as soon as a file has this many bytes.
+    pub fn start_on_a_full_disk(data: &Path, file_bytes_max: u64) -> Self {
+        let command = limited_command(home(data), file_bytes_max);
+        Self::of(spawn(command, "serve", data, &["--listen", "127.0.0.1:0"]))
+    }
+
+    fn of((child, stderr): (Child, Lines)) -> Self {
         let address = stderr.find("the server's address in its log", START, serving);
         Self { child, stderr: Some(stderr), address, client: Client::of(address), folder: None }
     }
@@ -151,7 +160,7 @@ pub struct Worker {
 
 impl Worker {
     pub fn start(data: &Path) -> Self {
-        let (child, stderr) = spawn("work", data, &[]);
+        let (child, stderr) = spawn(command(home(data)), "work", data, &[]);
         stderr.find("that it works", START, |line| line.contains("working").then_some(()));
         Self { child, stderr: Some(stderr) }
     }
@@ -172,10 +181,13 @@ impl Drop for Worker {
     }
 }
 
+fn home(data: &Path) -> &Path {
+    data.parent().expect("the data folder is in another folder")
+}
+
 /// A command that stays, and its log.
-fn spawn(name: &str, data: &Path, args: &[&str]) -> (Child, Lines) {
-    let home = data.parent().expect("the data folder is in another folder");
-    let mut child = command(home)
+fn spawn(mut command: Command, name: &str, data: &Path, args: &[&str]) -> (Child, Lines) {
+    let mut child = command
         .arg(name)
         .args(args)
         .arg("--data")
