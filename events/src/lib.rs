@@ -29,6 +29,8 @@ pub use envelope::{Actor, CommandId, Envelope, Position, Version};
 pub use event::{Event, EventType, ReadError, event_types, interpret, upcast};
 pub use field::{FieldText, FieldValue, Fields};
 pub use ids::{CampaignId, CustomerId, DealId, PipelineId, TeamId, UserId};
+#[cfg(feature = "openapi")]
+pub use money::decimal_with_currency;
 pub use money::{AMOUNT_MAX, Currency, Money, Probability};
 pub use personal::Personal;
 pub use stream::{Category, StreamId};

@@ -39,6 +39,7 @@ macro_rules! string_type {
                 utoipa::openapi::ObjectBuilder::new()
                     .schema_type(utoipa::openapi::schema::Type::String)
                     .description(Some($description))
+                    .min_length(Some(1))
                     .pattern(pattern)
                     .examples([$example])
                     .into()

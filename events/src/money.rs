@@ -151,14 +151,24 @@ impl schemars::JsonSchema for Money {
     }
 }
 
+/// How money looks in JSON; `pattern` says what the decimal string may be.
+#[cfg(feature = "openapi")]
+pub fn decimal_with_currency(pattern: &str) -> utoipa::openapi::ObjectBuilder {
+    let amount = utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .pattern(Some(pattern))
+        .examples(["1200.00"]);
+    utoipa::openapi::ObjectBuilder::new()
+        .property("amount", amount)
+        .required("amount")
+        .property("currency", <Currency as utoipa::PartialSchema>::schema())
+        .required("currency")
+}
+
 #[cfg(feature = "openapi")]
 impl utoipa::PartialSchema for Money {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        utoipa::openapi::ObjectBuilder::new()
-            .property("amount", utoipa::openapi::ObjectBuilder::new().examples(["1200.00"]))
-            .required("amount")
-            .property("currency", <Currency as utoipa::PartialSchema>::schema())
-            .required("currency")
+        decimal_with_currency("^[0-9]+(\\.[0-9]+)?$")
             .description(Some("An amount of money: a decimal string and an ISO 4217 code."))
             .into()
     }

@@ -28,7 +28,9 @@ impl Serialize for Total {
 
 impl PartialSchema for Total {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        dealog_events::Money::schema()
+        dealog_events::decimal_with_currency("^-?[0-9]+(\\.[0-9]+)?$")
+            .description(Some("A sum of money: a decimal string and an ISO 4217 code."))
+            .into()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use utoipa::openapi::{
-    KnownFormat, ObjectBuilder, OpenApi, Ref, RefOr, Schema, SchemaFormat,
+    Content, KnownFormat, ObjectBuilder, OpenApi, Ref, RefOr, Schema, SchemaFormat,
     path::{Operation, PathItem},
     schema::{SchemaType, Type},
     security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
@@ -14,9 +14,11 @@ const DESCRIPTION: &str = "When it happened: not later than now, not before the 
 pub(crate) fn complete(openapi: &mut OpenApi) {
     occurred_at(openapi);
     token(openapi);
+    open_what_is_flattened(openapi);
     for operation in openapi.paths.paths.values_mut().flat_map(operations) {
         name(operation);
         describe_responses(operation);
+        body_is_never_null(operation);
     }
 }
 
@@ -70,6 +72,44 @@ fn token(openapi: &mut OpenApi) {
     components.add_security_scheme("token", SecurityScheme::Http(scheme.build()));
     let none: [&str; 0] = [];
     openapi.security = Some(vec![SecurityRequirement::new("token", none), SecurityRequirement::default()]);
+}
+
+/// A body that may be left out is described as one that may be null, which it may not.
+fn body_is_never_null(operation: &mut Operation) {
+    for content in operation.request_body.iter_mut().filter_map(as_item).flat_map(|body| body.content.values_mut()) {
+        let RefOr::T(Content { schema: Some(schema), .. }) = content else { continue };
+        if let RefOr::T(Schema::OneOf(choices)) = schema
+            && let Some(body) = choices.items.iter().find(|choice| matches!(choice, RefOr::Ref(_)))
+        {
+            *schema = body.clone();
+        }
+    }
+}
+
+fn as_item<T>(item: &mut RefOr<T>) -> Option<&mut T> {
+    match item {
+        RefOr::T(item) => Some(item),
+        RefOr::Ref(_) => None,
+    }
+}
+
+/// What is flattened into an answer stands beside other properties there, even where a request may hold nothing else.
+fn open_what_is_flattened(openapi: &mut OpenApi) {
+    let Some(components) = &mut openapi.components else { return };
+    let known = components.schemas.clone();
+    for schema in components.schemas.values_mut() {
+        let RefOr::T(Schema::AllOf(all)) = schema else { continue };
+        for item in &mut all.items {
+            let name = references(item).pop().unwrap_or_default();
+            if let Some(RefOr::T(Schema::Object(object))) = known.get(&name)
+                && object.additional_properties.is_some()
+            {
+                let mut open = object.clone();
+                open.additional_properties = None;
+                *item = Schema::Object(open).into();
+            }
+        }
+    }
 }
 
 /// The names of the schemas of a path's request bodies.

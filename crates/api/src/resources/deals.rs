@@ -220,6 +220,9 @@ async fn history(
     let stream = deal_of(&ids)?;
     let limit = limit(query.limit, 100, app.limits.page_events_max)? as usize;
     let after = Version(query.after.unwrap_or(0));
+    if i64::try_from(after.0).is_err() {
+        return Err(Problem::bad_request("after", format!("{after} is no version: there are never so many")));
+    }
     let mut events = app.store().read_stream(stream, after, limit + 1).await?;
     if events.is_empty() && app.store().read_stream(stream, Version::ZERO, 1).await?.is_empty() {
         return Err(Problem::not_found(stream));
