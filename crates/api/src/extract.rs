@@ -19,6 +19,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(parts.uri.query().unwrap_or_default())
             .map_err(|error| Problem::bad_request("query", error.to_string()))?;
+        // What is not UTF-8 is decoded into this, and nobody sends it for itself.
+        let unreadable = |text: &String| text.contains(char::REPLACEMENT_CHARACTER);
+        if pairs.iter().any(|(name, _)| unreadable(name)) {
+            return Err(Problem::bad_request("query", "a parameter has a name that is not UTF-8"));
+        }
+        if let Some((name, _)) = pairs.iter().find(|(_, value)| unreadable(value)) {
+            return Err(Problem::bad_request(name, format!("the value of {name} is not UTF-8")));
+        }
         // One after another, so that a value that does not fit can be named: the decoder itself does not say which.
         let encode = |pairs: &[(String, String)]| serde_urlencoded::to_string(pairs).unwrap_or_default();
         serde_urlencoded::from_str(&encode(&pairs)).map(Self).map_err(|error: serde_urlencoded::de::Error| {

@@ -5,7 +5,7 @@ use std::{any::Any, net::IpAddr, time::Instant};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderValue, StatusCode, header, uri::Authority},
+    http::{HeaderName, HeaderValue, StatusCode, header, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -20,6 +20,11 @@ use crate::{
     App,
     problem::{Problem, REQUEST_ID},
 };
+
+/// Bytes of a path with its query.
+const URL_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of all headers together, names and values. What goes far beyond, the HTTP library refuses itself, without a body.
+const HEADER_BYTES_MAX: usize = 32 * 1024;
 
 pub(crate) fn wrap(router: Router, app: App) -> Router {
     let limits = app.limits;
@@ -44,6 +49,7 @@ pub(crate) fn wrap(router: Router, app: App) -> Router {
     router
         .layer(middleware::from_fn_with_state(app, from_here))
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
+        .layer(middleware::from_fn(within_limits))
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn(measure))
         .layer(CatchPanicLayer::custom(panicked))
@@ -63,6 +69,26 @@ async fn measure(request: Request, next: Next) -> Response {
     seconds.record(began.elapsed());
     metrics::counter!("dealog_requests_total", "method" => method, "path" => path, "status" => status).increment(1);
     response
+}
+
+/// Refuses a URL or headers that nobody needs.
+async fn within_limits(request: Request, next: Next) -> Result<Response, Problem> {
+    let url_bytes = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
+    if url_bytes > URL_BYTES_MAX {
+        let detail = format!("the URL has {url_bytes} bytes; at most {URL_BYTES_MAX} are allowed");
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "url_too_long", detail).field("URL"));
+    }
+    let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    let header_bytes: usize = request.headers().iter().map(bytes).sum();
+    if header_bytes > HEADER_BYTES_MAX {
+        let largest =
+            request.headers().iter().max_by_key(|header| bytes(*header)).map_or("", |(name, _)| name.as_str());
+        let detail = format!("the headers have {header_bytes} bytes; at most {HEADER_BYTES_MAX} are allowed");
+        return Err(
+            Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail).field(largest)
+        );
+    }
+    Ok(next.run(request).await)
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

@@ -247,6 +247,12 @@ pub(crate) enum CommandProblems {
     /// It would not be right as it stands.
     #[response(status = 422, content_type = "application/problem+json")]
     Unprocessable(#[to_schema] Described),
+    /// The URL is too long.
+    #[response(status = 414, content_type = "application/problem+json")]
+    UrlTooLong(#[to_schema] Described),
+    /// The headers are too large.
+    #[response(status = 431, content_type = "application/problem+json")]
+    HeadersTooLarge(#[to_schema] Described),
     /// Too many requests with a bad token; try again after Retry-After.
     #[response(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(#[to_schema] Described),
@@ -277,6 +283,12 @@ pub(crate) enum QueryProblems {
     /// It makes no sense as it stands.
     #[response(status = 422, content_type = "application/problem+json")]
     Unprocessable(#[to_schema] Described),
+    /// The URL is too long.
+    #[response(status = 414, content_type = "application/problem+json")]
+    UrlTooLong(#[to_schema] Described),
+    /// The headers are too large.
+    #[response(status = 431, content_type = "application/problem+json")]
+    HeadersTooLarge(#[to_schema] Described),
     /// Too many requests with a bad token; try again after Retry-After.
     #[response(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(#[to_schema] Described),

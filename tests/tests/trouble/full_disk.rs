@@ -68,7 +68,9 @@ fn a_server_on_a_full_disk_refuses_commands_and_loses_nothing() {
         command.send(&server);
         assert!(command.acknowledged.is_some(), "{:?}", command.refused);
     }
-    sent.iter().for_each(|command| command.is_remembered(&server));
+    for command in &sent {
+        command.is_remembered(&server);
+    }
     let events = server.events();
     check_log(&events, &sent);
     assert_eq!(events.len(), FOUNDING + sent.len(), "one event for each command");

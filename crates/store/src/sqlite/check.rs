@@ -204,6 +204,6 @@ fn named(path: &Path, error: StoreError) -> StoreError {
             StoreError::DamagedFile { file, found: error.to_string() }
         }
         StoreError::Schema(reason) => StoreError::Schema(format!("{}: {reason}", path.display())),
-        error => error,
+        error @ StoreError::Database(_) => error,
     }
 }

@@ -3,7 +3,7 @@
 use dealog_tests::DEFAULT_PIPELINE;
 use serde_json::json;
 
-use super::{Bad, Body, NOBODY, check, with, world};
+use super::{Bad, Body, NOBODY, USED_KEY, check, with, world};
 
 const DEALS: &str = "/v1/deals";
 
@@ -215,110 +215,6 @@ fn commands_about_what_is_not_there() {
 }
 
 #[test]
-fn commands_that_the_deal_is_not_in_a_state_for() {
-    let world = world();
-    let (open, won, lost) = (&world.open, &world.won, &world.lost);
-    let path = |id: &str, command: &str| format!("/v1/deals/{id}/{command}");
-    let reopen = || json!(["reopen"]);
-    let reasons = json!(["price", "no_budget", "competitor", "timing", "no_answer", "error", "duplicate"]);
-    let missing = json!(["amount", "expected_close", "fields.budget"]);
-    check(&[
-        Bad::post("move of a won deal", path(won, "move"), json!({"stage": "contract"}))
-            .gives(409, "deal_closed", None)
-            .allowed(reopen()),
-        Bad::post("win of a won deal", path(won, "win"), json!({})).gives(409, "deal_closed", None).allowed(reopen()),
-        Bad::post("loss of a lost deal", path(lost, "lose"), json!({"reason": "price"})).gives(
-            409,
-            "deal_closed",
-            None,
-        ),
-        Bad::post("transfer of a lost deal", path(lost, "transfer"), json!({"pipeline": world.strict})).gives(
-            409,
-            "deal_closed",
-            None,
-        ),
-        Bad::patch(
-            "amount of a won deal",
-            format!("/v1/deals/{won}"),
-            json!({"amount": {"amount": "1", "currency": "EUR"}}),
-        )
-        .gives(409, "deal_closed", None),
-        Bad::post("reopening an open deal", path(open, "reopen"), json!({"reason": "x"})).gives(409, "deal_open", None),
-        Bad::post("reopening without a reason", path(won, "reopen"), json!({})).gives(400, "bad_request", "reason"),
-        Bad::post("unlisted reason", path(open, "lose"), json!({"reason": "weather"}))
-            .gives(422, "unknown_loss_reason", "reason")
-            .allowed(reasons),
-        Bad::post("its own duplicate", path(open, "lose"), json!({"reason": "duplicate", "duplicate_of": open})).gives(
-            422,
-            "duplicate_of_itself",
-            "duplicate_of",
-        ),
-        Bad::post("duplicate of nothing", path(open, "lose"), json!({"reason": "duplicate", "duplicate_of": NOBODY}))
-            .gives(422, "unknown_reference", "duplicate_of"),
-        Bad::post("transfer to where it is", path(open, "transfer"), json!({"pipeline": DEFAULT_PIPELINE})).gives(
-            422,
-            "same_pipeline",
-            "pipeline",
-        ),
-        Bad::post("transfer into the archive", path(open, "transfer"), json!({"pipeline": world.archived})).gives(
-            409,
-            "pipeline_archived",
-            "pipeline",
-        ),
-        Bad::post("required fields missing", path(&world.in_strict, "move"), json!({"stage": "two"}))
-            .gives(422, "fields_missing", "amount")
-            .missing(missing.clone()),
-        Bad::post(
-            "a win past required fields",
-            path(&world.in_strict, "win"),
-            json!({"amount": {"amount": "1", "currency": "EUR"}}),
-        )
-        .gives(422, "fields_missing", "expected_close"),
-        Bad::post(
-            "created without required fields",
-            DEALS,
-            json!({"title": "x", "pipeline": world.strict, "stage": "two"}),
-        )
-        .gives(422, "fields_missing", "amount")
-        .missing(missing),
-        Bad::post("skipping", path(&world.in_strict, "move"), json!({"stage": "three"}))
-            .gives(409, "skips_stages", "stage")
-            .allowed(json!(["two"])),
-        Bad::post("a win without an amount", path(&world.unpriced, "win"), json!({})).gives(
-            422,
-            "amount_missing",
-            "amount",
-        ),
-        Bad::post("a win without an amount and more", path(&world.in_strict, "win"), json!({}))
-            .gives(422, "fields_missing", "amount")
-            .missing(json!(["amount", "expected_close", "fields.budget"])),
-        Bad::post(
-            "a win in another currency",
-            path(open, "win"),
-            json!({"amount": {"amount": "1", "currency": "USD"}}),
-        )
-        .gives(422, "other_currency", "amount")
-        .allowed(json!(["EUR"])),
-        Bad::post("ahead of now", path(open, "win"), json!({"occurred_at": "2999-01-01T00:00:00Z"})).gives(
-            422,
-            "in_future",
-            "occurred_at",
-        ),
-        Bad::post("before its creation", path(open, "win"), json!({"occurred_at": "2001-01-01T00:00:00Z"})).gives(
-            422,
-            "before_last",
-            "occurred_at",
-        ),
-        Bad::patch("bad probability", format!("/v1/deals/{open}"), json!({"probability": 1.01})).gives(
-            400,
-            "bad_request",
-            "probability",
-        ),
-        Bad::patch("no title", format!("/v1/deals/{open}"), json!({"title": "  "})).gives(400, "bad_request", "title"),
-    ]);
-}
-
-#[test]
 fn headers_that_do_not_fit() {
     let open = &world().open;
     let bad = |what, name, value: &[u8]| {
@@ -331,6 +227,15 @@ fn headers_that_do_not_fit() {
         bad("an empty key", "idempotency-key", b"").gives(400, "bad_request", "Idempotency-Key"),
         bad("too long a key", "idempotency-key", &[b'x'; 256]).gives(400, "bad_request", "Idempotency-Key"),
         bad("no ASCII", "idempotency-key", "ключ".as_bytes()).gives(400, "bad_request", "Idempotency-Key"),
+        bad("the key of another command", "idempotency-key", USED_KEY.as_bytes()).gives(
+            422,
+            "idempotency_key_reused",
+            "Idempotency-Key",
+        ),
+        Bad::post("the key of a create with another body", DEALS, with("title", json!("Another")))
+            .header("idempotency-key", USED_KEY)
+            .gives(422, "idempotency_key_reused", "Idempotency-Key"),
+        bad("a header too large", "x-note", &vec![b'x'; 40_000]).gives(431, "headers_too_large", "x-note"),
     ]);
 }
 

@@ -1,11 +1,13 @@
 //! Bad requests: each is refused as an RFC 9457 problem with a stable code, and changes nothing.
 
+mod callers;
 mod commands;
 mod questions;
+mod states;
 
 use std::sync::OnceLock;
 
-use dealog_tests::{Call, DEFAULT_PIPELINE, Server, deal};
+use dealog_tests::{Call, Client, DEFAULT_PIPELINE, Server, deal};
 use serde_json::{Value, json};
 
 /// What a bad request carries.
@@ -68,7 +70,7 @@ impl Bad {
         Self { missing: Some(missing), ..self }
     }
 
-    fn call(&self, server: &Server) -> Call {
+    fn call(&self, server: &Client) -> Call {
         let call = server.call(self.method, &self.path);
         let call = match &self.body {
             Body::None => call,
@@ -81,8 +83,8 @@ impl Bad {
         }
     }
 
-    /// Sends it and says what is wrong with the answer.
-    fn mistakes(&self, server: &Server, head: u64) -> Option<String> {
+    /// Sends it and says what is wrong with the answer, or with the log after it, which `witness` may read.
+    fn mistakes(&self, server: &Client, witness: &Client, head: u64) -> Option<String> {
         let answer = self.call(server).send();
         let body = &answer.body;
         let code = self.code.replace('_', "-");
@@ -107,7 +109,7 @@ impl Bad {
                 self.missing.as_ref().is_none_or(|missing| body["missing"] == *missing),
                 format!("missing {}, not {:?}", body["missing"], self.missing),
             ),
-            (server.head() == head, "the log has grown".into()),
+            (witness.head() == head, "the log has grown".into()),
         ];
         let wrong: Vec<String> = checks.into_iter().filter(|(right, _)| !right).map(|(_, wrong)| wrong).collect();
         let shown: String = answer.text.chars().take(300).collect();
@@ -120,8 +122,12 @@ impl Bad {
 /// Sends all of them and tells of all that went wrong, not only of the first.
 fn check(requests: &[Bad]) {
     let World { server, .. } = world();
-    let head = server.head();
-    let mistakes: Vec<String> = requests.iter().filter_map(|bad| bad.mistakes(server, head)).collect();
+    check_at(server, server, requests);
+}
+
+fn check_at(server: &Client, witness: &Client, requests: &[Bad]) {
+    let head = witness.head();
+    let mistakes: Vec<String> = requests.iter().filter_map(|bad| bad.mistakes(server, witness, head)).collect();
     assert!(mistakes.is_empty(), "{} mistakes:\n{}", mistakes.len(), mistakes.join("\n"));
 }
 
@@ -141,6 +147,8 @@ struct World {
     inactive: String,
 }
 
+/// The key of a command that has been carried out.
+const USED_KEY: &str = "used";
 const NOBODY: &str = "0192f3a4-5b6c-7d8e-9f00-112233445566";
 
 fn world() -> &'static World {
@@ -163,6 +171,8 @@ fn world() -> &'static World {
             stage("three", json!([]))
         ]);
         let strict = new("/v1/pipelines", &json!({"name": "Strict", "stages": stages, "skipping_allowed": false}));
+        let used = server.call("POST", "/v1/deals").header("idempotency-key", USED_KEY);
+        used.json(&deal("Used", &json!({}))).send().expect(201);
         let unpriced = new("/v1/deals", &deal("Unpriced", &json!({})));
         let in_strict = new("/v1/deals", &json!({"title": "Strict", "pipeline": strict}));
         let archived = new("/v1/pipelines", &json!({"name": "Archived", "stages": [stage("one", json!([]))]}));
