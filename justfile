@@ -16,6 +16,10 @@ serve *ARGS:
 test *ARGS:
     scripts/test {{ARGS}}
 
+# Ask a server for all that the API describes, rightly and wrongly
+schemathesis *ARGS:
+    scripts/schemathesis {{ARGS}}
+
 # Format, lint, check licences and advisories
 lint:
     cargo fmt --all
