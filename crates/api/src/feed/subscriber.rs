@@ -33,7 +33,7 @@ pub(crate) struct Subscriber {
     /// The last position that it was told, which is where it will resume. None: it does not know where it is.
     told: Option<Position>,
     /// It has caught up once: from then on it keeps up or is sent away.
-    following: bool,
+    pub(super) following: bool,
     ended: bool,
     keep_alive: Duration,
     last_sent: Instant,

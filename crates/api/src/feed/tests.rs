@@ -1,1 +1,280 @@
+//! The way from the log's pages to what is read for all, on a log that grows whenever it is looked at.
 
+use std::{
+    sync::Mutex,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use dealog_events::{Actor, CommandId, DealId, Envelope, StreamId, Timestamp, Version};
+use dealog_store::{Append, AppendError, Appended, Head, Remembered};
+use futures_util::future::BoxFuture;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::*;
+
+/// A log that answers from memory.
+struct Log {
+    events: Mutex<Vec<Envelope>>,
+    wake: watch::Sender<Position>,
+    reads: AtomicUsize,
+    /// Events that come with each read, until there are `events_max`.
+    growth: usize,
+    events_max: usize,
+    broken: Mutex<bool>,
+}
+
+impl Log {
+    fn of(events: usize, growth: usize, events_max: usize) -> Arc<Self> {
+        let wake = watch::Sender::new(Position::ZERO);
+        let (reads, broken) = (AtomicUsize::new(0), Mutex::new(false));
+        let log = Self { events: Mutex::default(), wake, reads, growth, events_max, broken };
+        log.append(events);
+        Arc::new(log)
+    }
+
+    /// Every tenth is a deal that is won; the others are begun.
+    fn append(&self, count: usize) {
+        let mut events = self.events.lock().unwrap();
+        for _ in 0..count {
+            let position = events.len() as u64 + 1;
+            let event_type = if position.is_multiple_of(10) { "deal.won" } else { "deal.created" };
+            events.push(Envelope {
+                position: Position(position),
+                event_id: Uuid::nil(),
+                stream: StreamId::Deal(DealId(Uuid::nil())),
+                version: Version(position),
+                event_type: event_type.into(),
+                schema: 1,
+                occurred_at: Timestamp::MIN,
+                recorded_at: Timestamp::MIN,
+                actor: Actor::Local,
+                command_id: CommandId(Uuid::nil()),
+                correlation_id: Uuid::nil(),
+                causation_id: None,
+                data: "{}".into(),
+            });
+        }
+        self.wake.send_replace(Position(events.len() as u64));
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if *self.broken.lock().unwrap() { Err(StoreError::Schema("broken".into())) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl EventStore for Log {
+    fn append(&self, _: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        unreachable!("the feed only reads")
+    }
+
+    async fn remembered(&self, _: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
+        unreachable!("the feed only reads")
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.check()?;
+        let position = Position(self.events.lock().unwrap().len() as u64);
+        Ok(Head { log_id: Uuid::nil(), position, recorded_at: Timestamp::MIN })
+    }
+
+    async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
+        self.check()?;
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let found = {
+            let events = self.events.lock().unwrap();
+            let later = events.iter().filter(|event| event.position > after);
+            later.filter(|event| types.is_empty() || types.contains(&event.event_type)).take(limit).cloned().collect()
+        };
+        // Whatever was read is no longer all there is.
+        let room = self.events_max.saturating_sub(self.events.lock().unwrap().len());
+        self.append(self.growth.min(room));
+        tokio::task::yield_now().await;
+        Ok(found)
+    }
+
+    async fn read_stream(&self, _: StreamId, _: Version, _: usize) -> Result<Vec<Envelope>, StoreError> {
+        unreachable!("the feed reads the log, not streams")
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.wake.subscribe()
+    }
+}
+
+fn feed(log: &Arc<Log>, limits: Limits) -> Feed {
+    let store: Arc<dyn EventStore> = Arc::<Log>::clone(log);
+    Feed::start(store, limits)
+}
+
+fn after(feed: &Feed, position: u64, types: &[&str]) -> Subscriber {
+    let types = types.iter().map(|name| (*name).to_owned()).collect();
+    feed.subscribe(Start::After(Position(position)), types).unwrap()
+}
+
+async fn next(subscriber: &mut Subscriber) -> String {
+    let text: Option<Bytes> = timeout(Duration::from_secs(20), subscriber.next()).await.unwrap();
+    text.map_or(String::new(), |text| String::from_utf8(text.to_vec()).unwrap())
+}
+
+fn ids(text: &str) -> Vec<u64> {
+    text.lines().filter_map(|line| line.strip_prefix("id: ")).map(|id| id.parse().unwrap()).collect()
+}
+
+/// All ids up to `last`.
+async fn ids_up_to(subscriber: &mut Subscriber, last: u64) -> Vec<u64> {
+    let mut found = Vec::new();
+    while found.last() < Some(&last) {
+        let text = next(subscriber).await;
+        assert!(!text.is_empty() && !text.contains("event: dropped"), "{text}");
+        found.extend(ids(&text));
+    }
+    found
+}
+
+#[tokio::test]
+async fn who_catches_up_on_a_growing_log_gets_every_event_once() {
+    for growth in [0, 1, 7, 99, 100, 101] {
+        let log = Log::of(1_000, growth, 3_000);
+        let feed = feed(&log, Limits::default());
+        let mut subscriber = after(&feed, 0, &[]);
+        let mut found = ids_up_to(&mut subscriber, 1_000).await;
+        let missing = 3_000 - log.head().await.unwrap().position.0;
+        log.append(usize::try_from(missing).unwrap());
+        if found.last() < Some(&3_000) {
+            found.extend(ids_up_to(&mut subscriber, 3_000).await);
+        }
+        assert_eq!(found, (1..=3_000).collect::<Vec<_>>(), "{growth} events come with each read");
+    }
+}
+
+#[tokio::test]
+async fn many_subscribers_at_different_places_get_the_same() {
+    let log = Log::of(500, 3, 2_000);
+    let feed = feed(&log, Limits::default());
+    let readers = [0, 1, 99, 100, 101, 499, 500].map(|begin| {
+        let mut all = after(&feed, begin, &[]);
+        let mut won = after(&feed, begin, &["deal.won"]);
+        tokio::spawn(async move {
+            assert_eq!(ids_up_to(&mut all, 2_000).await, (begin + 1..=2_000).collect::<Vec<_>>());
+            let tenths: Vec<u64> = (begin + 1..=2_000).filter(|id| id.is_multiple_of(10)).collect();
+            assert_eq!(ids_up_to(&mut won, 2_000).await, tenths);
+        })
+    });
+    log.append(1_000);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_that_comes_after_all_have_gone_misses_nothing() {
+    let log = Log::of(5, 0, 5);
+    let feed = feed(&log, Limits::default());
+    for round in 0..20 {
+        let mut subscriber = after(&feed, round * 5, &[]);
+        let last = (round + 1) * 5;
+        assert_eq!(ids_up_to(&mut subscriber, last).await, (last - 4..=last).collect::<Vec<_>>());
+        assert_eq!(feed.subscribers(), 1);
+        drop(subscriber);
+        assert_eq!(feed.subscribers(), 0);
+        log.append(5);
+    }
+}
+
+#[tokio::test]
+async fn who_falls_out_of_what_is_kept_is_told_where_to_resume() {
+    let log = Log::of(0, 0, 0);
+    let feed = feed(&log, Limits { subscriber_queue_events_max: 8, ..Limits::default() });
+    let (mut slow, mut quick) = (after(&feed, 0, &[]), after(&feed, 0, &[]));
+    let mut found = Vec::new();
+    let mut head = 0;
+    while !slow.following {
+        log.append(1);
+        head += 1;
+        found.extend(ids_up_to(&mut slow, head).await);
+    }
+    // The other one goes on alone.
+    for _ in 0..30 {
+        log.append(1);
+        head += 1;
+        let _ = ids_up_to(&mut quick, head).await;
+    }
+    let mut last = next(&mut slow).await;
+    while !last.contains("event: dropped") {
+        found.extend(ids(&last));
+        last = next(&mut slow).await;
+    }
+    assert!(last.contains("\"code\":\"too_slow\""), "{last}");
+    let reached = *found.last().unwrap();
+    assert!(reached + 20 < head && last.contains(&format!("\"position\":{reached}")), "{last}");
+    assert_eq!(slow.next().await, None);
+    found.extend(ids_up_to(&mut after(&feed, reached, &[]), head).await);
+    assert_eq!(found, (1..=head).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn nothing_is_read_when_nobody_subscribes() {
+    let log = Log::of(10, 0, 10);
+    let feed = feed(&log, Limits::default());
+    let reads = || log.reads.load(Ordering::Relaxed);
+    log.append(10);
+    tokio::task::yield_now().await;
+    assert_eq!(reads(), 0);
+    let _ = ids_up_to(&mut after(&feed, 0, &[]), 20).await;
+    assert!(reads() > 0);
+    // It rests as soon as it sees that there is nobody: what it kept is gone then.
+    let rested = async {
+        while feed.recent.borrow().is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), rested).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_subscriber_of_a_log_that_cannot_be_read_is_sent_away_and_followers_go_on_when_it_can() {
+    let log = Log::of(10, 0, 10);
+    let feed = feed(&log, Limits::default());
+    let mut follower = after(&feed, 0, &[]);
+    let _ = ids_up_to(&mut follower, 10).await;
+    log.append(1);
+    let _ = ids_up_to(&mut follower, 11).await;
+    *log.broken.lock().unwrap() = true;
+    log.append(1);
+    let last = next(&mut after(&feed, 3, &[])).await;
+    assert!(last.contains("\"code\":\"internal\"") && last.contains("\"position\":3"), "{last}");
+    *log.broken.lock().unwrap() = false;
+    assert_eq!(ids_up_to(&mut follower, 12).await, [12]);
+}
+
+#[tokio::test]
+async fn streams_that_begin_while_the_server_stops_end_at_once() {
+    let log = Log::of(3, 0, 3);
+    let feed = feed(&log, Limits::default());
+    feed.stop();
+    let mut late = feed.subscribe(Start::Now(Position(3)), Vec::new()).unwrap();
+    assert!(next(&mut late).await.starts_with("id: 3\nevent: position\n"));
+    assert!(next(&mut late).await.starts_with("event: stopping\n"));
+    assert_eq!(late.next().await, None);
+}
+
+#[tokio::test]
+async fn a_type_that_does_not_come_for_long_is_told_by_position() {
+    let log = Log::of(9, 0, 9);
+    let feed = feed(&log, Limits { subscriber_keep_alive: Duration::from_millis(1), ..Limits::default() });
+    let mut won = after(&feed, 0, &["deal.won"]);
+    assert_eq!(next(&mut won).await, "id: 9\nevent: position\ndata: {\"position\":9}\n\n");
+    assert_eq!(next(&mut won).await, ":\n\n");
+    log.append(2);
+    let mut text = next(&mut won).await;
+    while text == ":\n\n" {
+        text = next(&mut won).await;
+    }
+    assert!(text.starts_with("id: 10\nevent: deal.won\n"), "{text}");
+    assert_eq!(next(&mut won).await, "id: 11\nevent: position\ndata: {\"position\":11}\n\n");
+}
