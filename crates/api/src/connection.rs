@@ -1,5 +1,8 @@
 //! Connections that must move: one that takes nothing of what it is sent would keep its request, and the memory of it, for
 //! ever. Nothing can be said to it any more, so it is cut.
+//!
+//! What is on its way to a connection is bounded too. Left alone the system lets some megabytes gather: a slow reader of
+//! the live feed would be found out late, and told still later.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -11,8 +14,13 @@ use axum::{
     extract::connect_info::Connected,
     serve::{IncomingStream, Listener},
 };
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
+
+/// What the system keeps for a connection that has not taken it yet. Enough for some megabytes a second to the other side of
+/// the world.
+const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 /// The address at the other end.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +45,9 @@ impl Listener for Moving {
 
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.listener).await;
+        if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
+            tracing::warn!(%error, "a connection's buffer stays as large as the system has it");
+        }
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.stall));
         (Box::pin(stream), address)

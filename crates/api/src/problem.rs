@@ -80,6 +80,11 @@ impl Problem {
         )
     }
 
+    /// Whether it is about who asks, and not about what is asked.
+    pub(crate) fn is_refusal(&self) -> bool {
+        [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS].contains(&self.status)
+    }
+
     pub(crate) fn field(self, field: &str) -> Self {
         Self { field: Some(field.to_owned()), ..self }
     }

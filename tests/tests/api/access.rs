@@ -288,6 +288,20 @@ fn a_revoked_token_is_worth_nothing() {
 }
 
 #[test]
+fn a_stream_of_events_ends_when_its_token_is_revoked_and_others_go_on() {
+    let company = Company::new();
+    let [mut revoked, mut other] = [&company.anna, &company.boris].map(|client| client.subscribe(""));
+    revoked.expect("position");
+    other.expect("position");
+    let id = company.anna_token.split('_').nth(1).unwrap();
+    company.run(&["token", "revoke", id]);
+    assert_eq!(revoked.next(), None);
+    company.anna.get("/v1/events/stream").problem(401, "invalid_token");
+    let deal = company.boris.post("/v1/deals", &deal("Seen by one", &json!({}))).expect(201);
+    assert_eq!(other.expect("deal.created").id, Some(deal.position()));
+}
+
+#[test]
 fn a_change_of_role_and_a_deactivation_hold_for_tokens_given_out_before() {
     let company = Company::new();
     let path = format!("/v1/users/{}", company.anna_id);

@@ -133,6 +133,19 @@ impl Access {
         Err(self.failures.count(from, tried, reason))
     }
 
+    /// Returns when whoever was let in with these headers may not do this any more: a stream goes on long after that was
+    /// looked at.
+    pub(crate) async fn withdrawn(self, headers: HeaderMap, needed: Permission) {
+        loop {
+            tokio::time::sleep(BELIEVED).await;
+            // As from nowhere: failed attempts of others at the same address are not held against a stream.
+            let allowed = self.caller(&headers, None).await.and_then(|caller| caller.must_have(needed));
+            if allowed.is_err_and(|problem| problem.is_refusal()) {
+                return;
+            }
+        }
+    }
+
     async fn look_up(&self, id: Uuid) -> Result<Option<Known>, Problem> {
         if let Some(known) = self.known.get(&id) {
             return Ok(known);

@@ -165,6 +165,7 @@ impl Subscriber {
                 ("dropped", "internal", "the server failed; its log says why, under this request's id")
             }
         };
+        metrics::counter!("dealog_streams_ended_total", "code" => code).increment(1);
         let detail = format!("{detail}; come again with the Last-Event-ID {}: nothing is missed", self.reached);
         self.message(event, json!({"code": code, "detail": detail}))
     }

@@ -7,12 +7,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dealog_events::Position;
+use dealog_store::Head;
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
+    access::Permission,
     extract::Params,
     feed::Start,
     problem::{Described, Problem, QueryProblems},
@@ -56,6 +59,8 @@ struct StreamQuery {
 ///   `internal`: the server failed.
 /// - `stopping`: the stream ends since the server is being stopped.
 ///
+/// A stream ends without a word when its token is worth nothing any more; whoever comes again with it is told why.
+///
 /// A stream that is silent otherwise has a comment every 15 seconds. A connection that takes nothing for 30 seconds is cut.
 #[utoipa::path(get, path = "/v1/events/stream", tag = "events",
     params(
@@ -88,12 +93,13 @@ async fn stream(
         let detail = format!("there are {} subscribers, and no more are served", app.limits.subscribers_max);
         Problem::busy("too_many_subscribers", detail)
     })?;
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache"), NO_BUFFERING];
+    let messages = subscriber.stream().take_until(app.access.withdrawn(headers, Permission::Log));
+    let about = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache"), NO_BUFFERING];
     let log_id = [(LOG_ID, head.log_id.to_string())];
-    Ok((headers, log_id, Body::from_stream(subscriber.stream())).into_response())
+    Ok((about, log_id, Body::from_stream(messages)).into_response())
 }
 
-fn known(head: &dealog_store::Head, after: u64, field: &str) -> Result<Start, Problem> {
+fn known(head: &Head, after: u64, field: &str) -> Result<Start, Problem> {
     not_beyond(head, Position(after), field)?;
     Ok(Start::After(Position(after)))
 }
