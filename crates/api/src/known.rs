@@ -52,13 +52,11 @@ impl App {
         let before = Position(position.0.saturating_sub(1));
         let head = self.store().head().await?.position;
         let found = if position == Position::ZERO { None } else { self.store().read(before, 1, &[]).await?.pop() };
-        match found {
-            Some(event) => Ok(Known { position, at: event.recorded_at }),
-            None => {
-                let detail = format!("known_at {position} is not a position of the log, which has 1 to {head}");
-                Err(Problem::unprocessable("beyond_head", "known_at", detail))
-            }
-        }
+        let Some(event) = found else {
+            let detail = format!("known_at {position} is not a position of the log, which has 1 to {head}");
+            return Err(Problem::unprocessable("beyond_head", "known_at", detail));
+        };
+        Ok(Known { position, at: event.recorded_at })
     }
 
     async fn known_at_time(&self, when: When) -> Result<Known, Problem> {
