@@ -17,9 +17,10 @@ use super::{
 /// Events that are read and handed on together.
 const BATCH_EVENTS_MAX: usize = 500;
 
-/// How long events gather under load. A lone event goes out at once; those that follow it within this time go out together,
-/// which bounds what many subscribers cost however fast the log grows.
-const GATHER: Duration = Duration::from_millis(10);
+/// How long events gather under load, for each subscriber. A lone event goes out at once; those that follow it within this
+/// time go out together. So all subscribers together are sent 4,000 batches a second at most, however many they are and
+/// however fast the log grows: what they cost those who append is bounded.
+const GATHER_PER_SUBSCRIBER: Duration = Duration::from_micros(250);
 
 /// How often it looks when nobody wakes it: another process may have appended.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -76,7 +77,8 @@ impl Tail {
                         }
                     });
                     if !full {
-                        sleep(GATHER).await;
+                        let subscribers = u32::try_from(self.recent.receiver_count()).unwrap_or(u32::MAX);
+                        sleep(GATHER_PER_SUBSCRIBER * subscribers).await;
                     }
                 }
                 Err(error) => self.pause_after(&error).await,
