@@ -1,9 +1,7 @@
 //! How far a projection has come.
 
-use std::collections::HashSet;
-
 use dealog_events::Position;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
 use crate::ProjectionError;
@@ -17,14 +15,27 @@ pub struct Checkpoint {
     pub log_id: Uuid,
     /// The last event that was applied.
     pub position: Position,
+    /// How often the tables have been made. A worker that remembers rows of another build forgets them.
+    pub build: i64,
+}
+
+impl Checkpoint {
+    /// Refuses tables that another version of Dealog has made.
+    pub(crate) fn must_be_of(&self, version: i64) -> Result<(), ProjectionError> {
+        if self.version == version {
+            return Ok(());
+        }
+        Err(ProjectionError::OtherVersion { found: self.version, known: version })
+    }
 }
 
 pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS checkpoints (projection TEXT NOT NULL PRIMARY KEY, \
-                                version BIGINT NOT NULL, log_id TEXT NOT NULL, position BIGINT NOT NULL)";
+                                version BIGINT NOT NULL, log_id TEXT NOT NULL, position BIGINT NOT NULL, build BIGINT \
+                                NOT NULL)";
 
 /// The checkpoint of a projection; none before it has begun.
 pub async fn checkpoint(db: &mut AnyConnection, projection: &str) -> Result<Option<Checkpoint>, ProjectionError> {
-    let sql = "SELECT version, log_id, position FROM checkpoints WHERE projection = $1";
+    let sql = "SELECT version, log_id, position, build FROM checkpoints WHERE projection = $1";
     let Some(row) = sqlx::query(sql).bind(projection).fetch_optional(db).await? else { return Ok(None) };
     let log_id: String = row.try_get("log_id")?;
     let position: i64 = row.try_get("position")?;
@@ -34,6 +45,7 @@ pub async fn checkpoint(db: &mut AnyConnection, projection: &str) -> Result<Opti
         position: u64::try_from(position)
             .map(Position)
             .map_err(|_| ProjectionError::Damaged(format!("checkpoint {position}")))?,
+        build: row.try_get("build")?,
     }))
 }
 
@@ -42,23 +54,16 @@ pub(crate) async fn save(
     projection: &str,
     checkpoint: &Checkpoint,
 ) -> Result<(), ProjectionError> {
-    let sql = "INSERT INTO checkpoints (projection, version, log_id, position) VALUES ($1, $2, $3, $4) ON CONFLICT \
-               (projection) DO UPDATE SET version = excluded.version, log_id = excluded.log_id, position = \
-               excluded.position";
+    let sql = "INSERT INTO checkpoints (projection, version, log_id, position, build) VALUES ($1, $2, $3, $4, $5) ON \
+               CONFLICT (projection) DO UPDATE SET version = excluded.version, log_id = excluded.log_id, position = \
+               excluded.position, build = excluded.build";
     sqlx::query(sql)
         .bind(projection)
         .bind(checkpoint.version)
         .bind(checkpoint.log_id.to_string())
         .bind(checkpoint.position.0.cast_signed())
+        .bind(checkpoint.build)
         .execute(db)
         .await?;
-    Ok(())
-}
-
-/// Drops those of `tables` that exist.
-pub(crate) async fn drop_tables(db: &mut AnyConnection, tables: &[&str]) -> Result<(), ProjectionError> {
-    for table in tables.iter().collect::<HashSet<_>>() {
-        sqlx::query(AssertSqlSafe(format!("DROP TABLE IF EXISTS {table}"))).execute(&mut *db).await?;
-    }
     Ok(())
 }

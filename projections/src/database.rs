@@ -1,13 +1,20 @@
 //! The database that the read models live in.
 
-use std::{fmt::Write as _, path::Path, str::FromStr, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs::File,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{
-    Any, AnyConnection, AnyPool, Connection, Executor, Transaction,
+    Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 
-use crate::{ProjectionError, checkpoint};
+use crate::{ProjectionError, checkpoint, damage, lock, standing};
 
 /// Connections for queries and the workers together.
 const CONNECTIONS_MAX: u32 = 8;
@@ -19,32 +26,62 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: AnyPool,
+    file: Option<Arc<OpenFile>>,
+}
+
+/// A file, and that it is in use.
+#[derive(Debug)]
+struct OpenFile {
+    path: PathBuf,
+    _in_use: File,
 }
 
 impl Database {
     /// Opens, and makes if need be, the file at `path`.
     pub async fn open(path: &Path) -> Result<Self, ProjectionError> {
         let pool = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX);
-        Self::connect(&url(path)?, pool).await
+        let url = url(path)?;
+        let in_use = lock::shared(&path.with_extension("lock")).map_err(sqlx::Error::Io)?;
+        let file = OpenFile { path: std::path::absolute(path).map_err(sqlx::Error::Io)?, _in_use: in_use };
+        Self::connect(&url, pool, Some(file)).await
     }
 
-    /// Read models that are gone with their last connection.
+    /// The same for a file that one process has to itself by other means.
+    pub(crate) async fn open_unshared(path: &Path) -> Result<Self, ProjectionError> {
+        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX);
+        Self::connect(&url(path)?, pool, None).await
+    }
+
+    /// Read models in memory, which are gone with their last connection.
     pub async fn in_memory() -> Result<Self, ProjectionError> {
         // Each connection to `:memory:` is a database of its own, so there must be one, and it must stay.
         let pool = AnyPoolOptions::new().max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
-        Self::connect("sqlite::memory:", pool).await
+        Self::connect("sqlite::memory:", pool, None).await
     }
 
-    async fn connect(url: &str, pool: AnyPoolOptions) -> Result<Self, ProjectionError> {
+    async fn connect(url: &str, pool: AnyPoolOptions, file: Option<OpenFile>) -> Result<Self, ProjectionError> {
         sqlx::any::install_default_drivers();
         let options = AnyConnectOptions::from_str(url)?;
         let pool = pool
-            .after_connect(|db, _| Box::pin(async move { prepare(db).await }))
-            .after_release(|db, _| Box::pin(async move { is_done(db).await }))
+            .after_connect(|db, _| Box::pin(prepare(db)))
+            .after_release(|db, _| Box::pin(is_done(db)))
             .connect_with(options)
             .await?;
         pool.execute(checkpoint::TABLE).await?;
-        Ok(Self { pool })
+        for table in standing::schema() {
+            pool.execute(AssertSqlSafe(table)).await?;
+        }
+        Ok(Self { pool, file: file.map(Arc::new) })
+    }
+
+    /// The file; none in memory.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// A connection of its own, which never goes back to the others.
+    pub(crate) async fn connection(&self) -> Result<AnyConnection, sqlx::Error> {
+        Ok(self.pool.acquire().await?.detach())
     }
 
     /// A transaction that sees one snapshot. It must not write: see [`Database::write`].
@@ -66,14 +103,12 @@ impl Database {
 
 /// The driver takes a URL and nothing else. In one, blanks, `..`, `%`, `?` and `#` mean something, so the path is made
 /// absolute and every byte that might is escaped.
-fn url(path: &Path) -> Result<String, sqlx::Error> {
+pub(crate) fn url(path: &Path) -> Result<String, sqlx::Error> {
     let name = path.file_name().unwrap_or_default();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let path = folder.canonicalize()?.join(name);
-    let text = path.to_str().ok_or_else(|| {
-        sqlx::Error::Configuration(format!("{} is not a path of readable characters", path.display()).into())
-    })?;
+    let text = text(&path)?;
     let mut url = String::from("sqlite://");
     for byte in text.bytes() {
         match byte {
@@ -86,7 +121,22 @@ fn url(path: &Path) -> Result<String, sqlx::Error> {
     Ok(url + "?mode=rwc")
 }
 
+/// A path as SQL and URLs can hold it.
+pub(crate) fn text(path: &Path) -> Result<&str, sqlx::Error> {
+    path.to_str().ok_or_else(|| {
+        sqlx::Error::Configuration(format!("{} is not a path of readable characters", path.display()).into())
+    })
+}
+
 async fn prepare(db: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    match set_up(db).await {
+        // The pool would try again and again; whoever wanted the connection finds out at the first statement.
+        Err(error) if damage::is_damage(&error) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+async fn set_up(db: &mut AnyConnection) -> Result<(), sqlx::Error> {
     let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
     db.execute(sqlx::AssertSqlSafe(busy)).await?;
     // The checkpoint is in the same file: a commit lost in a power cut takes its checkpoint with it and is folded again.

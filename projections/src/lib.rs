@@ -9,10 +9,16 @@
 #[macro_use]
 mod table;
 
+mod apply;
+mod build;
 mod checkpoint;
+mod damage;
 mod database;
 pub mod deals;
 pub mod figures;
+mod lock;
+mod standing;
+mod status;
 mod worker;
 
 use dealog_events::{Position, ReadError};
@@ -20,15 +26,18 @@ use dealog_store::StoreError;
 use uuid::Uuid;
 
 pub use checkpoint::{Checkpoint, checkpoint};
+pub use damage::put_aside_if_damaged;
 pub use database::Database;
-pub use worker::{Limits, Projection, Status, Worker};
+pub use standing::{Build, Standing, Stop};
+pub use status::Status;
+pub use worker::{Limits, Projection, Worker};
 
 /// Why a projection could not go on, or could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
     /// The database of the read models did not do what was asked.
     #[error("the read models' database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
     /// The log could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -64,12 +73,37 @@ pub enum ProjectionError {
         /// The end of the log.
         head: Position,
     },
-    /// No worker has made the tables yet.
-    #[error("the read models have not been made yet: start `dealog work`, or `dealog serve` without --no-workers")]
+    /// The tables were made by another version.
+    #[error(
+        "the tables of the read models have version {found}, and this dealog knows version {known}: use the dealog that \
+         made them, or run `dealog rebuild` with this one"
+    )]
+    OtherVersion {
+        /// Of the tables.
+        found: i64,
+        /// Of this program.
+        known: i64,
+    },
+    /// Another process is making the tables.
+    #[error("another process is making the read models anew: `dealog projections` says how far it is")]
+    BeingBuilt,
+    /// There are no tables that this version can ask.
+    #[error(
+        "the read models have not been made yet: `dealog work`, or `dealog serve` without --no-workers, makes them, and \
+         /health/ready says how far that is"
+    )]
     NotBuilt,
-    /// A stored value that no fold ever writes.
-    #[error("the read models are damaged ({0}): run `dealog rebuild`")]
+    /// A file that SQLite cannot read, or a stored value that no fold ever writes.
+    #[error("the read models are damaged ({0}): stop dealog and start it again, which makes them anew")]
     Damaged(String),
+    /// The file of a build is damaged, and not that of the tables that are there.
+    #[error("the read models that were being made are damaged ({0}): they are begun anew")]
+    BuildDamaged(String),
+    /// A damaged file that cannot be put aside.
+    #[error(
+        "views.db is damaged ({0}), and another process has it open: stop all that work on this folder, then start again"
+    )]
+    DamagedInUse(String),
     /// An amount in a currency that cannot be converted.
     #[error("there is no exchange rate from {from} to {to} on {day}")]
     NoRate {

@@ -5,28 +5,30 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use dealog_events::{Envelope, Position};
 use dealog_store::{EventStore, Head};
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AnyConnection;
 use tokio::sync::watch;
 
 use crate::{
-    Checkpoint, Database, ProjectionError,
-    checkpoint::{self, checkpoint, drop_tables},
+    Checkpoint, Database, ProjectionError, Status, apply::Applier, build::build, checkpoint::checkpoint, standing,
 };
 
 /// A read model: its tables and the fold that fills them.
 #[async_trait]
-pub trait Projection: Send {
+pub trait Projection: Send + Sync {
     /// Its name, as in its checkpoint.
     fn name(&self) -> &'static str;
 
-    /// Raised whenever its tables or its fold change: the tables of another version are made anew.
+    /// Raised whenever its tables or its fold change: the tables of a version before are made anew.
     fn version(&self) -> i64;
 
     /// The names of its tables.
     fn tables(&self) -> Vec<&'static str>;
 
-    /// The statements that make its tables and their indexes.
+    /// The statements that make its tables, with the indexes that the fold itself looks things up by.
     fn schema(&self) -> Vec<String>;
+
+    /// The statements that make the indexes for queries. A build makes them last, when all rows are there.
+    fn indexes(&self) -> Vec<String>;
 
     /// Applies events, which follow those applied before without a gap, within the transaction that `db` is in.
     async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError>;
@@ -42,7 +44,7 @@ pub struct Limits {
     pub batch_events_max: usize,
     /// How long a worker sleeps when nobody wakes it.
     pub poll_interval: Duration,
-    /// How long it waits after the database failed.
+    /// How long it waits after the database failed, or while another process builds.
     pub retry_interval: Duration,
 }
 
@@ -56,103 +58,43 @@ impl Default for Limits {
     }
 }
 
-/// How a projection is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
-    /// Following, and it has applied this position.
-    Following(Position),
-    /// Trying again and again, since its database or the log's does not answer; it says why.
-    Waiting {
-        /// The last position it applied.
-        position: Position,
-        /// What it waits for.
-        reason: String,
-    },
-    /// Stopped at an event that it cannot apply; it says why.
-    Stopped {
-        /// The last position it applied.
-        position: Position,
-        /// Why it goes no further.
-        reason: String,
-    },
-}
-
-impl Status {
-    /// The last position that was applied.
-    pub fn position(&self) -> Position {
-        match self {
-            Self::Following(position) | Self::Waiting { position, .. } | Self::Stopped { position, .. } => *position,
-        }
-    }
-
-    /// Why it does not go on, if it does not.
-    pub fn trouble(&self) -> Option<&str> {
-        match self {
-            Self::Following(_) => None,
-            Self::Waiting { reason, .. } | Self::Stopped { reason, .. } => Some(reason),
-        }
-    }
-}
-
 /// Follows the log for one projection.
 pub struct Worker {
-    store: Arc<dyn EventStore>,
+    applier: Applier,
     database: Database,
-    projection: Box<dyn Projection>,
-    limits: Limits,
     status: watch::Sender<Status>,
-    /// What this worker last knew of the checkpoint. Another worker may have moved it since.
-    checkpoint: Checkpoint,
+    /// What this worker last knew of the checkpoint, which another worker may have moved since; none where there are no
+    /// tables of its version.
+    at: Option<Checkpoint>,
 }
 
 impl Worker {
-    /// A worker whose tables exist, in the version of `projection`. Tables of another version are rebuilt first, which
-    /// `progress` is told about.
+    /// A worker for tables that fit its projection, or that it has yet to make. Refuses those of another log or of a later
+    /// version.
     pub async fn start(
         store: Arc<dyn EventStore>,
         database: Database,
         projection: Box<dyn Projection>,
         limits: Limits,
-        progress: impl Fn(Position, Position) + Send,
     ) -> Result<Self, ProjectionError> {
-        let (mut worker, found) = Self::idle(store, database, projection, limits).await?;
-        match found {
-            Some(found) if found.version == worker.projection.version() => {
-                check(&found, &worker.store.head().await?)?;
-                worker.reached(found);
-            }
-            _ => worker.rebuild(progress).await?,
+        let mut worker = Self::idle(store, database, projection, limits);
+        worker.look().await?;
+        if worker.at.is_none() {
+            let head = worker.applier.store.head().await?.position;
+            worker.status.send_replace(Status::Building { position: Position::ZERO, head });
         }
         Ok(worker)
     }
 
-    /// A worker whose tables have just been made anew, whatever they were before: `dealog rebuild`.
-    pub async fn start_over(
+    /// A worker that takes no notice of the tables that are there: see [`Worker::rebuild`].
+    pub fn idle(
         store: Arc<dyn EventStore>,
         database: Database,
         projection: Box<dyn Projection>,
         limits: Limits,
-        progress: impl Fn(Position, Position) + Send,
-    ) -> Result<Self, ProjectionError> {
-        let (mut worker, _) = Self::idle(store, database, projection, limits).await?;
-        worker.rebuild(progress).await?;
-        Ok(worker)
-    }
-
-    /// A worker that has not looked at its tables yet, and the checkpoint that it found.
-    async fn idle(
-        store: Arc<dyn EventStore>,
-        database: Database,
-        projection: Box<dyn Projection>,
-        limits: Limits,
-    ) -> Result<(Self, Option<Checkpoint>), ProjectionError> {
-        let mut db = database.read().await?;
-        let found = checkpoint(&mut db, projection.name()).await?;
-        db.rollback().await?;
-        let log_id = store.head().await?.log_id;
-        let checkpoint = Checkpoint { version: projection.version(), log_id, position: Position::ZERO };
+    ) -> Self {
         let status = watch::Sender::new(Status::Following(Position::ZERO));
-        Ok((Self { store, database, projection, limits, status, checkpoint }, found))
+        Self { applier: Applier::new(store, projection, limits), database, status, at: None }
     }
 
     /// How the projection is doing, now and from now on.
@@ -160,90 +102,80 @@ impl Worker {
         self.status.subscribe()
     }
 
-    /// Makes the tables anew from the whole log, in one transaction: queries see the old ones until all is there.
-    /// `progress` is told the position reached and the head.
-    pub async fn rebuild(&mut self, progress: impl Fn(Position, Position) + Send) -> Result<(), ProjectionError> {
-        self.projection.forget();
-        let result = self.rebuild_in_one_transaction(progress).await;
-        if result.is_err() {
-            self.projection.forget();
+    /// Looks whether there are tables of this version.
+    async fn look(&mut self) -> Result<(), ProjectionError> {
+        let version = self.applier.projection.version();
+        let mut db = self.database.read().await?;
+        let found = checkpoint(&mut db, self.applier.projection.name()).await?;
+        db.rollback().await?;
+        match found {
+            Some(found) if found.version >= version => {
+                found.must_be_of(version)?;
+                check(&found, &self.applier.store.head().await?)?;
+                self.reached(found);
+            }
+            _ => {}
         }
-        result
-    }
-
-    async fn rebuild_in_one_transaction(
-        &mut self,
-        progress: impl Fn(Position, Position) + Send,
-    ) -> Result<(), ProjectionError> {
-        let Self { store, database, projection, .. } = self;
-        let head = store.head().await?;
-        let mut db = database.write().await?;
-        drop_tables(&mut db, &projection.tables()).await?;
-        for statement in projection.schema() {
-            sqlx::query(AssertSqlSafe(statement)).execute(&mut *db).await?;
-        }
-        let mut reached = Checkpoint { version: projection.version(), log_id: head.log_id, position: Position::ZERO };
-        loop {
-            let events = store.read(reached.position, self.limits.batch_events_max, &[]).await?;
-            let Some(last) = events.last() else { break };
-            projection.apply(&mut db, &events).await?;
-            reached.position = last.position;
-            progress(reached.position, head.position.max(reached.position));
-        }
-        checkpoint::save(&mut db, projection.name(), &reached).await?;
-        db.commit().await?;
-        self.reached(reached);
         Ok(())
     }
 
-    /// Applies what the log has and the tables have not, up to its end as it is found.
-    pub async fn catch_up(&mut self) -> Result<Position, ProjectionError> {
-        while self.step().await? {}
-        Ok(self.checkpoint.position)
+    /// Makes the tables anew from the whole log, beside those that are there, whatever these are; or goes on where that
+    /// was interrupted.
+    pub async fn rebuild(&mut self) -> Result<(), ProjectionError> {
+        let status = &self.status;
+        let told = |position, head| {
+            status.send_replace(Status::Building { position, head });
+        };
+        let built = build(&mut self.applier, &self.database, told).await?;
+        self.reached(built);
+        Ok(())
     }
 
-    /// Applies one batch. False where there was nothing to apply.
-    async fn step(&mut self) -> Result<bool, ProjectionError> {
-        let events = self.store.read(self.checkpoint.position, self.limits.batch_events_max, &[]).await?;
-        let Some(last) = events.last() else { return Ok(false) };
-        let next = Checkpoint { position: last.position, ..self.checkpoint.clone() };
+    /// Sees to it that there are tables of this version.
+    pub async fn ready(&mut self) -> Result<(), ProjectionError> {
+        if self.at.is_none() {
+            // Another process may have made them meanwhile.
+            self.look().await?;
+        }
+        if self.at.is_none() {
+            self.rebuild().await?;
+        }
+        Ok(())
+    }
 
-        let mut db = self.database.write().await?;
-        let found = checkpoint(&mut db, self.projection.name()).await?;
-        if found.as_ref() != Some(&self.checkpoint) {
-            // Another worker was here first. Go on from where it left the tables.
-            db.rollback().await?;
-            self.projection.forget();
-            let found = found.ok_or_else(|| ProjectionError::Damaged("a checkpoint is gone".into()))?;
-            if found.version != self.projection.version() {
-                let version = found.version;
-                return Err(ProjectionError::Damaged(format!("version {version} of Dealog's tables took over")));
-            }
-            self.reached(found);
-            return Ok(true);
+    /// Applies what the log has and the tables have not, up to its end as it is found. Where there are no tables of this
+    /// version, it makes them first.
+    pub async fn catch_up(&mut self) -> Result<Position, ProjectionError> {
+        let outcome = self.try_catch_up().await;
+        if let Err(error) = &outcome
+            && let Some(event) = error.poison()
+        {
+            self.keep_stop(event, error.to_string()).await?;
         }
-        let applied = async {
-            self.projection.apply(&mut db, &events).await?;
-            checkpoint::save(&mut db, self.projection.name(), &next).await?;
-            db.commit().await?;
-            Ok(())
-        };
-        match applied.await {
-            Ok(()) => self.reached(next),
-            Err(error) => {
-                self.projection.forget();
-                return Err(error);
-            }
+        outcome
+    }
+
+    async fn try_catch_up(&mut self) -> Result<Position, ProjectionError> {
+        self.ready().await?;
+        let Some(mut at) = self.at.clone() else { return Err(ProjectionError::NotBuilt) };
+        let mut events_max = self.applier.limits.batch_events_max;
+        while self.applier.next(&self.database, &mut at, &mut events_max).await? {
+            self.reached(at.clone());
         }
-        Ok(true)
+        Ok(at.position)
     }
 
     /// Follows the log until `stop` changes. A failing database is tried again; an event that cannot be applied stops the
-    /// projection for good, and its status says so.
+    /// projection for good: its status says so, and so does what is kept beside its checkpoint.
     pub async fn follow(mut self, mut stop: watch::Receiver<bool>) {
-        let mut wake = self.store.watch();
+        let mut wake = self.applier.store.watch();
         loop {
-            let pause = match self.catch_up().await {
+            // A batch or a swap under way comes to its end, or to nothing.
+            let outcome = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                outcome = self.catch_up() => outcome,
+            };
+            let pause = match outcome {
                 Ok(position) => {
                     // Also after waiting, where nothing new had to be applied.
                     self.status.send_if_modified(|status| {
@@ -252,20 +184,12 @@ impl Worker {
                         *status = following;
                         changed
                     });
-                    self.limits.poll_interval
+                    self.applier.limits.poll_interval
                 }
-                Err(error @ (ProjectionError::Database(_) | ProjectionError::Store(_))) => {
-                    tracing::error!(projection = self.projection.name(), %error, "projection waits for its database");
-                    let position = self.checkpoint.position;
-                    self.status.send_replace(Status::Waiting { position, reason: error.to_string() });
-                    self.limits.retry_interval
-                }
-                Err(error) => {
-                    let position = self.checkpoint.position;
-                    tracing::error!(projection = self.projection.name(), %position, %error, "projection stopped");
-                    self.status.send_replace(Status::Stopped { position, reason: error.to_string() });
-                    return;
-                }
+                Err(error) => match self.failed(error).await {
+                    Some(pause) => pause,
+                    None => return,
+                },
             };
             // A closed channel says nothing more: the poll interval remains.
             let woken = async {
@@ -284,9 +208,49 @@ impl Worker {
         }
     }
 
+    /// How long to wait before trying again; none where that would be of no use.
+    async fn failed(&self, error: ProjectionError) -> Option<Duration> {
+        let projection = self.applier.projection.name();
+        let position = self.status.borrow().position();
+        let reason = error.to_string();
+        match error {
+            ProjectionError::BeingBuilt => {
+                if let Ok(Some(build)) = self.database.standing(projection).await.map(|standing| standing.building) {
+                    self.status.send_replace(Status::Building { position: build.position, head: build.head });
+                }
+                return Some(self.applier.limits.retry_interval);
+            }
+            error if error.poison().is_some() => {
+                let event = error.poison().unwrap_or_default();
+                tracing::error!(projection, position = %event, reason, "projection stopped");
+            }
+            ProjectionError::Database(_) | ProjectionError::Store(_) | ProjectionError::BuildDamaged(_) => {
+                tracing::error!(projection, %reason, "projection waits for its database");
+                self.status.send_replace(Status::Waiting { position, reason });
+                return Some(self.applier.limits.retry_interval);
+            }
+            ProjectionError::Damaged(_) => self.database.distrust(&reason),
+            _ => tracing::error!(projection, %position, reason, "projection stopped"),
+        }
+        self.status.send_replace(Status::Stopped { position, reason });
+        None
+    }
+
+    /// Writes down that the projection stopped, unless another worker has come further meanwhile.
+    async fn keep_stop(&self, event: Position, reason: String) -> Result<(), ProjectionError> {
+        let (name, version) = (self.applier.projection.name(), self.applier.projection.version());
+        let mut db = self.database.write().await?;
+        let found = checkpoint(&mut db, name).await?;
+        if self.at.is_none() || found == self.at {
+            standing::stops(&mut db, name, version, event, reason).await?;
+            db.commit().await?;
+        }
+        Ok(())
+    }
+
     fn reached(&mut self, checkpoint: Checkpoint) {
         self.status.send_replace(Status::Following(checkpoint.position));
-        self.checkpoint = checkpoint;
+        self.at = Some(checkpoint);
     }
 }
 

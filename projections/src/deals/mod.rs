@@ -50,6 +50,10 @@ impl Projection for Deals {
         tables::schema()
     }
 
+    fn indexes(&self) -> Vec<String> {
+        tables::indexes()
+    }
+
     async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError> {
         let mut read = Vec::with_capacity(events.len());
         for envelope in events {

@@ -119,7 +119,10 @@ impl Model {
 
     async fn end(self, head: &Head, position: Position) -> Result<Views, ProjectionError> {
         let mut db = self.database.write().await?;
-        let reached = Checkpoint { version: VERSION, log_id: head.log_id, position };
+        for statement in self.deals.indexes() {
+            sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *db).await?;
+        }
+        let reached = Checkpoint { version: VERSION, log_id: head.log_id, position, build: 1 };
         checkpoint::save(&mut db, NAME, &reached).await?;
         db.commit().await?;
         Ok(Views::new(self.database))

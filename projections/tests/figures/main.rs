@@ -2,7 +2,7 @@
 //!
 //! `plain` computes each figure once more, from the definitions and the events alone; `random` makes up companies and
 //! what happens to them. `logs` holds one against the other, two hundred times. The rest are named cases: mistakes that
-//! other systems make, and what may happen to a worker.
+//! other systems make, and what may happen to a worker and to a build.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
@@ -19,3 +19,4 @@ mod model;
 mod plain;
 mod random;
 mod runtime;
+mod trouble;

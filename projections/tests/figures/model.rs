@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use dealog_events::{Envelope, Timestamp};
 use dealog_projections::{
-    Database, Limits, ProjectionError, Worker,
+    Database, Limits, Projection, ProjectionError, Worker,
     deals::{
         Deals, Views,
         query::{Grouping, Scope},
@@ -26,7 +26,19 @@ pub(crate) async fn worker(
     database: &Database,
     batch_events_max: usize,
 ) -> Result<Worker, ProjectionError> {
-    Worker::start(store, database.clone(), Box::new(Deals::default()), limits(batch_events_max), |_, _| {}).await
+    ready(store, database, Box::new(Deals::default()), limits(batch_events_max)).await
+}
+
+/// A worker whose tables are there.
+pub(crate) async fn ready(
+    store: Arc<dyn EventStore>,
+    database: &Database,
+    projection: Box<dyn Projection>,
+    limits: Limits,
+) -> Result<Worker, ProjectionError> {
+    let mut worker = Worker::start(store, database.clone(), projection, limits).await?;
+    worker.ready().await?;
+    Ok(worker)
 }
 
 /// What a log is folded into in one go.
@@ -64,18 +76,28 @@ impl FileDatabase {
         Database::open(&self.path).await.unwrap()
     }
 
+    /// The names of all files in its folder.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path.parent().unwrap()).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     pub(crate) async fn connection(&self) -> SqliteConnection {
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&self.path)).await.unwrap()
     }
 
-    /// Every row of every table, the checkpoint among them.
+    /// Every row of the read model and its checkpoint, but for how often the tables were made.
     pub(crate) async fn rows(&self) -> Vec<String> {
         let mut db = self.connection().await;
-        let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+        let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('stops', 'builds') ORDER BY \
+                      name";
         let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut db).await.unwrap();
         let mut found = Vec::new();
         for table in tables {
-            let sql = sqlx::AssertSqlSafe(format!("SELECT * FROM {table}"));
+            let columns = if table == "checkpoints" { "projection, version, log_id, position" } else { "*" };
+            let sql = sqlx::AssertSqlSafe(format!("SELECT {columns} FROM {table}"));
             let mut rows: Vec<String> = Vec::new();
             for row in sqlx::query(sql).fetch_all(&mut db).await.unwrap() {
                 let values = (0..row.len()).map(|column| {

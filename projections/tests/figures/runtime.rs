@@ -17,7 +17,7 @@ use crate::{
     company::deal_id,
     dice::Dice,
     memory::MemoryStore,
-    model::{FileDatabase, limits, worker},
+    model::{FileDatabase, limits, ready, worker},
     random,
 };
 
@@ -58,6 +58,10 @@ impl Projection for Dying {
         self.deals.schema()
     }
 
+    fn indexes(&self) -> Vec<String> {
+        self.deals.indexes()
+    }
+
     async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError> {
         self.deals.apply(db, events).await?;
         if self.batches_before == Some(0) {
@@ -86,7 +90,7 @@ async fn each_event_counts_exactly_once_when_workers_die_between_and_within_batc
         let projection = Box::new(Dying { deals: Deals::default(), batches_before: Some(dice.below(4)) });
         let database = file.again().await;
         let batch = limits(dice.below(9) + 1);
-        let mut worker = Worker::start(store.clone(), database.clone(), projection, batch, |_, _| {}).await.unwrap();
+        let mut worker = Worker::start(store.clone(), database.clone(), projection, batch).await.unwrap();
         let reached = worker.catch_up().await;
         drop(worker);
         database.close().await;
@@ -107,8 +111,7 @@ async fn a_worker_whose_batch_failed_goes_on_from_what_the_tables_hold() {
     let file = FileDatabase::new().await;
     let store = MemoryStore::holding(Vec::new());
     let projection = Box::new(Dying { deals: Deals::default(), batches_before: Some(3) });
-    let mut worker =
-        Worker::start(store.clone(), file.database.clone(), projection, limits(5), |_, _| {}).await.unwrap();
+    let mut worker = ready(store.clone(), &file.database, projection, limits(5)).await.unwrap();
     store.extend(&log);
     worker.catch_up().await.unwrap_err();
     assert_eq!(Views::new(file.database.clone()).position().await.unwrap(), Position(15));
@@ -124,9 +127,8 @@ async fn a_rebuild_that_fails_leaves_the_tables_as_they_were() {
     worker(store.clone(), &file.database, 10).await.unwrap();
     let before = file.rows().await;
     let projection = Box::new(Dying { deals: Deals::default(), batches_before: Some(2) });
-    let mut dying =
-        Worker::start(store.clone(), file.database.clone(), projection, limits(10), |_, _| {}).await.unwrap();
-    dying.rebuild(|_, _| {}).await.unwrap_err();
+    let mut dying = Worker::start(store.clone(), file.database.clone(), projection, limits(10)).await.unwrap();
+    dying.rebuild().await.unwrap_err();
     drop(dying);
     assert_eq!(file.rows().await, before);
     assert_eq!(Views::new(file.database.clone()).position().await.unwrap(), log.last().unwrap().position);
@@ -156,13 +158,13 @@ async fn a_checkpoint_beyond_the_head_is_refused() {
 }
 
 #[tokio::test]
-async fn tables_of_another_version_are_made_anew() {
+async fn tables_of_an_earlier_version_are_made_anew() {
     let log = some_log(6).await;
     let file = FileDatabase::new().await;
     worker(MemoryStore::holding(log.clone()), &file.database, 100).await.unwrap();
     let expected = file.rows().await;
     let mut db = file.connection().await;
-    let spoil = "UPDATE checkpoints SET version = version + 1; DELETE FROM spans; DROP TABLE visits;";
+    let spoil = "UPDATE checkpoints SET version = version - 1; DELETE FROM spans; DROP TABLE visits;";
     sqlx::raw_sql(spoil).execute(&mut db).await.unwrap();
     drop(db);
     worker(MemoryStore::holding(log), &file.database, 7).await.unwrap();
@@ -241,8 +243,7 @@ async fn two_workers_that_follow_one_growing_log_fold_each_event_once() {
     for batch in [3, 5] {
         let database = file.again().await;
         let limits = Limits { poll_interval: Duration::from_millis(5), ..limits(batch) };
-        let worker =
-            Worker::start(store.clone(), database, Box::new(Deals::default()), limits, |_, _| {}).await.unwrap();
+        let worker = Worker::start(store.clone(), database, Box::new(Deals::default()), limits).await.unwrap();
         following.push((worker.status(), tokio::spawn(worker.follow(stopped.clone()))));
     }
     for piece in log.chunks(10) {

@@ -48,11 +48,16 @@ impl Views {
         Self { database }
     }
 
-    /// The position that queries speak of now.
+    /// The database that is asked.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The position that queries speak of now; zero where there is nothing yet that they understand.
     pub async fn position(&self) -> Result<Position, ProjectionError> {
         let mut db = self.database.read().await?;
         let checkpoint = crate::checkpoint(&mut db, super::NAME).await?;
-        Ok(checkpoint.map_or(Position::ZERO, |checkpoint| checkpoint.position))
+        Ok(checkpoint.filter(|found| found.version == super::VERSION).map_or(Position::ZERO, |found| found.position))
     }
 
     async fn snapshot(&self, scope: &Scope) -> Result<snapshot::Snapshot<'_>, ProjectionError> {

@@ -28,7 +28,9 @@ impl<'a> Snapshot<'a> {
         now: Timestamp,
     ) -> Result<Self, ProjectionError> {
         let mut db = database.read().await?;
-        let position = checkpoint(&mut db, crate::deals::NAME).await?.ok_or(ProjectionError::NotBuilt)?.position;
+        let found = checkpoint(&mut db, crate::deals::NAME).await?;
+        let understood = found.filter(|found| found.version == crate::deals::VERSION);
+        let position = understood.ok_or(ProjectionError::NotBuilt)?.position;
         let mut sql = Sql::default();
         sql.push("SELECT reporting_currency, time_zone, valid_from, valid_to FROM settings ORDER BY position");
         let rows: Vec<(Option<String>, Option<String>, i64, i64)> = sql.fetch_all(&mut db).await?;

@@ -1,0 +1,132 @@
+//! Applying events: a batch and the checkpoint behind it in one transaction, whichever database the tables are in. To
+//! follow the log and to build beside it are both this, over and over.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+
+use dealog_events::{Envelope, Position};
+use dealog_store::{EventStore, StoreError};
+use futures_util::FutureExt as _;
+use sqlx::{AnyConnection, error::ErrorKind};
+
+use crate::{
+    Checkpoint, Database, Limits, Projection, ProjectionError,
+    checkpoint::{self, checkpoint},
+    standing,
+};
+
+/// A projection, the log that it is folded from, and its limits.
+pub(crate) struct Applier {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) projection: Box<dyn Projection>,
+    pub(crate) limits: Limits,
+    /// A batch was begun and has not ended: its future may have been dropped, and what the projection remembers is then
+    /// ahead of its tables.
+    under_way: bool,
+}
+
+impl Applier {
+    pub(crate) fn new(store: Arc<dyn EventStore>, projection: Box<dyn Projection>, limits: Limits) -> Self {
+        Self { store, projection, limits, under_way: false }
+    }
+
+    /// Applies the events that follow `at`, at most `events_max`. False where there were none.
+    ///
+    /// Where one of them cannot be applied, `events_max` is halved and nothing else happens: called again and again, this
+    /// comes to apply all before that event, and then gives its error.
+    pub(crate) async fn next(
+        &mut self,
+        database: &Database,
+        at: &mut Checkpoint,
+        events_max: &mut usize,
+    ) -> Result<bool, ProjectionError> {
+        let (tried, outcome) = match self.store.read(at.position, *events_max, &[]).await {
+            Ok(events) => {
+                let Some(last) = events.last() else { return Ok(false) };
+                let next = Checkpoint { position: last.position, ..at.clone() };
+                (events.len(), self.apply(database, at, next, &events).await)
+            }
+            Err(error) => (*events_max, Err(error.into())),
+        };
+        self.under_way = false;
+        match outcome {
+            Ok(reached) => *at = reached,
+            Err(error) => {
+                self.projection.forget();
+                if error.poison().is_none() || tried == 1 {
+                    return Err(error);
+                }
+                *events_max = tried / 2;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Goes from one checkpoint to the next; or to where another worker has taken the tables meanwhile.
+    async fn apply(
+        &mut self,
+        database: &Database,
+        at: &Checkpoint,
+        next: Checkpoint,
+        events: &[Envelope],
+    ) -> Result<Checkpoint, ProjectionError> {
+        if std::mem::replace(&mut self.under_way, true) {
+            self.projection.forget();
+        }
+        let name = self.projection.name();
+        let mut db = database.write().await?;
+        let found = checkpoint(&mut db, name).await?;
+        if found.as_ref() != Some(at) {
+            db.rollback().await?;
+            self.projection.forget();
+            let found = found.ok_or_else(|| ProjectionError::Damaged("a checkpoint is gone".into()))?;
+            found.must_be_of(self.projection.version())?;
+            return Ok(found);
+        }
+        self.fold(&mut db, events).await?;
+        checkpoint::save(&mut db, name, &next).await?;
+        standing::goes_on(&mut db, name, next.version).await?;
+        db.commit().await?;
+        Ok(next)
+    }
+
+    /// The fold, in which a panic or a row that the tables refuse is an event that cannot be applied like any other.
+    async fn fold(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError> {
+        let position = events.first().map_or(Position::ZERO, |first| first.position);
+        match AssertUnwindSafe(self.projection.apply(db, events)).catch_unwind().await {
+            Ok(Err(ProjectionError::Database(error))) if refused(&error) => {
+                Err(ProjectionError::Unapplicable { position, reason: error.to_string() })
+            }
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                let reason = format!("the fold panicked: {}", said(panic.as_ref()));
+                Err(ProjectionError::Unapplicable { position, reason })
+            }
+        }
+    }
+}
+
+impl ProjectionError {
+    /// Where the event stands that stops the projection, if that is what this is about.
+    pub fn poison(&self) -> Option<Position> {
+        match self {
+            Self::Unreadable { position, .. }
+            | Self::Unapplicable { position, .. }
+            | Self::Store(StoreError::Damaged { position, .. }) => Some(*position),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the database refused a value, which it would do again, rather than failed.
+fn refused(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => !matches!(error.kind(), ErrorKind::Other),
+        sqlx::Error::Encode(_) => true,
+        _ => false,
+    }
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+}

@@ -1,0 +1,111 @@
+//! A read model's file that cannot be trusted is put aside, and made anew from the log, which is never touched.
+//!
+//! Damage is found at a start, when the file's structure is checked, or by a worker or a query that runs into it; those
+//! leave a mark, so that the next start need not find it again. The file is kept as `views.db.damaged` (one of them), since
+//! it may tell what happened to the disk.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use sqlx::{AnyConnection, Connection as _};
+
+use crate::{Database, ProjectionError, database, lock};
+
+/// Whether SQLite found its file damaged, or not to be one of its own.
+pub(crate) fn is_damage(error: &sqlx::Error) -> bool {
+    const SQLITE_CORRUPT: i32 = 11;
+    const SQLITE_NOTADB: i32 = 26;
+    let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else { return false };
+    // The bits above say more exactly where.
+    code.parse::<i32>().is_ok_and(|code| [SQLITE_CORRUPT, SQLITE_NOTADB].contains(&(code & 0xff)))
+}
+
+impl From<sqlx::Error> for ProjectionError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_damage(&error) { Self::Damaged(error.to_string()) } else { Self::Database(error) }
+    }
+}
+
+impl Database {
+    /// Marks the file as one not to be trusted, by the text of the error that showed it: the next start makes it anew.
+    pub fn distrust(&self, error: &str) {
+        let Some(file) = self.file() else { return };
+        tracing::error!(file = %file.display(), error, "damage was found");
+        if let Err(error) = fs::write(beside(file, ".distrusted"), error) {
+            tracing::error!(%error, "the damaged file could not be marked: delete it before the next start");
+        }
+    }
+
+    /// Why the file is not trusted, if it is not.
+    pub fn distrusted(&self) -> Option<String> {
+        self.file().and_then(mark)
+    }
+}
+
+/// Why the file at `path` is not trusted, if somebody has marked it.
+fn mark(path: &Path) -> Option<String> {
+    fs::read_to_string(beside(path, ".distrusted")).ok()
+}
+
+/// Puts the file at `path` aside if it is damaged, and says why it is. To be called before it is opened. It reads the whole
+/// file, which takes about a second for each gigabyte.
+pub async fn put_aside_if_damaged(path: &Path) -> Result<Option<String>, ProjectionError> {
+    let left_over = beside(path, "-wal").exists() || beside(path, "-shm").exists();
+    let reason = match (path.exists(), mark(path)) {
+        (false, _) if left_over => "it is gone, and its journal is still there".to_owned(),
+        (false, _) => return Ok(None),
+        (true, Some(marked)) => marked,
+        (true, None) => match check(path).await {
+            Ok(answer) if answer == "ok" => return Ok(None),
+            Ok(answer) => answer,
+            Err(ProjectionError::Damaged(reason)) => reason,
+            Err(error) => return Err(error),
+        },
+    };
+    // Whoever has the old file open would take what lies beside the new one for its own.
+    let alone = lock::alone(&path.with_extension("lock")).await.map_err(sqlx::Error::Io)?;
+    let Some(_alone) = alone else { return Err(ProjectionError::DamagedInUse(reason)) };
+    put_aside(path).map_err(sqlx::Error::Io)?;
+    Ok(Some(reason))
+}
+
+async fn check(path: &Path) -> Result<String, ProjectionError> {
+    sqlx::any::install_default_drivers();
+    let mut db = AnyConnection::connect(&database::url(path)?).await?;
+    let answer = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut db).await;
+    db.close().await?;
+    Ok(answer?)
+}
+
+/// A journal without its database, or beside another one, would be damage by itself: it goes.
+fn put_aside(path: &Path) -> io::Result<()> {
+    let gone = |result: io::Result<()>| match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    };
+    gone(fs::rename(path, beside(path, ".damaged")))?;
+    for what in ["-wal", "-shm", ".distrusted"] {
+        gone(fs::remove_file(beside(path, what)))?;
+    }
+    Ok(())
+}
+
+/// The file and its journals are removed.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    for what in ["", "-wal", "-shm"] {
+        match fs::remove_file(beside(path, what)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(what);
+    name.into()
+}
