@@ -18,7 +18,7 @@ use tracing::Level;
 
 use crate::{
     App,
-    problem::{Problem, REQUEST_ID},
+    problem::{Damage, Problem, REQUEST_ID},
 };
 
 /// Bytes of a path with its query.
@@ -89,6 +89,14 @@ async fn within_limits(request: Request, next: Next) -> Result<Response, Problem
         );
     }
     Ok(next.run(request).await)
+}
+
+/// Read models that a query found damaged are made anew by the next start; until then health says so.
+pub(crate) async fn distrust(State(app): State<App>, response: Response) -> Response {
+    if let Some(Damage(reason)) = response.extensions().get() {
+        app.views.database().distrust(reason);
+    }
+    response
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

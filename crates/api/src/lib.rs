@@ -97,6 +97,8 @@ impl Default for Limits {
 pub struct Followed {
     /// The projection's name.
     pub name: &'static str,
+    /// The version of its tables that can be asked.
+    pub version: i64,
     /// None where another process folds it.
     pub status: Option<watch::Receiver<Status>>,
 }
@@ -196,6 +198,7 @@ pub fn router(app: App) -> Router {
         .merge(docs)
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::map_response_with_state(app.clone(), layers::distrust))
         .with_state(app);
     layers::wrap(router, outer)
 }

@@ -25,7 +25,12 @@ pub(crate) struct Problem {
     allowed: Vec<String>,
     missing: Vec<String>,
     retry_after_seconds: Option<u16>,
+    damaged: bool,
 }
+
+/// What a query found of damage, beside its answer: whoever sees it on its way out marks the read models.
+#[derive(Debug, Clone)]
+pub(crate) struct Damage(pub(crate) String);
 
 /// What a problem says besides the members of RFC 9457.
 #[derive(Debug, Clone, Serialize)]
@@ -49,6 +54,7 @@ impl Problem {
             allowed: Vec::new(),
             missing: Vec::new(),
             retry_after_seconds: None,
+            damaged: false,
         }
     }
 
@@ -101,6 +107,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let damage = self.damaged.then(|| Damage(self.detail.clone()));
         let title = self.status.canonical_reason().unwrap_or_default();
         let mut problem =
             ProblemDetails::new().with_status(self.status).with_title(title).with_detail(self.detail).with_extensions(
@@ -115,6 +122,9 @@ impl IntoResponse for Problem {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(damage) = damage {
+            response.extensions_mut().insert(damage);
         }
         response
     }
@@ -181,6 +191,7 @@ impl From<ProjectionError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_rate", detail).field("currency")
             }
             ProjectionError::NotBuilt => Self::busy("not_caught_up", detail),
+            ProjectionError::Damaged(_) => Self { damaged: true, detail, ..Self::internal(&error) },
             _ => Self::internal(&detail),
         }
     }

@@ -288,9 +288,17 @@ impl App {
         Ok(when.start(settings.item.map_or(TimeZone::UTC, |settings| settings.time_zone)))
     }
 
-    /// Returns once the read model has come to `position`.
+    /// Returns once the read model has come to `position`; without one, once it is there at all, where a worker of this
+    /// process is making it.
     pub(crate) async fn wait_for(&self, position: Option<u64>) -> Result<(), Problem> {
-        let Some(wanted) = position.map(Position) else { return Ok(()) };
+        let Some(wanted) = position.map(Position) else {
+            if let Some(mut status) = self.followed.status.clone() {
+                // What is not there by then, the question finds out.
+                let made = status.wait_for(|status| !status.is_building());
+                let _ = tokio::time::timeout(self.limits.min_position_wait, made).await;
+            }
+            return Ok(());
+        };
         if self.views.position().await? >= wanted {
             return Ok(());
         }

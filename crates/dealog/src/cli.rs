@@ -9,8 +9,8 @@ use dealog_events::{Currency, DealId, TimeZone};
 
 use crate::{
     check, demo, import,
-    open::{self, Failure},
-    replay, serve,
+    open::Failure,
+    projections, replay, serve,
     settings::{Flags, Settings},
     telemetry,
     token::{self, TokenCommand},
@@ -108,7 +108,26 @@ enum Command {
     },
     /// Look for damage in all of the log: every page, every event
     Check,
-    /// Make the read models anew from the log
+    /// Say how far the read models have come, and whether one of them is stopped
+    #[command(
+        after_help = "VERSION and POSITION are those of the tables that answer queries, HEAD is the end of the log, LAG what \
+                      the tables lack of it.\n\nSTATE is one of\n  caught up   nothing is missing\n  behind      a worker is at \
+                      it, or none runs: `dealog serve` and `dealog work` have one\n  building    new tables are being made \
+                      beside the old ones, which go on to answer\n  stopped     an event cannot be applied. It is never \
+                      skipped: a version of dealog that can apply it goes on from there\n  damaged     the file is made anew \
+                      at the next start\n\nIt works beside `dealog serve`, and ends with exit code 1 where something is \
+                      stopped or damaged."
+    )]
+    Projections {
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = Shape::Table)]
+        format: Shape,
+    },
+    /// Make the read models anew from the log, beside a running server or not
+    #[command(
+        after_help = "The new tables are made beside the old ones (views.deals.next.db), which go on to answer queries, and \
+                      take their place in one transaction. Interrupted, it goes on where it was when it is run again."
+    )]
     Rebuild,
     /// Keep the read models up to date, beside `dealog serve --no-workers`
     Work,
@@ -135,6 +154,15 @@ pub(crate) enum Format {
     Jsonl,
 }
 
+/// How `projections` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shape {
+    /// A table for people
+    Table,
+    /// JSON
+    Json,
+}
+
 impl Cli {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let Common { data, config, log } = self.common;
@@ -158,7 +186,8 @@ impl Cli {
             }
             Command::Replay { deal, from, to, format } => replay::replay(&settings, deal, from, to, format).await,
             Command::Check => check::check(&settings).await,
-            Command::Rebuild => open::rebuild(&settings).await,
+            Command::Projections { format } => projections::projections(&settings, format).await,
+            Command::Rebuild => projections::rebuild(&settings).await,
             Command::Work => serve::work(&settings).await,
             Command::Token { command } => token::run(&settings, command).await,
         }

@@ -7,6 +7,7 @@ mod demo;
 mod import;
 mod limits;
 mod open;
+mod projections;
 mod replay;
 mod serve;
 mod settings;

@@ -3,8 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use dealog_commands::{CommandError, Commands, system_clock};
-use dealog_events::Position;
-use dealog_projections::{Database, ProjectionError, Worker, deals::Deals};
+use dealog_projections::{Database, ProjectionError, Worker, deals::Deals, put_aside_if_damaged};
 use dealog_store::{EventStore, StoreError, TokenError, TokenStore as _, sqlite::SqliteStore};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -47,6 +46,9 @@ pub(crate) enum Failure {
     /// The read models.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
+    /// A projection goes no further; which one and why has been printed.
+    #[error("the projection {0} goes no further")]
+    Stopped(&'static str),
     /// A command.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -103,35 +105,32 @@ pub(crate) fn commands(settings: &Settings, store: &Arc<SqliteStore>) -> Command
     Commands::new(store, system_clock(), settings.limits.commands)
 }
 
-/// The worker of the read models, caught up with what it can do at once.
+/// The read models of the data folder. A damaged file is put aside, and made anew by the next worker.
+pub(crate) async fn views(settings: &Settings) -> Result<Database, Failure> {
+    let file = settings.views_file();
+    if let Some(reason) = put_aside_if_damaged(&file).await? {
+        tracing::warn!(file = %file.display(), reason, "the read models are damaged: put aside, and made anew from the log");
+    }
+    Ok(Database::open(&file).await?)
+}
+
+/// The worker of the read models. What fits into one batch is folded before this returns, so that a small company is there
+/// when it is served; the rest when the worker follows.
 pub(crate) async fn worker(
     settings: &Settings,
     store: &Arc<SqliteStore>,
     database: &Database,
 ) -> Result<Worker, Failure> {
-    let store: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(store);
-    let bar = count_bar("Folding the log");
-    let worker = Worker::start(store, database.clone(), Box::<Deals>::default(), settings.limits.worker, show(&bar));
-    let worker = worker.await?;
-    bar.finish_and_clear();
-    Ok(worker)
-}
-
-/// `dealog rebuild`
-pub(crate) async fn rebuild(settings: &Settings) -> Result<(), Failure> {
-    settings.existing_log_file()?;
-    let store = log(settings).await?;
-    let database = Database::open(&settings.views_file()).await?;
-    let log: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(&store);
-    let bar = count_bar("Rebuilding");
     let limits = settings.limits.worker;
-    let worker = Worker::start_over(log, database.clone(), Box::<Deals>::default(), limits, show(&bar)).await?;
-    bar.finish_and_clear();
-    let position = worker.status().borrow().position();
-    println!("The read models were made anew from {position} events.");
-    database.close().await;
-    store.close().await;
-    Ok(())
+    let log: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(store);
+    let mut worker = Worker::start(log, database.clone(), Box::<Deals>::default(), limits).await?;
+    if store.head().await?.position.0 <= limits.batch_events_max as u64 {
+        // What cannot be done now is tried again by whoever follows, and told there.
+        if let Err(error) = worker.catch_up().await {
+            tracing::debug!(%error, "not caught up yet");
+        }
+    }
+    Ok(worker)
 }
 
 /// A bar that counts; nothing where standard error is not a terminal.
@@ -141,13 +140,5 @@ pub(crate) fn count_bar(what: &'static str) -> ProgressBar {
     match style {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
-    }
-}
-
-fn show(bar: &ProgressBar) -> impl Fn(Position, Position) + Send + use<> {
-    let bar = bar.clone();
-    move |reached, head| {
-        bar.set_length(head.0);
-        bar.set_position(reached.0);
     }
 }

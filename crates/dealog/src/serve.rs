@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dealog_api::{App, Feed, Followed, access::Access};
-use dealog_projections::{
-    Database,
-    deals::{NAME, Past, Views},
-};
+use dealog_projections::deals::{NAME, Past, VERSION, Views};
 use dealog_store::{TokenStore, sqlite::SqliteStore};
 use tokio::{
     net::TcpListener,
@@ -35,7 +32,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     if found(&commands, settings.currency, settings.time_zone).await? {
         tracing::info!(currency = %settings.currency, time_zone = %settings.time_zone, "a new company was set up");
     }
-    let database = Database::open(&settings.views_file()).await?;
+    let database = open::views(settings).await?;
     let stop = watch::Sender::new(false);
     let (worker, status) = if with_worker {
         let worker = open::worker(settings, &store, &database).await?;
@@ -54,7 +51,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         metrics,
         commands,
         views: Views::new(database.clone()),
-        followed: Followed { name: NAME, status },
+        followed: Followed { name: NAME, version: VERSION, status },
         limits,
     };
     let mut signals = Signals::new()?;
@@ -93,7 +90,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
 pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
     settings.existing_log_file()?;
     let store = open::log(settings).await?;
-    let database = Database::open(&settings.views_file()).await?;
+    let database = open::views(settings).await?;
     let worker = open::worker(settings, &store, &database).await?;
     let mut status = worker.status();
     let stop = watch::Sender::new(false);

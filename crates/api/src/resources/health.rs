@@ -2,11 +2,12 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use dealog_events::Position;
+use dealog_projections::Status;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::App;
+use crate::{App, Followed};
 
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
@@ -38,29 +39,69 @@ struct Ready {
 
 /// How a projection is doing.
 #[derive(Debug, Serialize, ToSchema)]
-struct ProjectionHealth {
+pub(crate) struct ProjectionHealth {
     /// Its name.
     name: &'static str,
-    /// The last position it has applied; null where it cannot be read.
+    /// The last position that queries see; null where there is nothing that they can be answered from.
     position: Option<Position>,
-    /// Events that it has not applied yet.
+    /// Events that queries do not see yet.
     lag: Option<u64>,
+    /// New tables that are being made, here or by another process; null where none are. Those that are there go on to
+    /// answer queries.
+    building: Option<Building>,
     /// Why it does not go on, where it has stopped or waits for its database.
-    trouble: Option<String>,
+    pub(crate) trouble: Option<String>,
+}
+
+/// Tables that are being made.
+#[derive(Debug, Serialize, ToSchema)]
+struct Building {
+    /// The last position applied to them.
+    position: Position,
+    /// The end of the log.
+    head: Position,
 }
 
 /// Whether the server can read its log and its read models go on.
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
+    // The log after the read models: it is never behind them.
+    let projection = projection(&app).await;
     let head = app.store().head().await.ok().map(|head| head.position);
-    let position = app.views.position().await.ok();
-    let trouble = app.followed.trouble();
-    // Nothing folded of a log that has something: the read models have not been made yet.
-    let built = position > Some(Position::ZERO) || head == Some(Position::ZERO);
-    let ready = head.is_some() && position.is_some() && built && trouble.is_none();
-    let lag = head.zip(position).map(|(head, position)| head.0.saturating_sub(position.0));
-    let projection = ProjectionHealth { name: app.followed.name, position, lag, trouble };
+    let projection = ProjectionHealth {
+        lag: head.zip(projection.position).map(|(head, position)| head.0.saturating_sub(position.0)),
+        ..projection
+    };
+    let ready = head.is_some() && projection.position.is_some() && projection.trouble.is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Ready { ready, head, projections: vec![projection] }))
+}
+
+/// What the worker of this process says, and what is written down beside the read models, whoever folds them.
+pub(crate) async fn projection(app: &App) -> ProjectionHealth {
+    let Followed { name, version, status } = &app.followed;
+    let database = app.views.database();
+    let here = status.as_ref().and_then(|status| match *status.borrow() {
+        Status::Building { position, head } => Some(Building { position, head }),
+        _ => None,
+    });
+    let trouble = database.distrusted().or(app.followed.trouble());
+    let mut health = ProjectionHealth { name, position: None, lag: None, building: None, trouble };
+    match database.standing(name).await {
+        Ok(standing) => {
+            // Another version's tables are another server's.
+            let understood = standing.tables.filter(|tables| tables.version == *version);
+            health.position = understood.as_ref().map(|tables| tables.position);
+            let stopped = understood.and(standing.stopped);
+            let stopped_build = standing.building.as_ref().filter(|build| build.version == *version);
+            let stopped = stopped_build.and_then(|build| build.stopped.clone()).or(stopped);
+            health.trouble = health.trouble.or_else(|| stopped.map(|stop| stop.reason));
+            let under_way = standing.building.filter(|build| build.under_way);
+            let elsewhere = under_way.map(|build| Building { position: build.position, head: build.head });
+            health.building = here.or(elsewhere);
+        }
+        Err(error) => health.trouble = health.trouble.or_else(|| Some(error.to_string())),
+    }
+    health
 }

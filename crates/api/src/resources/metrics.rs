@@ -11,6 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     App,
     problem::{Problem, QueryProblems},
+    resources::health,
 };
 
 /// The text format of Prometheus.
@@ -32,7 +33,7 @@ async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
         gauge!("dealog_projection_position", "projection" => name).set(as_number(position.0));
         gauge!("dealog_projection_lag", "projection" => name).set(as_number(head.0.saturating_sub(position.0)));
     }
-    let stopped = app.followed.trouble().is_some();
+    let stopped = health::projection(&app).await.trouble.is_some();
     gauge!("dealog_projection_stopped", "projection" => name).set(f64::from(u8::from(stopped)));
     gauge!("dealog_subscribers").set(as_number(app.feed.subscribers() as u64));
     Ok(([(header::CONTENT_TYPE, TEXT)], app.metrics.render()).into_response())

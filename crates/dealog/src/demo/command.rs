@@ -9,7 +9,7 @@ use dealog_store::{EventStore, sqlite::SqliteStore};
 use super::{fill, time_zone};
 use crate::{
     open::{self, Failure, count_bar},
-    serve,
+    projections, serve,
     settings::Settings,
 };
 
@@ -39,6 +39,10 @@ pub(crate) async fn run(
     }
     if !then_serve {
         return Ok(());
+    }
+    // Whoever tries it should have answers at once. What fails here, the server tells of.
+    if let Err(error) = projections::catch_up(settings).await {
+        tracing::warn!(%error, "the read models are not there yet");
     }
     let at = format!("http://{}", settings.listen);
     println!(
