@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Client, Lines, binary::limited_command, command, exit_within};
+use crate::{Client, Lines, binary::limited_command, command, exit_within, until};
 
 /// How long a server may take to be there: it may have a log to fold first.
 const START: Duration = Duration::from_mins(1);
@@ -108,6 +108,16 @@ impl Server {
     /// Whether its log has a line that contains `text` by now.
     pub fn has_logged(&self, text: &str) -> bool {
         self.stderr.as_ref().expect("the server runs").so_far().contains(text)
+    }
+
+    /// Waits until its read models are there and have caught up: a server answers before that.
+    #[must_use]
+    pub fn ready(self) -> Self {
+        until("the read models should catch up", START, || {
+            let ready = self.get("/health/ready");
+            (ready.status == 200 && ready.body["projections"][0]["lag"] == 0).then_some(())
+        });
+        self
     }
 
     /// Tells it to stop and does not wait.

@@ -37,7 +37,7 @@ fn a_seed_and_a_day_make_the_same_log_to_the_byte_and_filling_it_again_adds_noth
         answers
     };
     let of_demo = answers(Server::start_command("demo", &one, &["--seed", "7"]));
-    let of_serve = answers(Server::start(&one, &[]));
+    let of_serve = answers(Server::start(&one, &[]).ready());
     assert_eq!(of_demo, of_serve);
     assert!(log_of(&one) == log, "to look at it changes nothing");
 }

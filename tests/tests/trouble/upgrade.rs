@@ -1,0 +1,80 @@
+//! A server over tables of another version: it serves, and says what it does.
+
+use dealog_tests::{Server, until};
+use serde_json::json;
+
+use super::{PATIENCE, answers, as_usual, company, database::Database, dealog, projection, slowly};
+
+#[test]
+fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_again_and_health_says_how_far_it_is() {
+    let (folder, data) = company();
+    let server = Server::start(&data, &[]).ready();
+    let before = answers(&server);
+    let head = server.head();
+    server.stop();
+    let mut views = Database::open(&data.join("views.db"));
+    views.run("UPDATE checkpoints SET version = version - 1");
+
+    // The build cannot begin as long as somebody else writes.
+    slowly(&folder);
+    views.run("BEGIN IMMEDIATE");
+    let server = Server::start(&data, &[]);
+    let ready = server.get("/health/ready").expect(503).body;
+    assert_eq!((&ready["ready"], &ready["head"]), (&json!(false), &json!(head)));
+    let told = json!({"name": "deals", "position": null, "lag": null, "building": {"position": 0, "head": head}, "trouble": null});
+    assert_eq!(ready["projections"], json!([told]));
+    for path in ["/v1/pipeline".to_owned(), "/v1/deals".to_owned(), format!("/v1/settings?min_position={head}")] {
+        let answer = server.get(&path).problem(503, "not_caught_up");
+        assert_eq!(answer.header("retry-after"), Some("1"), "{path}");
+    }
+    let created = server.post("/v1/customers", &json!({"name": "Meanwhile"})).expect(201);
+    server.get("/health/live").expect(200);
+    let state = projection(&data).0["state"].as_str().unwrap().to_owned();
+    assert!(state.starts_with("of an earlier version"), "{state}");
+
+    views.run("ROLLBACK");
+    let server = server.ready();
+    until("the build should be over", PATIENCE, || {
+        server.get("/health/ready").expect(200).body["projections"][0]["building"].is_null().then_some(())
+    });
+    let customer = server.get(&format!("/v1/customers/{}?min_position={}", created.id(), created.position()));
+    assert_eq!(customer.expect(200).body["name"], "Meanwhile");
+    let after = answers(&server);
+    assert_eq!(after.len(), before.len());
+    server.stop();
+    as_usual(&folder);
+    dealog(&data, &["rebuild"]).succeed();
+    let server = Server::start(&data, &[]);
+    assert_eq!(answers(&server), after);
+    server.stop();
+}
+
+#[test]
+fn tables_of_a_later_version_are_left_alone_until_somebody_asks_for_others() {
+    let (_folder, data) = company();
+    dealog(&data, &["rebuild"]).succeed();
+    let mut views = Database::open(&data.join("views.db"));
+    let before = views.tables();
+    views.run("UPDATE checkpoints SET version = version + 1");
+    let told = dealog(&data, &["serve", "--listen", "127.0.0.1:0", "--log", "error"]).fail();
+    assert!(told.contains("version 2") && told.contains("dealog rebuild"), "{told}");
+    assert_eq!(views.tables(), before);
+    dealog(&data, &["rebuild"]).succeed();
+    assert_eq!(projection(&data).0["version"], 1);
+    Server::start(&data, &[]).ready().stop();
+}
+
+#[test]
+fn a_server_whose_tables_another_version_takes_over_stops_keeping_them_and_says_so() {
+    let (_folder, data) = company();
+    let server = Server::start(&data, &[]).ready();
+    Database::open(&data.join("views.db")).run("UPDATE checkpoints SET version = version + 1");
+    server.post("/v1/customers", &json!({"name": "For nobody"})).expect(201);
+    let ready = until("health should say so", PATIENCE, || {
+        let ready = server.get("/health/ready");
+        ready.body["projections"][0]["trouble"].as_str().map(|trouble| (ready.status, trouble.to_owned()))
+    });
+    assert!(ready.0 == 503 && ready.1.contains("version 2"), "{ready:?}");
+    server.get("/v1/pipeline").problem(503, "not_caught_up");
+    server.stop();
+}
