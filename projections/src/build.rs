@@ -54,7 +54,7 @@ pub(crate) async fn build(
     match &built {
         // What may be damaged is not gone on with.
         Ok(_) | Err(ProjectionError::Damaged(_) | ProjectionError::BuildDamaged(_)) => {
-            damage::remove(&file).map_err(sqlx::Error::Io)?
+            damage::remove(&file).map_err(sqlx::Error::Io)?;
         }
         Err(_) => {}
     }

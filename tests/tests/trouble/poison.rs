@@ -18,6 +18,8 @@ fn plant(data: &Path) -> u64 {
          SELECT position + 1, randomblob(16), 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1,
              recorded_at, recorded_at, 'local', randomblob(16), randomblob(16), NULL, '{\"loud\":true}' FROM head;
          INSERT INTO streams SELECT 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, recorded_at FROM head;
+         INSERT INTO commands SELECT command_id, randomblob(32), stream, version, position, 1 FROM events
+         WHERE position = (SELECT position + 1 FROM head);
          UPDATE head SET position = position + 1;
          COMMIT",
     );
