@@ -27,10 +27,10 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 pub(crate) struct CommandHeaders {
     /// A name of your own for this command, 1 to 255 characters. Sent again with the same body it is not carried out
     /// again; its first outcome is the answer.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[ -~]+$")]
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
     idempotency_key: Option<String>,
     /// The `ETag` that you saw. The command is refused (412) if the stream has another version by now.
-    #[param(rename = "If-Match", example = "\"3\"", pattern = "^(\"[0-9]+\"|\\*)$")]
+    #[param(rename = "If-Match", example = "\"3\"")]
     if_match: Option<String>,
 }
 
