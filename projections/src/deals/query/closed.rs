@@ -242,24 +242,24 @@ impl Snapshot<'_> {
         period: Period,
         keys: &Keys,
     ) -> Result<Groups<Closings>, ProjectionError> {
-        let closed = MonthOf::Instant("s.closed_at");
+        let (by, closed) = (keys.columns(), MonthOf::Instant("s.closed_at"));
         let mut sql = self.grouped(&[status::WON, status::LOST], &scope.filter, keys, closed);
         sql.push(" SELECT d.status, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ");
         sql.push(&select_micros("d.closed_at - d.created_at")).push(", ").push(CURRENCIES);
-        sql.push(", d.key_1, d.key_2 FROM d");
+        sql.push(by).push(" FROM d");
         push_closed_in(&mut sql, &period);
-        sql.push(" GROUP BY d.status, d.key_1, d.key_2");
+        sql.push(" GROUP BY d.status").push(by);
         let mut middles = self.grouped(&[status::WON, status::LOST], &scope.filter, keys, closed);
-        middles.push(
-            ", o AS (SELECT d.status, d.key_1, d.key_2, d.closed_at - d.created_at AS cycle, \
-             ROW_NUMBER() OVER (PARTITION BY d.status, d.key_1, d.key_2 ORDER BY d.closed_at - d.created_at) AS place, \
-             COUNT(*) OVER (PARTITION BY d.status, d.key_1, d.key_2) AS deals FROM d",
-        );
+        middles.push(&format!(
+            ", o AS (SELECT d.status{by}, d.closed_at - d.created_at AS cycle, \
+             ROW_NUMBER() OVER (PARTITION BY d.status{by} ORDER BY d.closed_at - d.created_at) AS place, \
+             COUNT(*) OVER (PARTITION BY d.status{by}) AS deals FROM d",
+        ));
         push_closed_in(&mut middles, &period);
-        middles.push(
-            ") SELECT status, MIN(cycle), MAX(cycle), key_1, key_2 FROM o \
-             WHERE place IN ((deals + 1) / 2, (deals + 2) / 2) GROUP BY status, key_1, key_2",
-        );
+        middles.push(&format!(
+            ") SELECT status, MIN(cycle), MAX(cycle){by} FROM o \
+             WHERE place IN ((deals + 1) / 2, (deals + 2) / 2) GROUP BY status{by}",
+        ));
 
         let mut groups = Groups::<Closings>::of(keys);
         for Keyed { key, row } in sql.fetch_all::<Keyed<ClosedRow>>(&mut self.db).await? {

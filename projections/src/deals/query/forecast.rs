@@ -226,7 +226,7 @@ impl Snapshot<'_> {
         self.booked(filter, period, keys, &mut groups).await?;
         let mut sql = self.grouped(&[status::OPEN], filter, keys, MonthOf::Day("s.expected_close"));
         push_stages(&mut sql, pipelines);
-        self.push_open(&mut sql, period, chances);
+        self.push_open(&mut sql, period, chances, keys.columns());
         let currency = self.currency()?;
         for Keyed { key, row } in sql.fetch_all::<Keyed<OpenRow>>(&mut self.db).await? {
             let (expected, scheduled, category, deals, without_amount, amount, weighted, historical, first, last) = row;
@@ -253,8 +253,11 @@ impl Snapshot<'_> {
         let currency = self.currency()?;
         let mut sql = self.grouped(&[status::WON], filter, keys, MonthOf::Instant("s.closed_at"));
         sql.push(" SELECT COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ").push(CURRENCIES);
-        sql.push(", d.key_1, d.key_2 FROM d WHERE d.closed_at >= ").time(self.zone.day_start(period.from));
-        sql.push(" AND d.closed_at < ").time(self.zone.day_start(period.to)).push(" GROUP BY d.key_1, d.key_2");
+        sql.push(keys.columns()).push(" FROM d WHERE d.closed_at >= ").time(self.zone.day_start(period.from));
+        sql.push(" AND d.closed_at < ")
+            .time(self.zone.day_start(period.to))
+            .push(" GROUP BY d.status")
+            .push(keys.columns());
         for Keyed { key, row } in sql.fetch_all::<Keyed<BookedRow>>(&mut self.db).await? {
             let (deals, minor, first, last) = row;
             self.check_currencies(&(first, last))?;
@@ -263,13 +266,13 @@ impl Snapshot<'_> {
         Ok(())
     }
 
-    /// The open deals `d`, with their stages in `st`, by all that forecasts tell apart.
-    fn push_open(&self, sql: &mut Sql, period: ForecastPeriod, chances: &Chances) {
+    /// The open deals `d`, with their stages in `st`, by all that forecasts tell apart and the columns `by`.
+    fn push_open(&self, sql: &mut Sql, period: ForecastPeriod, chances: &Chances, by: &str) {
         sql.push(", h (pipeline, stage, chance) AS (VALUES ('', '', ").integer(0).push(")");
         for ((pipeline, stage), chance) in chances {
             sql.push(", (").text(pipeline.clone()).push(", ").text(stage.clone()).push(", ").integer(*chance).push(")");
         }
-        sql.push("), x AS (SELECT d.amount, d.currency, d.probability, d.key_1, d.key_2, ");
+        sql.push(&format!("), x AS (SELECT d.amount, d.currency, d.probability{by}, "));
         self.push_expected(sql, period);
         sql.push(
             " AS expected, CASE WHEN d.expected_close IS NULL THEN 0 ELSE 1 END AS scheduled, \
@@ -284,7 +287,7 @@ impl Snapshot<'_> {
              CAST(COALESCE(SUM((d.amount * historical + 5000) / 10000), 0) AS BIGINT), ",
         );
         sql.push(CURRENCIES);
-        sql.push(", key_1, key_2 FROM x d GROUP BY expected, scheduled, category, key_1, key_2");
+        sql.push(&format!("{by} FROM x d GROUP BY expected, scheduled, category{by}"));
     }
 
     /// 1 for a deal that is expected to close in the period, or is overdue while the period runs.

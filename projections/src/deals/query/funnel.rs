@@ -170,10 +170,11 @@ impl Snapshot<'_> {
         pipelines: &[PipelineAt],
     ) -> Result<Groups<ByPipeline>, ProjectionError> {
         let mut sql = self.grouped(status::ALL, &scope.filter, keys, MonthOf::Instant("s.created_at"));
-        sql.push(
-            " SELECT d.pipeline, d.visited, d.ever_won, d.stage, d.status, COUNT(*), d.key_1, d.key_2 FROM d \
-             GROUP BY d.pipeline, d.visited, d.ever_won, d.stage, d.status, d.key_1, d.key_2",
-        );
+        let by = keys.columns();
+        sql.push(&format!(
+            " SELECT d.pipeline, d.visited, d.ever_won, d.stage, d.status, COUNT(*){by} FROM d \
+             GROUP BY d.pipeline, d.visited, d.ever_won, d.stage, d.status{by}",
+        ));
         let mut groups = Groups::<ByPipeline>::of(keys);
         for Keyed { key, row } in sql.fetch_all::<Keyed<CohortRow>>(&mut self.db).await? {
             let (of, visited, ever_won, stage, status, deals) = row;

@@ -1,7 +1,7 @@
 //! Groups: the same figures for each owner, team, month ... by itself.
 //!
-//! Every statement of a grouped figure is written once, with the keys of a deal's group as two more columns: what is grouped
-//! by nothing has one group, that of no keys, and this is the total. No figure of the total is put together from those of
+//! Every statement of a grouped figure is written once, with the keys of a deal's group as more columns: what is grouped by
+//! nothing has one group, that of no keys, and this is the total. No figure of the total is put together from those of
 //! groups, nor the other way round: a mean or a median would be wrong.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -89,7 +89,7 @@ pub struct Group<T> {
 /// The ids that make a group, as they are stored; none for what is not grouped by.
 pub(super) type Key = [Option<String>; 2];
 
-/// A row, and the group that it belongs to: its last columns, `key_1` and `key_2`.
+/// A row, and the group that it belongs to: its last columns, `key_1` and `key_2`, as far as there are such.
 pub(super) struct Keyed<R> {
     pub(super) key: Key,
     pub(super) row: R,
@@ -98,7 +98,11 @@ pub(super) struct Keyed<R> {
 impl<'r, R: FromRow<'r, AnyRow>> FromRow<'r, AnyRow> for Keyed<R> {
     fn from_row(row: &'r AnyRow) -> Result<Self, sqlx::Error> {
         use sqlx::Row as _;
-        Ok(Self { key: [row.try_get("key_1")?, row.try_get("key_2")?], row: R::from_row(row)? })
+        let key = |column: &str| match row.try_get(column) {
+            Err(sqlx::Error::ColumnNotFound(_)) => Ok(None),
+            found => found,
+        };
+        Ok(Self { key: [key("key_1")?, key("key_2")?], row: R::from_row(row)? })
     }
 }
 

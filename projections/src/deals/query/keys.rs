@@ -1,4 +1,4 @@
-//! How statements find the group of a deal: two columns, `key_1` and `key_2`, null for what is not grouped by.
+//! How statements find the group of a deal: a column for each thing that is grouped by, `key_1` and `key_2`.
 
 use chrono::{Datelike as _, Months, NaiveDate};
 use dealog_events::{TimeZone, Timestamp};
@@ -55,16 +55,26 @@ impl Keys {
         self.by.into_iter().enumerate().filter_map(|(place, by)| Some((place, by?)))
     }
 
+    /// The columns, to select and to group by after others. Where nothing is grouped there are none: a column that is the
+    /// same for all would still be sorted by.
+    pub(super) fn columns(&self) -> &'static str {
+        match self.by {
+            [None, None] => "",
+            [Some(_), None] => ", key_1",
+            [None, Some(_)] => ", key_2",
+            [Some(_), Some(_)] => ", key_1, key_2",
+        }
+    }
+
     /// `, ... AS key_1, ... AS key_2`: the group of the span called `span`.
     pub(super) fn push(&self, sql: &mut Sql, span: &str, month: MonthOf) {
-        for (by, column) in self.by.iter().zip(["key_1", "key_2"]) {
+        for (place, by) in self.by() {
             let key = match by {
-                None => "CAST(NULL AS TEXT)".into(),
-                Some(By::Team) => "teams.ids".into(),
-                Some(By::Month) => self.month(month),
-                Some(by) => format!("{span}.credit_{}", by.name()),
+                By::Team => "teams.ids".into(),
+                By::Month => self.month(month),
+                by => format!("{span}.credit_{}", by.name()),
             };
-            sql.push(&format!(", {key} AS {column}"));
+            sql.push(&format!(", {key} AS key_{}", place + 1));
         }
     }
 

@@ -94,7 +94,7 @@ impl Snapshot<'_> {
         keys.push(&mut sql, "e", MonthOf::Instant("v.entered_at"));
         self.push_visits(&mut sql, scope, keys, "e.position = v.position");
         sql.push(" AND v.entered_at >= ").time(from).push(" AND v.entered_at < ").time(to);
-        sql.push(" GROUP BY v.pipeline, v.stage, key_1, key_2");
+        sql.push(" GROUP BY v.pipeline, v.stage").push(keys.columns());
         Ok(sql.fetch_all(&mut self.db).await?)
     }
 
@@ -112,7 +112,7 @@ impl Snapshot<'_> {
         keys.push(&mut sql, "e", MonthOf::Instant("v.left_at"));
         self.push_visits(&mut sql, scope, keys, "e.position = v.left_position");
         sql.push(" AND v.left_at >= ").time(from).push(" AND v.left_at < ").time(to);
-        sql.push(" GROUP BY v.pipeline, v.stage, v.left_by, v.to_stage, key_1, key_2");
+        sql.push(" GROUP BY v.pipeline, v.stage, v.left_by, v.to_stage").push(keys.columns());
         for Keyed { key, row } in sql.fetch_all::<Keyed<LeftRow>>(&mut self.db).await? {
             let (pipeline, stage, how, to_stage, count, seconds, rest) = row;
             let micros = sum_micros(seconds, rest);
@@ -136,7 +136,7 @@ impl Snapshot<'_> {
         let on = format!("e.deal = v.deal AND e.valid_from < {micros} AND e.valid_to >= {micros}");
         self.push_visits(&mut sql, scope, keys, &on);
         sql.push(" AND v.entered_at < ").time(time).push(" AND v.left_at >= ").time(time);
-        sql.push(" GROUP BY v.pipeline, v.stage, key_1, key_2");
+        sql.push(" GROUP BY v.pipeline, v.stage").push(keys.columns());
         Ok(sql.fetch_all(&mut self.db).await?)
     }
 }

@@ -61,6 +61,7 @@ impl Snapshot<'_> {
         groups: &mut Groups<Sums>,
     ) -> Result<(), ProjectionError> {
         let currency = self.currency()?;
+        let by = keys.columns();
         let mut sql = self.grouped(&[status::OPEN], &scope.filter, keys, EXPECTED);
         push_stages(&mut sql, pipelines);
         sql.push(
@@ -71,10 +72,9 @@ impl Snapshot<'_> {
         sql.push(&select_micros(&format!("{} - d.entered_at", self.at.micros()))).push(", CAST(SUM(CASE WHEN ");
         sql.time(self.at).push(" - d.entered_at > st.stale_micros THEN 1 ELSE 0 END) AS BIGINT), ");
         sql.push("CAST(SUM(CASE WHEN d.expected_close < ").text(self.today().to_string());
-        sql.push(" THEN 1 ELSE 0 END) AS BIGINT), ").push(CURRENCIES).push(
-            ", d.key_1, d.key_2 FROM d JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage \
-             GROUP BY d.pipeline, d.stage, d.key_1, d.key_2",
-        );
+        sql.push(" THEN 1 ELSE 0 END) AS BIGINT), ").push(CURRENCIES).push(by);
+        sql.push(" FROM d JOIN st ON st.pipeline = d.pipeline AND st.stage = d.stage GROUP BY d.pipeline, d.stage")
+            .push(by);
 
         for Keyed { key, row } in sql.fetch_all::<Keyed<OpenRow>>(&mut self.db).await? {
             let (pipeline, stage, deals, amount, weighted, without_amount, seconds, rest, stale, overdue, ..) = row;
@@ -99,15 +99,16 @@ impl Snapshot<'_> {
         keys: &Keys,
         groups: &mut Groups<Sums>,
     ) -> Result<(), ProjectionError> {
+        let by = keys.columns();
         let mut sql = self.grouped(&[status::OPEN], &scope.filter, keys, EXPECTED);
-        sql.push(", o AS (SELECT d.pipeline, d.stage, d.key_1, d.key_2, ").time(self.at);
-        sql.push(
-            " - d.entered_at AS age, ROW_NUMBER() OVER (PARTITION BY d.pipeline, d.stage, d.key_1, d.key_2 \
+        sql.push(&format!(", o AS (SELECT d.pipeline, d.stage{by}, ")).time(self.at);
+        sql.push(&format!(
+            " - d.entered_at AS age, ROW_NUMBER() OVER (PARTITION BY d.pipeline, d.stage{by} \
              ORDER BY d.entered_at DESC) AS place, \
-             COUNT(*) OVER (PARTITION BY d.pipeline, d.stage, d.key_1, d.key_2) AS deals FROM d) \
-             SELECT pipeline, stage, MIN(age), MAX(age), key_1, key_2 FROM o \
-             WHERE place IN ((deals + 1) / 2, (deals + 2) / 2) GROUP BY pipeline, stage, key_1, key_2",
-        );
+             COUNT(*) OVER (PARTITION BY d.pipeline, d.stage{by}) AS deals FROM d) \
+             SELECT pipeline, stage, MIN(age), MAX(age){by} FROM o \
+             WHERE place IN ((deals + 1) / 2, (deals + 2) / 2) GROUP BY pipeline, stage{by}",
+        ));
         for Keyed { key, row } in sql.fetch_all::<Keyed<(String, String, i64, i64)>>(&mut self.db).await? {
             let (pipeline, stage, lower, upper) = row;
             if let Some((_, ages)) = groups.at(key)?.stages.get_mut(&(pipeline, stage)) {
@@ -124,9 +125,10 @@ impl Snapshot<'_> {
         groups: &mut Groups<Sums>,
     ) -> Result<(), ProjectionError> {
         let currency = self.currency()?;
+        let by = keys.columns();
         let mut sql = self.grouped(status::CLOSED, &scope.filter, keys, MonthOf::Instant("s.closed_at"));
         sql.push(" SELECT d.pipeline, d.status, COUNT(*), CAST(COALESCE(SUM(d.amount), 0) AS BIGINT), ");
-        sql.push(CURRENCIES).push(", d.key_1, d.key_2 FROM d GROUP BY d.pipeline, d.status, d.key_1, d.key_2");
+        sql.push(CURRENCIES).push(by).push(" FROM d GROUP BY d.pipeline, d.status").push(by);
         for Keyed { key, row } in sql.fetch_all::<Keyed<ClosedRow>>(&mut self.db).await? {
             let (pipeline, status, deals, amount, first, last) = row;
             let closed = &mut groups.at(key)?.closed;
