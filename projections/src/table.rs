@@ -90,9 +90,15 @@ pub(crate) async fn upsert<R: Row>(db: &mut AnyConnection, rows: &[R]) -> Result
 fn upsert_sql<R: Row>() -> String {
     let names: Vec<&str> = R::COLUMNS.iter().map(|(name, _)| *name).collect();
     let values: Vec<String> = (0..names.len()).map(|index| format!("value ->> {index}")).collect();
-    let updates: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    // A key that is set, even to what it is, has its index entry written anew.
+    let updates: Vec<String> = names
+        .iter()
+        .filter(|name| !R::KEY.split(", ").any(|key| key == **name))
+        .map(|name| format!("{name} = excluded.{name}"))
+        .collect();
+    // jsonb_each and not json_each, whose rows would be texts that each column has parsed anew.
     format!(
-        "INSERT INTO {} ({}) SELECT {} FROM json_each($1) WHERE true ON CONFLICT ({}) DO UPDATE SET {}",
+        "INSERT INTO {} ({}) SELECT {} FROM jsonb_each($1) WHERE true ON CONFLICT ({}) DO UPDATE SET {}",
         R::TABLE,
         names.join(", "),
         values.join(", "),
