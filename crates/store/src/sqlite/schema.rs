@@ -28,9 +28,9 @@ const OPEN_ATTEMPTS_MAX: u32 = 250;
 /// Rows that wait between the connection's thread and the task that decodes them.
 const ROW_BUFFER: usize = 512;
 
-/// The page cache of a connection that writes, in KiB (negative, as SQLite wants it): the inner pages and the ends of busy
-/// streams stay in it.
-pub(super) const CACHE: &str = "-65536";
+/// The page cache of a connection that writes, in KiB (negative, as SQLite wants it): room for inner pages and those being
+/// written. What it has dropped is still in the system's cache.
+pub(super) const CACHE: &str = "-16384";
 
 /// Pages in the write-ahead log that start a checkpoint. The busy pages are written over and over: the rarer a checkpoint,
 /// the fewer of their versions reach the file. 8,192 pages are 32 MiB, which
