@@ -30,6 +30,12 @@ lint:
 ci:
     .ci/run
 
+# Measure Dealog beside the bare database: one table, ready to be quoted (--quick for a rough one, --help for the rest)
+bench *ARGS:
+    cargo build --release -p dealog -p dealog-benches
+    BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" \
+        "${CARGO_TARGET_DIR:-$PWD/target}/release/dealog-benches" {{ARGS}}
+
 # Write the JSON Schemas of the present event types anew
 schemas:
     DEALOG_RENEW=1 cargo test -p dealog-events --test schemas

@@ -94,6 +94,11 @@ impl Server {
         self.address
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A client with connections of its own.
     pub fn client(&self) -> Client {
         Client::of(self.address)

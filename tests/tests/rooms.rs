@@ -11,7 +11,7 @@ use dealog_tests::repository;
 use serde_json::Value;
 
 /// Each room with the rooms right below it. Whatever lies below those is below it too.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("dealog-events", &[]),
     ("dealog-domain", &["dealog-events"]),
     ("dealog-store", &["dealog-events"]),
@@ -21,6 +21,8 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("dealog", &["dealog-api"]),
     // It knows the binary, and no crate.
     ("dealog-tests", &[]),
+    // It measures rooms from within as well as the binary from outside.
+    ("dealog-benches", &["dealog-commands", "dealog-projections", "dealog-tests"]),
 ];
 
 /// What waits, reads or writes. Rules and events do none of it.

@@ -1,0 +1,109 @@
+//! Deals that are moved back and forth, by commands in this process.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use dealog_commands::{Commands, Limits, Meta, Request, fingerprint, system_clock};
+use dealog_domain::{Command, deal, pipeline};
+use dealog_events::{Actor, CommandId, DealId, PipelineId, StreamId};
+use dealog_store::{EventStore, sqlite::SqliteStore};
+use serde_json::{Value, json};
+use tokio::{task::JoinSet, time::Instant};
+use uuid::Uuid;
+
+use crate::{Result, table::rate};
+
+/// Deals that there are to move.
+pub(crate) const DEALS: usize = 1_024;
+
+/// A pipeline to move them through, as the API takes it.
+pub(crate) fn pipeline() -> Value {
+    let stage = |slug: &str| json!({"slug": slug, "name": slug, "probability": 0.5, "forecast_category": "pipeline"});
+    json!({"name": "Bench", "stages": [stage("lead"), stage("offer")]})
+}
+
+/// The body of a move that takes a deal out of the stage it is in.
+pub(crate) fn to_stage(moves_before: u32) -> Value {
+    json!({"stage": if moves_before.is_multiple_of(2) { "offer" } else { "lead" }})
+}
+
+pub(crate) struct Moving {
+    commands: Commands,
+    deals: Vec<Deal>,
+}
+
+struct Deal {
+    stream: StreamId,
+    moves: u32,
+}
+
+impl Moving {
+    /// A company with a log of its own and [`DEALS`] deals.
+    pub(crate) async fn found(folder: &Path) -> Result<Self> {
+        let store = SqliteStore::open(&folder.join("log.db"), dealog_store::Limits::default()).await?;
+        let store: Arc<dyn EventStore> = Arc::new(store);
+        let commands = Commands::new(store, system_clock(), Limits::default());
+        let pipeline_id = PipelineId(Uuid::now_v7());
+        let define = Command::Pipeline(pipeline::Command::Define(serde_json::from_value(pipeline())?));
+        commands.execute(&request(StreamId::Pipeline(pipeline_id), define)).await?;
+        let mut requests = Vec::with_capacity(DEALS);
+        for number in 0..DEALS {
+            let create = json!({"title": format!("Deal {number}"), "pipeline": pipeline_id});
+            let create = Command::Deal(deal::Command::Create(serde_json::from_value(create)?));
+            requests.push(request(StreamId::Deal(DealId(Uuid::now_v7())), create));
+        }
+        let mut deals = Vec::with_capacity(DEALS);
+        for outcome in commands.execute_in_order(&requests).await {
+            deals.push(Deal { stream: outcome?.stream, moves: 0 });
+        }
+        Ok(Self { commands, deals })
+    }
+
+    /// Commands a second, sent by so many tasks. Each has deals of its own and waits for one command before the next.
+    pub(crate) async fn rate(&mut self, tasks: usize, slice: Duration) -> Result<f64> {
+        let begun = Instant::now();
+        let mut running = JoinSet::new();
+        let each = self.deals.len() / tasks;
+        while !self.deals.is_empty() {
+            let deals = self.deals.split_off(self.deals.len().saturating_sub(each));
+            running.spawn(move_deals(self.commands.clone(), deals, begun + slice));
+        }
+        let mut done = 0;
+        while let Some(ended) = running.join_next().await {
+            let (deals, moves) = ended??;
+            self.deals.extend(deals);
+            done += moves;
+        }
+        Ok(rate(done, begun.elapsed()))
+    }
+}
+
+async fn move_deals(commands: Commands, mut deals: Vec<Deal>, until: Instant) -> Result<(Vec<Deal>, usize)> {
+    let mut done = 0;
+    loop {
+        for deal in &mut deals {
+            if Instant::now() >= until {
+                return Ok((deals, done));
+            }
+            let command = Command::Deal(deal::Command::Move(serde_json::from_value(to_stage(deal.moves))?));
+            let outcome = commands.execute(&request(deal.stream, command)).await?;
+            // A command appends one event, so that commands and events a second are the same.
+            if outcome.events != 1 {
+                return Err(format!("{}: a move appended {} events", deal.stream, outcome.events).into());
+            }
+            deal.moves += 1;
+            done += 1;
+        }
+    }
+}
+
+/// A command as the API makes one of a request without an idempotency key.
+fn request(stream: StreamId, command: Command) -> Request {
+    let command_id = CommandId(Uuid::now_v7());
+    let meta = Meta {
+        command_id,
+        fingerprint: fingerprint(&[stream.to_string().as_bytes()]),
+        correlation_id: command_id.0,
+        ..Meta::keyed(Actor::Local, "")
+    };
+    Request { stream, command, meta }
+}

@@ -1,0 +1,29 @@
+//! What the server holds in memory after all that it was asked.
+
+use std::fs;
+
+use crate::{
+    Result,
+    bench::Bench,
+    table::{Line, Target},
+};
+
+const MEGABYTES_MAX: u32 = 150;
+
+pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
+    bench.progress.set_message("memory");
+    let what = format!("memory of the server of {}, after the requests above", bench.maven.name);
+    // Only Linux tells it in a file.
+    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", bench.server().id())) else {
+        return Ok(vec![Line::alone(what, "cannot be told on this system".to_owned(), None)]);
+    };
+    let (resident, peak) = (megabytes(&status, "VmRSS:")?, megabytes(&status, "VmHWM:")?);
+    let target = Target::below(resident, MEGABYTES_MAX, "MB");
+    Ok(vec![Line::alone(what, format!("{resident:.0} MB (peak {peak:.0})"), Some(target))])
+}
+
+fn megabytes(status: &str, name: &str) -> Result<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| format!("no {name}"))?;
+    let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kibibytes * 1_024.0 / 1_000_000.0)
+}

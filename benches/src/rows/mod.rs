@@ -1,0 +1,50 @@
+//! The kinds of rows, a file for each.
+
+mod commands;
+mod http;
+mod import;
+mod memory;
+mod queries;
+mod reading;
+mod rebuild;
+
+use clap::ValueEnum;
+
+use crate::{Result, bench::Bench, table::Line};
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Commands in this process
+    Commands,
+    /// Reading the log
+    Reading,
+    /// Making the read models anew
+    Rebuild,
+    /// Importing Maven's files
+    Import,
+    /// Every query over HTTP
+    Queries,
+    /// Commands over HTTP
+    Http,
+    /// The server's memory after queries and commands
+    Memory,
+}
+
+impl Kind {
+    /// In the order of the table. Commands over HTTP come after the queries, since they add to the server's data.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Commands, Self::Reading, Self::Rebuild, Self::Import, Self::Queries, Self::Http, Self::Memory];
+
+    pub(crate) fn measure(self, bench: &Bench) -> Result<Vec<Line>> {
+        match self {
+            Self::Commands => commands::measure(bench),
+            Self::Reading => reading::measure(bench),
+            Self::Rebuild => rebuild::measure(bench),
+            Self::Import => import::measure(bench),
+            Self::Queries => queries::measure(bench),
+            Self::Http => http::measure(bench),
+            Self::Memory => memory::measure(bench),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Reading the log from end to end in pages, as the read models do, beside a SELECT of the same columns.
+
+use std::time::Instant;
+
+use dealog_events::Position;
+use dealog_store::{EventStore as _, Limits, sqlite::SqliteStore};
+use sqlx::{ConnectOptions as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::{
+    Result,
+    bench::Bench,
+    table::{Line, Pair, rate as per_second},
+};
+
+/// Events of a page: those of a batch of the read models.
+const PAGE_EVENTS: usize = 2_000;
+
+const SELECT: &str = "
+    SELECT position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id, correlation_id,
+        causation_id, data
+    FROM events WHERE position > ?1 ORDER BY position LIMIT ?2";
+
+pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
+    let log = bench.demo().join("log.db");
+    let store = bench.runtime.block_on(SqliteStore::open(&log, Limits::default()))?;
+    let mut db = bench.runtime.block_on(SqliteConnectOptions::new().filename(&log).read_only(true).connect())?;
+    let mut pair = Pair::default();
+    bench.rounds("reading", || {
+        pair.dealog.push(bench.runtime.block_on(rate(bench, async || read(&store).await))?);
+        pair.bare.push(bench.runtime.block_on(rate(bench, async || select(&mut db).await))?);
+        Ok(())
+    })?;
+    bench.runtime.block_on(store.close());
+    Ok(vec![pair.line(format!("reading the log, {PAGE_EVENTS} a page; bare SELECT"), "events/s", None)])
+}
+
+/// Events a second, of as many readings of the whole log as fit.
+async fn rate(bench: &Bench, mut read: impl AsyncFnMut() -> Result<usize>) -> Result<f64> {
+    let begun = Instant::now();
+    let mut events = 0;
+    while begun.elapsed() < bench.slice {
+        events += read().await?;
+    }
+    Ok(per_second(events, begun.elapsed()))
+}
+
+async fn read(store: &SqliteStore) -> Result<usize> {
+    let (mut after, mut events) = (Position::ZERO, 0);
+    loop {
+        let page = store.read(after, PAGE_EVENTS, &[]).await?;
+        let Some(last) = page.last() else { return Ok(events) };
+        after = last.position;
+        events += page.len();
+    }
+}
+
+async fn select(db: &mut SqliteConnection) -> Result<usize> {
+    let (mut after, mut events) = (0_i64, 0);
+    loop {
+        let page = sqlx::query(SELECT).bind(after).bind(i64::try_from(PAGE_EVENTS)?).fetch_all(&mut *db).await?;
+        let Some(last) = page.last() else { return Ok(events) };
+        after = last.try_get(0)?;
+        events += page.len();
+    }
+}
