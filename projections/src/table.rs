@@ -78,11 +78,15 @@ pub(crate) fn create<R: Row>() -> String {
 
 /// Writes rows with one statement, over those with the same key. The database takes the rows as one JSON text: binding
 /// each value of thousands of rows costs more than parsing that text.
-pub(crate) async fn upsert<R: Row>(db: &mut AnyConnection, rows: &[R]) -> Result<(), sqlx::Error> {
+pub(crate) async fn upsert<'r, R: Row + 'r>(
+    db: &mut AnyConnection,
+    rows: impl IntoIterator<Item = &'r R>,
+) -> Result<(), sqlx::Error> {
+    let rows: Vec<&R> = rows.into_iter().collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let json = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let json = serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
     sqlx::query(AssertSqlSafe(upsert_sql::<R>())).bind(json).execute(db).await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use dealog_events::{
-    Envelope, Event, FieldValue, Fields, StreamId, Timestamp,
+    DealId, Envelope, Event, FieldValue, Fields, StreamId, Timestamp,
     deal::{Created, DealEvent},
     pipeline::ForecastCategory,
 };
@@ -19,11 +19,11 @@ use crate::{
     table::{find, upsert},
 };
 
-/// Deals whose live rows are kept in memory between batches.
-const LIVE_DEALS_MAX: usize = 50_000;
+/// Open deals whose live rows are kept in memory between batches: a few kilobytes each. Closed ones seldom change again.
+const LIVE_DEALS_MAX: usize = 20_000;
 
 /// A deal's live rows.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Deal {
     row: DealRow,
     fields: Fields,
@@ -34,17 +34,17 @@ struct Deal {
     visit: Option<VisitRow>,
 }
 
-/// The live rows of the deals that were folded last, and the rows that a batch changes.
+/// The live rows of the open deals that were folded last.
 #[derive(Default)]
 pub(crate) struct Live {
-    deals: HashMap<String, Deal>,
+    deals: HashMap<DealId, Deal>,
 }
 
-/// Rows that a batch has changed, by key.
+/// Rows that ended in a batch. Those that it begins stay with their deal until they are written.
 #[derive(Default)]
-struct Changed {
-    spans: BTreeMap<i64, SpanRow>,
-    visits: BTreeMap<i64, VisitRow>,
+struct Ended {
+    spans: Vec<SpanRow>,
+    visits: Vec<VisitRow>,
 }
 
 impl Live {
@@ -54,20 +54,20 @@ impl Live {
         db: &mut AnyConnection,
         events: &[(&Envelope, Event)],
     ) -> Result<(), ProjectionError> {
+        let Some((first, _)) = events.first() else { return Ok(()) };
         self.load(db, events).await?;
-        let mut changed = Changed::default();
+        let mut ended = Ended::default();
         let mut touched = HashSet::new();
         for (envelope, event) in events {
             let (StreamId::Deal(id), Event::Deal(event)) = (envelope.stream, event) else {
                 return Err(unapplicable(envelope, "a deal's event in a stream of something else"));
             };
-            let key = id.to_string();
-            match (self.deals.get_mut(&key), event) {
+            match (self.deals.get_mut(&id), event) {
                 (None, DealEvent::Created(created)) => {
-                    self.deals.insert(key.clone(), begin(&key, envelope, created, &mut changed));
+                    self.deals.insert(id, begin(id, envelope, created));
                 }
                 (Some(deal), event) if deal.row.version + 1 == version(envelope) => {
-                    deal.apply(envelope, event, &mut changed).map_err(|reason| unapplicable(envelope, reason))?;
+                    deal.apply(envelope, event, &mut ended).map_err(|reason| unapplicable(envelope, reason))?;
                 }
                 (Some(deal), _) => {
                     let reason = format!("the deal is at version {}", deal.row.version);
@@ -75,9 +75,15 @@ impl Live {
                 }
                 (None, _) => return Err(unapplicable(envelope, "the deal was never created")),
             }
-            touched.insert(key);
+            touched.insert(id);
         }
-        self.write(db, changed, &touched).await
+        self.write(db, position(first), &touched, &ended).await?;
+        for id in touched {
+            if self.deals.get(&id).is_some_and(|deal| deal.visit.is_none()) {
+                self.deals.remove(&id);
+            }
+        }
+        Ok(())
     }
 
     /// Brings the live rows of all deals of a batch into memory.
@@ -91,14 +97,15 @@ impl Live {
             let StreamId::Deal(id) = envelope.stream else { continue };
             if matches!(event, Event::Deal(DealEvent::Created(_))) {
                 created.insert(id);
-            } else if !created.contains(&id) && !self.deals.contains_key(&id.to_string()) {
-                missing.insert(id.to_string());
+            } else if !created.contains(&id) && !self.deals.contains_key(&id) {
+                missing.insert(id);
             }
         }
         if missing.is_empty() {
             return Ok(());
         }
-        let keys: Vec<&str> = missing.iter().map(String::as_str).collect();
+        let keys: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let mut spans: HashMap<String, SpanRow> = find::<SpanRow>(db, &format!("valid_to = {FOREVER} AND deal"), &keys)
             .await?
             .into_iter()
@@ -111,38 +118,43 @@ impl Live {
                 .map(|visit| (visit.deal.clone(), visit))
                 .collect();
         for row in find::<DealRow>(db, "deal", &keys).await? {
-            let span = spans
-                .remove(&row.deal)
-                .ok_or_else(|| ProjectionError::Damaged(format!("deal {} has no live span", row.deal)))?;
-            let fields = serde_json::from_str(&row.fields)
-                .map_err(|error| ProjectionError::Damaged(format!("fields of deal {}: {error}", row.deal)))?;
-            let visited = serde_json::from_str(&row.visited)
-                .map_err(|error| ProjectionError::Damaged(format!("stages of deal {}: {error}", row.deal)))?;
+            let damaged = |what: &str| ProjectionError::Damaged(format!("deal {}: {what}", row.deal));
+            let id = row.deal.parse().map_err(|_| damaged("not an id"))?;
+            let span = spans.remove(&row.deal).ok_or_else(|| damaged("no live span"))?;
+            let fields = serde_json::from_str(&row.fields).map_err(|error| damaged(&format!("fields: {error}")))?;
+            let visited = serde_json::from_str(&row.visited).map_err(|error| damaged(&format!("stages: {error}")))?;
             let visit = visits.remove(&row.deal);
-            self.deals.insert(row.deal.clone(), Deal { row, fields, visited, span, visit });
+            self.deals.insert(id, Deal { row, fields, visited, span, visit });
         }
         Ok(())
     }
 
+    /// Writes the deals that were touched, and the spans and visits that a batch ended or, from its first position on, began.
     async fn write(
         &mut self,
         db: &mut AnyConnection,
-        changed: Changed,
-        touched: &HashSet<String>,
+        first: i64,
+        touched: &HashSet<DealId>,
+        ended: &Ended,
     ) -> Result<(), ProjectionError> {
-        let mut deals = Vec::with_capacity(touched.len());
-        for key in touched {
-            if let Some(deal) = self.deals.get_mut(key) {
+        for id in touched {
+            if let Some(deal) = self.deals.get_mut(id) {
                 deal.row.fields = json(&deal.fields)?;
                 deal.row.visited = json(&deal.visited)?;
-                deals.push(deal.row.clone());
             }
         }
+        let mut deals: Vec<&Deal> = touched.iter().filter_map(|id| self.deals.get(id)).collect();
         // In one order, whatever the hash: the same batch writes the same pages.
-        deals.sort_by_key(|deal| deal.created_position);
-        upsert(db, &deals).await?;
-        upsert(db, &changed.spans.into_values().collect::<Vec<_>>()).await?;
-        upsert(db, &changed.visits.into_values().collect::<Vec<_>>()).await?;
+        deals.sort_unstable_by_key(|deal| deal.row.created_position);
+        let live_spans = deals.iter().map(|deal| &deal.span).filter(|span| span.position >= first);
+        let mut spans: Vec<&SpanRow> = ended.spans.iter().chain(live_spans).collect();
+        spans.sort_unstable_by_key(|span| span.position);
+        let live_visits = deals.iter().filter_map(|deal| deal.visit.as_ref()).filter(|visit| visit.position >= first);
+        let mut visits: Vec<&VisitRow> = ended.visits.iter().chain(live_visits).collect();
+        visits.sort_unstable_by_key(|visit| visit.position);
+        upsert(db, deals.iter().map(|deal| &deal.row)).await?;
+        upsert(db, spans).await?;
+        upsert(db, visits).await?;
         Ok(())
     }
 }
@@ -156,7 +168,7 @@ fn position(envelope: &Envelope) -> i64 {
 }
 
 /// The rows of a deal that begins.
-fn begin(key: &str, envelope: &Envelope, created: &Created, changed: &mut Changed) -> Deal {
+fn begin(id: DealId, envelope: &Envelope, created: &Created) -> Deal {
     let (position, at) = (position(envelope), envelope.occurred_at.micros());
     let customer = created.customer.map(|id| id.to_string());
     let owner = created.owner.map(|id| id.to_string());
@@ -164,7 +176,7 @@ fn begin(key: &str, envelope: &Envelope, created: &Created, changed: &mut Change
     let campaign = created.campaign.map(|id| id.to_string());
     let span = SpanRow {
         position,
-        deal: key.to_owned(),
+        deal: id.to_string(),
         valid_from: at,
         valid_to: FOREVER,
         pipeline: created.pipeline.to_string(),
@@ -190,7 +202,7 @@ fn begin(key: &str, envelope: &Envelope, created: &Created, changed: &mut Change
         expected_close: created.expected_close.map(|day| day.to_string()),
     };
     let row = DealRow {
-        deal: key.to_owned(),
+        deal: id.to_string(),
         title: created.title.to_string(),
         fields: String::new(),
         contract: None,
@@ -207,34 +219,33 @@ fn begin(key: &str, envelope: &Envelope, created: &Created, changed: &mut Change
     };
     let mut deal = Deal { row, fields: created.fields.clone(), visited: BTreeMap::new(), span, visit: None };
     deal.stand();
-    changed.spans.insert(position, deal.span.clone());
-    deal.enter(position, envelope.occurred_at, changed);
+    deal.enter(position, envelope.occurred_at);
     deal
 }
 
 impl Deal {
-    fn apply(&mut self, envelope: &Envelope, event: &DealEvent, changed: &mut Changed) -> Result<(), &'static str> {
+    fn apply(&mut self, envelope: &Envelope, event: &DealEvent, ended: &mut Ended) -> Result<(), &'static str> {
         let (position, at) = (position(envelope), envelope.occurred_at.micros());
         let before = self.span.clone();
         match event {
             DealEvent::Created(_) => return Err("the deal was created before"),
             DealEvent::StageMoved(event) => {
-                self.leave(left_by::MOVED, Some(event.to.to_string()), envelope, changed)?;
+                self.leave(left_by::MOVED, Some(event.to.to_string()), envelope, ended)?;
                 self.span.stage = event.to.to_string();
             }
             DealEvent::Transferred(event) => {
-                self.leave(left_by::TRANSFERRED, None, envelope, changed)?;
+                self.leave(left_by::TRANSFERRED, None, envelope, ended)?;
                 self.span.pipeline = event.to.pipeline.to_string();
                 self.span.stage = event.to.stage.to_string();
             }
             DealEvent::Won(event) => {
-                self.leave(left_by::WON, None, envelope, changed)?;
+                self.leave(left_by::WON, None, envelope, ended)?;
                 self.close(status::WON, at);
                 self.span.ever_won = 1;
                 self.row.contract = event.contract.as_ref().map(ToString::to_string);
             }
             DealEvent::Lost(event) => {
-                self.leave(left_by::LOST, None, envelope, changed)?;
+                self.leave(left_by::LOST, None, envelope, ended)?;
                 self.close(if event.counted { status::LOST } else { status::EXCLUDED }, at);
                 self.row.loss_reason = Some(event.reason.to_string());
                 self.row.competitor = event.competitor.as_ref().map(ToString::to_string);
@@ -279,21 +290,20 @@ impl Deal {
             self.stand();
         }
         if enters || self.span != before {
-            self.next_span(before, position, at, changed);
+            self.next_span(before, position, at, ended);
         }
         if enters {
-            self.enter(position, envelope.occurred_at, changed);
+            self.enter(position, envelope.occurred_at);
         }
         Ok(())
     }
 
     /// Ends the span that stood so far and begins the one that `self.span` has become.
-    fn next_span(&mut self, before: SpanRow, position: i64, at: i64, changed: &mut Changed) {
-        changed.spans.insert(before.position, SpanRow { valid_to: at, ..before });
+    fn next_span(&mut self, before: SpanRow, position: i64, at: i64, ended: &mut Ended) {
+        ended.spans.push(SpanRow { valid_to: at, ..before });
         self.span.position = position;
         self.span.valid_from = at;
         self.row.span = position;
-        changed.spans.insert(position, self.span.clone());
     }
 
     fn close(&mut self, status: &str, at: i64) {
@@ -318,8 +328,8 @@ impl Deal {
     }
 
     /// Begins a visit to the stage that the deal is in now.
-    fn enter(&mut self, position: i64, at: Timestamp, changed: &mut Changed) {
-        let visit = VisitRow {
+    fn enter(&mut self, position: i64, at: Timestamp) {
+        self.visit = Some(VisitRow {
             position,
             deal: self.row.deal.clone(),
             pipeline: self.span.pipeline.clone(),
@@ -329,9 +339,7 @@ impl Deal {
             left_position: None,
             left_by: None,
             to_stage: None,
-        };
-        changed.visits.insert(position, visit.clone());
-        self.visit = Some(visit);
+        });
     }
 
     /// Ends the visit that the deal is on.
@@ -340,14 +348,14 @@ impl Deal {
         how: &str,
         to_stage: Option<String>,
         envelope: &Envelope,
-        changed: &mut Changed,
+        ended: &mut Ended,
     ) -> Result<(), &'static str> {
         let mut visit = self.visit.take().ok_or("the deal is closed")?;
         visit.left_at = envelope.occurred_at.micros();
         visit.left_position = Some(position(envelope));
         visit.left_by = Some(how.to_owned());
         visit.to_stage = to_stage;
-        changed.visits.insert(visit.position, visit);
+        ended.visits.push(visit);
         Ok(())
     }
 }
