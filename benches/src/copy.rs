@@ -1,19 +1,25 @@
-//! The bulk write: the rows of finished read models, written into the same tables and indexes, and nothing else.
+//! The bulk write: the rows of finished read models, written into the same tables, with their indexes made in the same order,
+//! and nothing else.
 //!
 //! With the statement that the read models are written with, which takes a list of rows as one JSON text; these texts are
 //! made before the clock starts. Nothing is read, folded or written twice.
 
 use std::{
+    fs,
     path::Path,
     time::{Duration, Instant},
 };
 
+use dealog_projections::{Projection as _, deals::Deals};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use crate::Result;
+
+/// The file in a folder of read models.
+pub(crate) const VIEWS: &str = "views.db";
 
 /// Rows of a statement: as many as the worker has events in a batch.
 const ROWS_MAX: usize = 2_000;
@@ -22,21 +28,19 @@ const ROWS_MAX: usize = 2_000;
 pub(crate) struct Copy {
     schema: Vec<String>,
     inserts: Vec<(String, Vec<String>)>,
+    indexes: Vec<String>,
     pub(crate) rows: usize,
 }
 
 impl Copy {
-    pub(crate) async fn of(views: &Path) -> Result<Self> {
-        let mut db = SqliteConnectOptions::new().filename(views).read_only(true).connect().await?;
-        let schema =
-            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name <> 'checkpoints' ORDER BY type DESC";
-        let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'checkpoints'";
+    pub(crate) async fn of(folder: &Path) -> Result<Self> {
+        let mut db = SqliteConnectOptions::new().filename(folder.join(VIEWS)).read_only(true).connect().await?;
+        let projection = Deals::default();
         let mut copy =
-            Self { schema: sqlx::query_scalar(schema).fetch_all(&mut db).await?, inserts: Vec::new(), rows: 0 };
-        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut db).await?;
-        for table in tables {
+            Self { schema: projection.schema(), inserts: Vec::new(), indexes: projection.indexes(), rows: 0 };
+        for table in projection.tables() {
             let columns: Vec<(String, i64)> = sqlx::query_as("SELECT name, pk FROM pragma_table_info(?1) ORDER BY cid")
-                .bind(&table)
+                .bind(table)
                 .fetch_all(&mut db)
                 .await?;
             let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
@@ -44,16 +48,17 @@ impl Copy {
             let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(&mut db).await?;
             copy.rows += rows.len();
             let lists = rows.chunks(ROWS_MAX).map(|rows| format!("[{}]", rows.join(","))).collect();
-            copy.inserts.push((upsert(&table, &columns, &names), lists));
+            copy.inserts.push((upsert(table, &columns, &names), lists));
         }
         db.close().await?;
         Ok(copy)
     }
 
-    /// Writes all into a new file, in one transaction, and tells how long that took.
-    pub(crate) async fn write(&self, file: &Path) -> Result<Duration> {
+    /// Writes all into a file in a new folder, in one transaction, and tells how long that took.
+    pub(crate) async fn write(&self, folder: &Path) -> Result<Duration> {
+        fs::create_dir(folder)?;
         let options = SqliteConnectOptions::new()
-            .filename(file)
+            .filename(folder.join(VIEWS))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
@@ -62,19 +67,25 @@ impl Copy {
         let mut db = options.connect().await?;
         let begun = Instant::now();
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await?;
-        for statement in &self.schema {
-            sqlx::query(AssertSqlSafe(statement.as_str())).execute(&mut *transaction).await?;
-        }
+        run(&mut transaction, &self.schema).await?;
         for (insert, lists) in &self.inserts {
             for rows in lists {
                 sqlx::query(AssertSqlSafe(insert.as_str())).bind(rows).execute(&mut *transaction).await?;
             }
         }
+        run(&mut transaction, &self.indexes).await?;
         transaction.commit().await?;
         let took = begun.elapsed();
         db.close().await?;
         Ok(took)
     }
+}
+
+async fn run(db: &mut SqliteConnection, statements: &[String]) -> Result<()> {
+    for statement in statements {
+        sqlx::query(AssertSqlSafe(statement.as_str())).execute(&mut *db).await?;
+    }
+    Ok(())
 }
 
 fn upsert(table: &str, columns: &[(String, i64)], names: &[&str]) -> String {

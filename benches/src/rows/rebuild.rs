@@ -13,7 +13,7 @@ use dealog_store::{EventStore, sqlite::SqliteStore};
 use crate::{
     Result,
     bench::Bench,
-    copy::Copy,
+    copy::{Copy, VIEWS},
     table::{Line, Pair, number, rate},
 };
 
@@ -30,13 +30,13 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let demo = company(bench, "the demo", bench.demo())?;
     let maven = company(bench, bench.maven.name, bench.imported())?;
     let mut companies = [demo, maven];
-    let file = bench.path("rebuilt.db");
+    let folder = bench.path("rebuilt");
     bench.rounds("rebuild", || {
         for Company { data, copy, pair, .. } in &mut companies {
-            pair.dealog.push(rate(copy.rows, bench.runtime.block_on(rebuild(data, &file))?));
-            remove(&file)?;
-            pair.bare.push(rate(copy.rows, bench.runtime.block_on(copy.write(&file))?));
-            remove(&file)?;
+            pair.dealog.push(rate(copy.rows, bench.runtime.block_on(rebuild(data, &folder))?));
+            fs::remove_dir_all(&folder)?;
+            pair.bare.push(rate(copy.rows, bench.runtime.block_on(copy.write(&folder))?));
+            fs::remove_dir_all(&folder)?;
         }
         Ok(())
     })?;
@@ -48,32 +48,22 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
 }
 
 fn company<'b>(bench: &Bench, name: &'static str, data: &'b Path) -> Result<Company<'b>> {
-    let file = bench.path("built.db");
-    bench.runtime.block_on(rebuild(data, &file))?;
-    let copy = bench.runtime.block_on(Copy::of(&file))?;
-    remove(&file)?;
+    let folder = bench.path("rebuilt");
+    bench.runtime.block_on(rebuild(data, &folder))?;
+    let copy = bench.runtime.block_on(Copy::of(&folder))?;
+    fs::remove_dir_all(&folder)?;
     Ok(Company { name, data, copy, pair: Pair::default() })
 }
 
-async fn rebuild(data: &Path, views: &Path) -> Result<Duration> {
+async fn rebuild(data: &Path, folder: &Path) -> Result<Duration> {
     let store = Arc::new(SqliteStore::open(&data.join("log.db"), dealog_store::Limits::default()).await?);
     let log: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(&store);
-    let database = Database::open(views).await?;
+    let database = Database::open(&folder.join(VIEWS)).await?;
+    let mut worker = Worker::idle(log, database.clone(), Box::<Deals>::default(), Limits::default());
     let begun = Instant::now();
-    Worker::start_over(log, database.clone(), Box::<Deals>::default(), Limits::default(), |_, _| ()).await?;
+    worker.rebuild().await?;
     let took = begun.elapsed();
     database.close().await;
     store.close().await;
     Ok(took)
-}
-
-/// With what stands beside it.
-fn remove(file: &Path) -> Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        let file = file.with_extension(format!("db{suffix}"));
-        if file.exists() {
-            fs::remove_file(file)?;
-        }
-    }
-    Ok(())
 }
