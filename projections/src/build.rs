@@ -50,13 +50,13 @@ pub(crate) async fn build(
     let _alone = lock::alone(&lock).await.map_err(sqlx::Error::Io)?.ok_or(ProjectionError::BeingBuilt)?;
     let next = Next::open(&file).await?;
     let built = beside(applier, database, &next, told).await;
-    next.database.close().await;
     match &built {
         // What may be damaged is not gone on with.
         Ok(_) | Err(ProjectionError::Damaged(_) | ProjectionError::BuildDamaged(_)) => {
+            next.database.close_for_good().await;
             damage::remove(&file).map_err(sqlx::Error::Io)?;
         }
-        Err(_) => {}
+        Err(_) => next.database.close().await,
     }
     built
 }
@@ -106,11 +106,11 @@ struct Next {
 
 impl Next {
     async fn open(file: &Path) -> Result<Self, ProjectionError> {
-        let database = match Database::open_unshared(file).await {
+        let database = match Database::open_to_build(file).await {
             Err(ProjectionError::Damaged(reason)) => {
                 tracing::warn!(reason, "what was built so far is damaged: it is begun anew");
                 damage::remove(file).map_err(sqlx::Error::Io)?;
-                Database::open_unshared(file).await?
+                Database::open_to_build(file).await?
             }
             opened => opened?,
         };

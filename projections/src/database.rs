@@ -21,6 +21,9 @@ const CONNECTIONS_MAX: u32 = 8;
 /// How long a writer waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Pages in the journal of a build before they go into its file: 64 MiB.
+const BUILD_CHECKPOINT_PAGES: u32 = 16_384;
+
 /// A pool of connections to the read models. SQLite keeps them in a file apart from the log, so that the two writers never
 /// wait for each other and deleting the file is safe.
 #[derive(Debug, Clone)]
@@ -46,10 +49,21 @@ impl Database {
         Self::connect(&url, pool, Some(file)).await
     }
 
-    /// The same for a file that one process has to itself by other means.
-    pub(crate) async fn open_unshared(path: &Path) -> Result<Self, ProjectionError> {
-        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX);
-        Self::connect(&url(path)?, pool, None).await
+    /// The same for a file that is built in and thrown away: one connection, which leaves the rows in the journal for long,
+    /// since what goes from there into the file waits for the disk.
+    pub(crate) async fn open_to_build(path: &Path) -> Result<Self, ProjectionError> {
+        let pool = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let database = Self::connect(&url(path)?, pool, None).await?;
+        let rarely = format!("PRAGMA wal_autocheckpoint = {BUILD_CHECKPOINT_PAGES}");
+        database.pool.execute(AssertSqlSafe(rarely)).await?;
+        Ok(database)
+    }
+
+    /// Closes a file that is thrown away next: nothing waits for the disk any more.
+    pub(crate) async fn close_for_good(&self) {
+        // Where this is refused, it merely takes longer.
+        let _ = self.pool.execute("PRAGMA synchronous = OFF").await;
+        self.pool.close().await;
     }
 
     /// Read models in memory, which are gone with their last connection.
