@@ -17,14 +17,9 @@ use tower_http::{
 use tracing::Level;
 
 use crate::{
-    App,
+    App, Limits,
     problem::{Damage, Problem, REQUEST_ID},
 };
-
-/// Bytes of a path with its query.
-const URL_BYTES_MAX: usize = 8 * 1024;
-/// Bytes of all headers together, names and values. What goes far beyond, the HTTP library refuses itself, without a body.
-const HEADER_BYTES_MAX: usize = 32 * 1024;
 
 pub(crate) fn wrap(router: Router, app: App) -> Router {
     let limits = app.limits;
@@ -49,7 +44,7 @@ pub(crate) fn wrap(router: Router, app: App) -> Router {
     router
         .layer(middleware::from_fn_with_state(app, from_here))
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
-        .layer(middleware::from_fn(within_limits))
+        .layer(middleware::from_fn_with_state(limits, within_limits))
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn(measure))
         .layer(CatchPanicLayer::custom(panicked))
@@ -72,18 +67,18 @@ async fn measure(request: Request, next: Next) -> Response {
 }
 
 /// Refuses a URL or headers that nobody needs.
-async fn within_limits(request: Request, next: Next) -> Result<Response, Problem> {
+async fn within_limits(State(limits): State<Limits>, request: Request, next: Next) -> Result<Response, Problem> {
     let url_bytes = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
-    if url_bytes > URL_BYTES_MAX {
-        let detail = format!("the URL has {url_bytes} bytes; at most {URL_BYTES_MAX} are allowed");
+    if url_bytes > limits.url_bytes_max {
+        let detail = format!("the URL has {url_bytes} bytes; at most {} are allowed", limits.url_bytes_max);
         return Err(Problem::new(StatusCode::URI_TOO_LONG, "url_too_long", detail).field("URL"));
     }
     let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
     let header_bytes: usize = request.headers().iter().map(bytes).sum();
-    if header_bytes > HEADER_BYTES_MAX {
+    if header_bytes > limits.header_bytes_max {
         let largest =
             request.headers().iter().max_by_key(|header| bytes(*header)).map_or("", |(name, _)| name.as_str());
-        let detail = format!("the headers have {header_bytes} bytes; at most {HEADER_BYTES_MAX} are allowed");
+        let detail = format!("the headers have {header_bytes} bytes; at most {} are allowed", limits.header_bytes_max);
         return Err(
             Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail).field(largest)
         );

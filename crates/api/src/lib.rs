@@ -43,6 +43,11 @@ pub use feed::Feed;
 pub struct Limits {
     /// Bytes of a request's body.
     pub body_bytes_max: usize,
+    /// Bytes of a path with its query.
+    pub url_bytes_max: usize,
+    /// Bytes of all headers together, names and values. What goes far beyond the default, the HTTP library refuses itself,
+    /// without a body.
+    pub header_bytes_max: usize,
     /// Items of a page.
     pub page_items_max: u32,
     /// Events of a page.
@@ -75,6 +80,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 256 * 1024,
+            url_bytes_max: 8 * 1024,
+            header_bytes_max: 32 * 1024,
             page_items_max: 500,
             page_events_max: 1_000,
             groups_max: 1_000,

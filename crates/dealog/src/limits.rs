@@ -72,6 +72,8 @@ limits!(
     known_at_models_max: u64 => past.known_at_models_max;
     known_at_idle_seconds: u64 => past.known_at_idle in seconds;
     body_bytes_max: usize => api.body_bytes_max;
+    url_bytes_max: usize => api.url_bytes_max;
+    header_bytes_max: usize => api.header_bytes_max;
     page_items_max: u32 => api.page_items_max;
     page_events_max: u32 => api.page_events_max;
     groups_max: usize => api.groups_max;
