@@ -109,3 +109,32 @@ pub(crate) fn number(value: f64) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_a_value_that_was_measured() {
+        let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert!((percentile(hundred.clone(), 99) - 99.0).abs() < f64::EPSILON);
+        assert!((median(hundred) - 50.0).abs() < f64::EPSILON);
+        assert!((median(vec![7.0]) - 7.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn the_ratio_is_that_of_the_rounds_and_not_of_their_medians() {
+        let pair = Pair { dealog: vec![10.0, 100.0, 3.0], bare: vec![20.0, 100.0, 4.0] };
+        assert!((pair.ratio() - 0.75).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_line_says_what_was_aimed_at_and_whether_it_was_reached() {
+        let pair = Pair { dealog: vec![1_234_567.0], bare: vec![2_469_134.0] };
+        let table = markdown(&[pair.line("appends".into(), "events/s", Some(60))]);
+        assert!(
+            table.ends_with("| appends | 1,234,567 events/s | 2,469,134 | 50 % | ≥ 60 %: **missed** |\n"),
+            "{table}"
+        );
+    }
+}
