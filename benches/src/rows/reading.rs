@@ -15,6 +15,9 @@ use crate::{
 /// Events of a page: those of a batch of the read models.
 const PAGE_EVENTS: usize = 2_000;
 
+/// Rows that may wait for the reader, as in the log itself: with the driver's 50, the threads wait for each other.
+const ROW_BUFFER: usize = 512;
+
 const SELECT: &str = "
     SELECT position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id, correlation_id,
         causation_id, data
@@ -23,7 +26,8 @@ const SELECT: &str = "
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let log = bench.demo().join("log.db");
     let store = bench.runtime.block_on(SqliteStore::open(&log, Limits::default()))?;
-    let mut db = bench.runtime.block_on(SqliteConnectOptions::new().filename(&log).read_only(true).connect())?;
+    let options = SqliteConnectOptions::new().filename(&log).read_only(true).row_buffer_size(ROW_BUFFER);
+    let mut db = bench.runtime.block_on(options.connect())?;
     let mut pair = Pair::default();
     bench.rounds("reading", || {
         pair.dealog.push(bench.runtime.block_on(rate(bench, async || read(&store).await))?);
