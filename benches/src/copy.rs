@@ -63,7 +63,7 @@ impl Copy {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", "-16000");
+            .pragma("cache_size", "-4000");
         let mut db = options.connect().await?;
         let begun = Instant::now();
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await?;
