@@ -7,6 +7,7 @@ use dealog_events::{Envelope, Position};
 use dealog_store::{EventStore, StoreError};
 use futures_util::FutureExt as _;
 use sqlx::{AnyConnection, error::ErrorKind};
+use tokio::task::JoinHandle;
 
 use crate::{
     Checkpoint, Database, Limits, Projection, ProjectionError,
@@ -22,11 +23,14 @@ pub(crate) struct Applier {
     /// A batch was begun and has not ended: its future may have been dropped, and what the projection remembers is then
     /// ahead of its tables.
     under_way: bool,
+    /// The page behind the last one, which is read while that is folded and written: where a log is long, they take turns
+    /// no more.
+    ahead: Option<(Position, JoinHandle<Vec<Envelope>>)>,
 }
 
 impl Applier {
     pub(crate) fn new(store: Arc<dyn EventStore>, projection: Box<dyn Projection>, limits: Limits) -> Self {
-        Self { store, projection, limits, under_way: false }
+        Self { store, projection, limits, under_way: false, ahead: None }
     }
 
     /// Applies the events that follow `at`, at most `events_max`. False where there were none.
@@ -39,10 +43,13 @@ impl Applier {
         at: &mut Checkpoint,
         events_max: &mut usize,
     ) -> Result<bool, ProjectionError> {
-        let (tried, outcome) = match self.store.read(at.position, *events_max, &[]).await {
+        let (tried, outcome) = match self.read(at.position, *events_max).await {
             Ok(events) => {
                 let Some(last) = events.last() else { return Ok(false) };
                 let next = Checkpoint { position: last.position, ..at.clone() };
+                if events.len() == *events_max {
+                    self.read_ahead(last.position, *events_max);
+                }
                 (events.len(), self.apply(database, at, next, &events).await)
             }
             Err(error) => (*events_max, Err(error.into())),
@@ -59,6 +66,24 @@ impl Applier {
             }
         }
         Ok(true)
+    }
+
+    async fn read(&mut self, after: Position, events_max: usize) -> Result<Vec<Envelope>, StoreError> {
+        if let Some((from, ahead)) = self.ahead.take()
+            && from == after
+            && let Ok(events) = ahead.await
+            && (1..=events_max).contains(&events.len())
+        {
+            return Ok(events);
+        }
+        self.store.read(after, events_max, &[]).await
+    }
+
+    /// Begins to read the page behind `after`. What cannot be read now is read when its turn comes.
+    fn read_ahead(&mut self, after: Position, events_max: usize) {
+        let store = Arc::clone(&self.store);
+        let page = async move { store.read(after, events_max, &[]).await.unwrap_or_default() };
+        self.ahead = Some((after, tokio::spawn(page)));
     }
 
     /// Goes from one checkpoint to the next; or to where another worker has taken the tables meanwhile.

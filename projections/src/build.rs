@@ -53,7 +53,7 @@ pub(crate) async fn build(
     match &built {
         // What may be damaged is not gone on with.
         Ok(_) | Err(ProjectionError::Damaged(_) | ProjectionError::BuildDamaged(_)) => {
-            next.database.close_for_good().await;
+            next.database.close().await;
             damage::remove(&file).map_err(sqlx::Error::Io)?;
         }
         Err(_) => next.database.close().await,
@@ -79,7 +79,7 @@ async fn beside(
 ) -> Result<Checkpoint, ProjectionError> {
     let name = applier.projection.name();
     let mut at = begin_or_go_on(applier, &next.database).await?;
-    let mut events_max = applier.limits.batch_events_max;
+    let mut events_max = applier.limits.build_events_max;
     loop {
         let head = applier.store.head().await?.position;
         told(at.position, head);

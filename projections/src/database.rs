@@ -21,8 +21,8 @@ const CONNECTIONS_MAX: u32 = 8;
 /// How long a writer waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Pages in the journal of a build before they go into its file: 64 MiB.
-const BUILD_CHECKPOINT_PAGES: u32 = 16_384;
+/// Pages that a build and its swap keep, 64 MiB while they last: with fewer, pages are written and read again and again.
+const BUILD_CACHE: &str = "PRAGMA cache_size = -65536";
 
 /// A pool of connections to the read models. SQLite keeps them in a file apart from the log, so that the two writers never
 /// wait for each other and deleting the file is safe.
@@ -49,21 +49,15 @@ impl Database {
         Self::connect(&url, pool, Some(file)).await
     }
 
-    /// The same for a file that is built in and thrown away: one connection, which leaves the rows in the journal for long,
-    /// since what goes from there into the file waits for the disk.
+    /// The same for a file that is built in and thrown away, by one connection: pages go straight into it and wait for no
+    /// disk. A process that is killed leaves a whole file; where the machine is, what is found damaged is begun anew.
     pub(crate) async fn open_to_build(path: &Path) -> Result<Self, ProjectionError> {
         let pool = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let database = Self::connect(&url(path)?, pool, None).await?;
-        let rarely = format!("PRAGMA wal_autocheckpoint = {BUILD_CHECKPOINT_PAGES}");
-        database.pool.execute(AssertSqlSafe(rarely)).await?;
+        for pragma in ["PRAGMA journal_mode = TRUNCATE", "PRAGMA synchronous = OFF", BUILD_CACHE] {
+            database.pool.execute(pragma).await?;
+        }
         Ok(database)
-    }
-
-    /// Closes a file that is thrown away next: nothing waits for the disk any more.
-    pub(crate) async fn close_for_good(&self) {
-        // Where this is refused, it merely takes longer.
-        let _ = self.pool.execute("PRAGMA synchronous = OFF").await;
-        self.pool.close().await;
     }
 
     /// Read models in memory, which are gone with their last connection.
@@ -93,9 +87,11 @@ impl Database {
         self.file.as_ref().map(|file| file.path.as_path())
     }
 
-    /// A connection of its own, which never goes back to the others.
+    /// A connection of its own for writing much, which never goes back to the others.
     pub(crate) async fn connection(&self) -> Result<AnyConnection, sqlx::Error> {
-        Ok(self.pool.acquire().await?.detach())
+        let mut connection = self.pool.acquire().await?.detach();
+        connection.execute(BUILD_CACHE).await?;
+        Ok(connection)
     }
 
     /// A transaction that sees one snapshot. It must not write: see [`Database::write`].

@@ -76,18 +76,27 @@ pub(crate) fn create<R: Row>() -> String {
     sql
 }
 
-/// Writes rows with one statement, over those with the same key. The database takes the rows as one JSON text: binding
+/// Rows of a statement.
+const ROWS_MAX: usize = 2_000;
+
+/// Writes rows with one statement for some thousands of them, over those with the same key. The database takes the rows as one JSON text: binding
 /// each value of thousands of rows costs more than parsing that text.
 pub(crate) async fn upsert<'r, R: Row + 'r>(
     db: &mut AnyConnection,
     rows: impl IntoIterator<Item = &'r R>,
 ) -> Result<(), sqlx::Error> {
     let rows: Vec<&R> = rows.into_iter().collect();
-    if rows.is_empty() {
-        return Ok(());
+    let json = async |rows: Option<&[&R]>| rows.map(serde_json::to_string).transpose();
+    let encode = |error: serde_json::Error| sqlx::Error::Encode(error.into());
+    let mut chunks = rows.chunks(ROWS_MAX);
+    let mut next = json(chunks.next()).await.map_err(encode)?;
+    while let Some(text) = next {
+        // The next text is made while the database, in a thread of its own, is at this one.
+        let written = sqlx::query(AssertSqlSafe(upsert_sql::<R>())).bind(text).execute(&mut *db);
+        let (written, following) = tokio::join!(written, json(chunks.next()));
+        written?;
+        next = following.map_err(encode)?;
     }
-    let json = serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    sqlx::query(AssertSqlSafe(upsert_sql::<R>())).bind(json).execute(db).await?;
     Ok(())
 }
 
@@ -112,7 +121,11 @@ fn upsert_sql<R: Row>() -> String {
 }
 
 /// The rows whose `column` is one of `keys`.
-pub(crate) async fn find<R>(db: &mut AnyConnection, column: &str, keys: &[&str]) -> Result<Vec<R>, sqlx::Error>
+pub(crate) async fn find<R>(
+    db: &mut AnyConnection,
+    column: &str,
+    keys: &[impl Serialize + Sync],
+) -> Result<Vec<R>, sqlx::Error>
 where
     R: Row + for<'r> sqlx::FromRow<'r, sqlx::any::AnyRow> + Send + Unpin,
 {

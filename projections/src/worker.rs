@@ -42,6 +42,9 @@ pub trait Projection: Send + Sync {
 pub struct Limits {
     /// Events folded in one transaction.
     pub batch_events_max: usize,
+    /// The same while tables are built, where nobody waits for each batch: a row that changes again within one is written
+    /// once.
+    pub build_events_max: usize,
     /// How long a worker sleeps when nobody wakes it.
     pub poll_interval: Duration,
     /// How long it waits after the database failed, or while another process builds.
@@ -52,6 +55,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             batch_events_max: 2_000,
+            build_events_max: 4_000,
             poll_interval: Duration::from_millis(200),
             retry_interval: Duration::from_secs(1),
         }

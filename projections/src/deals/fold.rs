@@ -105,25 +105,20 @@ impl Live {
             return Ok(());
         }
         let keys: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let mut spans: HashMap<String, SpanRow> = find::<SpanRow>(db, &format!("valid_to = {FOREVER} AND deal"), &keys)
-            .await?
-            .into_iter()
-            .map(|span| (span.deal.clone(), span))
-            .collect();
-        let mut visits: HashMap<String, VisitRow> =
-            find::<VisitRow>(db, &format!("left_at = {FOREVER} AND deal"), &keys)
-                .await?
-                .into_iter()
-                .map(|visit| (visit.deal.clone(), visit))
-                .collect();
-        for row in find::<DealRow>(db, "deal", &keys).await? {
+        let rows = find::<DealRow>(db, "deal", &keys).await?;
+        let positions: Vec<i64> = rows.iter().map(|row| row.span).collect();
+        let spans = find::<SpanRow>(db, "position", &positions).await?;
+        let mut spans: HashMap<i64, SpanRow> = spans.into_iter().map(|span| (span.position, span)).collect();
+        let positions: Vec<i64> = rows.iter().filter_map(|row| row.visit).collect();
+        let visits = find::<VisitRow>(db, "position", &positions).await?;
+        let mut visits: HashMap<i64, VisitRow> = visits.into_iter().map(|visit| (visit.position, visit)).collect();
+        for row in rows {
             let damaged = |what: &str| ProjectionError::Damaged(format!("deal {}: {what}", row.deal));
             let id = row.deal.parse().map_err(|_| damaged("not an id"))?;
-            let span = spans.remove(&row.deal).ok_or_else(|| damaged("no live span"))?;
+            let span = spans.remove(&row.span).ok_or_else(|| damaged("no live span"))?;
             let fields = serde_json::from_str(&row.fields).map_err(|error| damaged(&format!("fields: {error}")))?;
             let visited = serde_json::from_str(&row.visited).map_err(|error| damaged(&format!("stages: {error}")))?;
-            let visit = visits.remove(&row.deal);
+            let visit = row.visit.and_then(|position| visits.remove(&position));
             self.deals.insert(id, Deal { row, fields, visited, span, visit });
         }
         Ok(())
@@ -139,6 +134,7 @@ impl Live {
     ) -> Result<(), ProjectionError> {
         for id in touched {
             if let Some(deal) = self.deals.get_mut(id) {
+                deal.row.visit = deal.visit.as_ref().map(|visit| visit.position);
                 deal.row.fields = json(&deal.fields)?;
                 deal.row.visited = json(&deal.visited)?;
             }
@@ -215,6 +211,7 @@ fn begin(id: DealId, envelope: &Envelope, created: &Created) -> Deal {
         created_at: at,
         updated_at: at,
         span: position,
+        visit: None,
         visited: String::new(),
     };
     let mut deal = Deal { row, fields: created.fields.clone(), visited: BTreeMap::new(), span, visit: None };

@@ -48,6 +48,8 @@ table!(
         updated_at: i64,
         /// The live span.
         span: i64,
+        /// The live visit; none while it is closed.
+        visit: Option<i64>,
         /// JSON object: by pipeline, the stages that it ever stood in.
         visited: String,
     }
@@ -249,8 +251,6 @@ pub(crate) fn schema() -> Vec<String> {
     ];
     statements.extend(
         [
-            "CREATE INDEX spans_deal ON spans (deal, valid_to)",
-            "CREATE INDEX visits_deal ON visits (deal, left_at)",
             "CREATE INDEX pipelines_pipeline ON pipelines (pipeline, valid_to)",
             "CREATE INDEX users_user ON users (user_id, valid_to)",
             "CREATE INDEX teams_team ON teams (team, valid_to)",
@@ -269,6 +269,8 @@ pub(crate) fn indexes() -> Vec<String> {
         // What stood at an instant has not ended before it: for a recent instant that leaves little more than the live
         // rows. Most questions are about open deals, and most deals are closed.
         "CREATE INDEX spans_status ON spans (status, valid_to)",
+        "CREATE INDEX spans_deal ON spans (deal, valid_to)",
+        "CREATE INDEX visits_deal ON visits (deal, left_at)",
         "CREATE INDEX visits_entered ON visits (entered_at)",
         "CREATE INDEX visits_left ON visits (left_at)",
     ]

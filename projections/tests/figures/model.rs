@@ -18,7 +18,7 @@ use crate::memory::MemoryStore;
 
 /// A batch limit; the rest as it is by default.
 pub(crate) fn limits(batch_events_max: usize) -> Limits {
-    Limits { batch_events_max, ..Limits::default() }
+    Limits { batch_events_max, build_events_max: batch_events_max, ..Limits::default() }
 }
 
 pub(crate) async fn worker(

@@ -153,7 +153,7 @@ fn a_server_under_load_answers_as_if_nothing_was_while_its_read_models_are_made_
     // The rebuild alone is slow: it is another process with settings of its own.
     let aside = folder.path().join("aside");
     fs::create_dir(&aside).unwrap();
-    fs::write(aside.join("dealog.toml"), "[limits]\nprojection_batch_events_max = 1").unwrap();
+    fs::write(aside.join("dealog.toml"), "[limits]\nprojection_build_events_max = 1").unwrap();
     let rebuild = || {
         let mut rebuild = command(&aside).args(["rebuild", "--data"]).arg(&data).spawn().unwrap();
         assert!(exit_within(&mut rebuild, PATIENCE).success());
