@@ -51,7 +51,8 @@ fn company() -> (TempDir, PathBuf) {
 
 /// Folds one event at a time, so that a build takes long enough to be met on its way; and does not wait for it.
 fn slowly(folder: &TempDir) {
-    let limits = "[limits]\nprojection_batch_events_max = 1\nprojection_build_events_max = 1\nmin_position_wait_ms = 0\n";
+    let limits =
+        "[limits]\nprojection_batch_events_max = 1\nprojection_build_events_max = 1\nmin_position_wait_ms = 0\n";
     fs::write(folder.path().join("dealog.toml"), limits).unwrap();
 }
 
