@@ -95,7 +95,7 @@ fn put_aside(path: &Path) -> io::Result<()> {
 
 /// The file and its journals are removed.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    for what in ["", "-wal", "-shm"] {
+    for what in ["", "-journal", "-wal", "-shm"] {
         match fs::remove_file(beside(path, what)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
