@@ -36,6 +36,12 @@ bench *ARGS:
     BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" \
         "${CARGO_TARGET_DIR:-$PWD/target}/release/dealog-benches" {{ARGS}}
 
+# Measure commands alone and beside 200 slow readers of the live feed
+slow-readers:
+    cargo build --release -p dealog
+    BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" \
+        cargo run --release -p dealog-tests --example slow_readers
+
 # Write the JSON Schemas of the present event types anew
 schemas:
     DEALOG_RENEW=1 cargo test -p dealog-events --test schemas
