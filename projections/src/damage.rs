@@ -34,7 +34,9 @@ impl Database {
     pub fn distrust(&self, error: &str) {
         let Some(file) = self.file() else { return };
         tracing::error!(file = %file.display(), error, "damage was found");
-        if let Err(error) = fs::write(beside(file, ".distrusted"), error) {
+        // In one piece: somebody may be reading it.
+        let new = beside(file, ".distrusted.new");
+        if let Err(error) = fs::write(&new, error).and_then(|()| fs::rename(&new, beside(file, ".distrusted"))) {
             tracing::error!(%error, "the damaged file could not be marked: delete it before the next start");
         }
     }
