@@ -1,7 +1,7 @@
 //! New tables are built beside the old ones, in a database of their own, and swapped in when they have caught up: queries
 //! never see a half-built model, and whoever keeps the old tables up to date goes on until then.
 //!
-//! The build is the same fold in the same batches, with a checkpoint of its own: what was interrupted is gone on with. The
+//! The build is the same fold in batches of its own, with a checkpoint of its own: what was interrupted is gone on with. The
 //! swap is one transaction of the old database. Under its write lock no worker moves the old checkpoint, so the new tables
 //! can be brought at least as far: a caller who has seen a position never meets an earlier one.
 

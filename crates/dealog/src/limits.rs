@@ -55,7 +55,7 @@ macro_rules! limits {
     (@value $limit:ident) => { $limit };
     (@value $limit:ident milliseconds) => { Duration::from_millis($limit) };
     (@value $limit:ident seconds) => { Duration::from_secs($limit) };
-    (@default $limit:expr,) => { u128::try_from($limit).unwrap() };
+    (@default $limit:expr,) => { u128::try_from($limit).unwrap_or_default() };
     (@default $limit:expr, milliseconds) => { $limit.as_millis() };
     (@default $limit:expr, seconds) => { u128::from($limit.as_secs()) };
 }
