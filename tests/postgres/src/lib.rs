@@ -1,0 +1,91 @@
+//! A PostgreSQL database of one's own, for one test.
+//!
+//! The server is the one that `TEST_POSTGRES` names; `scripts/postgres` starts one for as long as a command runs.
+#![allow(clippy::expect_used, clippy::panic)]
+
+use std::{env, str::FromStr as _, thread};
+
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use tokio::runtime;
+use uuid::Uuid;
+
+/// A new and empty database, which goes with this value.
+#[derive(Debug)]
+pub struct Fresh {
+    name: String,
+    url: String,
+}
+
+impl Fresh {
+    /// Makes it.
+    ///
+    /// # Panics
+    /// Where there is no server: a test that needs one fails without it.
+    pub async fn new() -> Self {
+        let server = server();
+        let name = format!("dealog_{}", Uuid::now_v7().simple());
+        // Nobody is ever connected to this template, which would keep others from copying it.
+        let sql = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
+        execute(&server, sql).await.expect("TEST_POSTGRES names a server and a role that may create databases");
+        let url = options(&server).database(&name).to_url_lossy().to_string();
+        Self { name, url }
+    }
+
+    /// The same for a test that is not asynchronous.
+    ///
+    /// # Panics
+    /// Where there is no server.
+    pub fn blocking() -> Self {
+        apart(Self::new())
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs SQL in it, as its owner could.
+    pub async fn execute(&self, sql: &str) -> Result<(), sqlx::Error> {
+        execute(&self.url, sql.to_owned()).await
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        // A server that is gone has taken it along.
+        let _ = apart(async move { execute(&server(), sql).await });
+    }
+}
+
+/// The server, as an address of its first database.
+///
+/// # Panics
+/// Where none is named.
+pub fn server() -> String {
+    env::var("TEST_POSTGRES").unwrap_or_else(|_| {
+        panic!(
+            "this test needs PostgreSQL: run it by `scripts/postgres cargo test …`, which starts a server for it, or name one \
+             in TEST_POSTGRES (postgres://role@127.0.0.1:5432/postgres) whose role may create databases"
+        )
+    })
+}
+
+fn options(url: &str) -> PgConnectOptions {
+    PgConnectOptions::from_str(url).expect("the address of a PostgreSQL server")
+}
+
+async fn execute(url: &str, sql: String) -> Result<(), sqlx::Error> {
+    let mut connection: PgConnection = options(url).connect().await?;
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
+    connection.close().await
+}
+
+/// Runs to its end in a thread of its own, wherever it is called.
+fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let run = || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+        runtime.block_on(work)
+    };
+    thread::spawn(run).join().expect("the thread ends well")
+}
