@@ -11,7 +11,7 @@ use std::{
 };
 
 use dealog_events::{Actor, CommandId, DealId, Envelope, Event, PipelineId, Position, StreamId, Timestamp, Version};
-use dealog_store::{Limits, sqlite::SqliteStore};
+use dealog_store::{EventStore as _, Limits, sqlite::SqliteStore};
 use serde_json::{Value, json};
 use sqlx::{
     ConnectOptions as _, Connection as _, SqliteConnection,

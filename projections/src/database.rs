@@ -49,6 +49,12 @@ impl Database {
         Self::connect(&url, pool, Some(file)).await
     }
 
+    /// Read models in a PostgreSQL database.
+    #[expect(clippy::unused_async, reason = "they are on their way")]
+    pub async fn postgres(_url: &str) -> Result<Self, ProjectionError> {
+        Err(ProjectionError::Damaged("read models in PostgreSQL are on their way".into()))
+    }
+
     /// The same for a file that is built in and thrown away, by one connection: pages go straight into it and wait for no
     /// disk. A process that is killed leaves a whole file; where the machine is, what is found damaged is begun anew.
     pub(crate) async fn open_to_build(path: &Path) -> Result<Self, ProjectionError> {

@@ -1,7 +1,7 @@
 //! `dealog check`: all of the log, looked at for damage.
 
 use dealog_events::{Envelope, interpret};
-use dealog_store::{Head, StoreError, sqlite::SqliteStore};
+use dealog_store::{Head, StoreError};
 
 use crate::{
     open::{Failure, count_bar},
@@ -10,9 +10,9 @@ use crate::{
 
 /// Looks at every page and every event, and changes nothing.
 pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
-    let file = settings.existing_log_file()?;
+    let place = settings.existing_log().await?;
     let bar = count_bar("Checking");
-    let outcome = SqliteStore::check(&file, |events, head| {
+    let outcome = place.check(settings.limits.store, |events, head| {
         bar.set_length(head.position.0);
         bar.inc(events.len() as u64);
         events.iter().try_for_each(is_understood)

@@ -8,10 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dealog_events::{Currency, DealId, TimeZone};
 
 use crate::{
-    check, demo, import,
+    check, demo, import, migrate,
     open::Failure,
     projections, replay, serve,
-    settings::{Flags, Settings},
+    settings::{DatabaseUrl, Flags, Settings},
     telemetry,
     token::{self, TokenCommand},
 };
@@ -37,6 +37,12 @@ struct Common {
     /// The folder that holds the log (log.db) and the read models (views.db) [default: dealog-data; dealog-demo for the demo]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The PostgreSQL database that holds the log and the read models, as postgres://ROLE@HOST/DATABASE [default: files in --data]
+    #[arg(long, global = true, value_name = "URL")]
+    database: Option<DatabaseUrl>,
+    /// Another database for the read models alone [default: that of the log]
+    #[arg(long, global = true, value_name = "URL")]
+    views_database: Option<DatabaseUrl>,
     /// A TOML file with settings [default: dealog.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -108,6 +114,17 @@ enum Command {
     },
     /// Look for damage in all of the log: every page, every event
     Check,
+    /// Make the log, or bring it to this version, as the role that owns the database
+    #[command(
+        after_help = "Every command does this by itself, if its role may. Where a role shall serve the log that cannot rewrite \
+                      it, another one owns the log and runs this:\n\n  dealog migrate --database postgres://owner@host/dealog \
+                      --grant dealog_app\n  dealog serve   --database postgres://dealog_app@host/dealog"
+    )]
+    Migrate {
+        /// Let this role serve the log: append and read, never rewrite
+        #[arg(long, value_name = "ROLE")]
+        grant: Option<String>,
+    },
     /// Say how far the read models have come, and whether one of them is stopped
     #[command(
         after_help = "VERSION and POSITION are those of the tables that answer queries, HEAD is the end of the log, LAG what \
@@ -165,8 +182,8 @@ pub(crate) enum Shape {
 
 impl Cli {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let Common { data, config, log } = self.common;
-        let mut flags = Flags { data, log, ..Flags::default() };
+        let Common { data, database, views_database, config, log } = self.common;
+        let mut flags = Flags { data, database, views_database, log, ..Flags::default() };
         match &self.command {
             Command::Serve { listen, currency, time_zone, .. } => {
                 flags = Flags { listen: listen.listen, currency: *currency, time_zone: *time_zone, ..flags };
@@ -186,6 +203,7 @@ impl Cli {
             }
             Command::Replay { deal, from, to, format } => replay::replay(&settings, deal, from, to, format).await,
             Command::Check => check::check(&settings).await,
+            Command::Migrate { grant } => migrate::migrate(&settings, grant.as_deref()).await,
             Command::Projections { format } => projections::projections(&settings, format).await,
             Command::Rebuild => projections::rebuild(&settings).await,
             Command::Work => serve::work(&settings).await,

@@ -65,6 +65,10 @@ limits!(
     batch_appends_max: usize => store.batch_appends_max;
     append_events_max: usize => store.append_events_max;
     stream_events_max: u64 => store.stream_events_max;
+    read_connections_max: u32 => store.read_connections_max;
+    database_connect_seconds: u64 => store.database_connect_timeout in seconds;
+    database_lock_seconds: u64 => store.database_lock_timeout in seconds;
+    database_statement_seconds: u64 => store.database_statement_timeout in seconds;
     cached_streams_max: u64 => commands.cached_streams_max;
     command_attempts_max: u32 => commands.attempts_max;
     projection_batch_events_max: usize => worker.batch_events_max;

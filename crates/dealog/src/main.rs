@@ -6,6 +6,7 @@ mod company;
 mod demo;
 mod import;
 mod limits;
+mod migrate;
 mod open;
 mod projections;
 mod replay;

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use dealog_commands::{CommandError, Commands, system_clock};
 use dealog_projections::{Database, ProjectionError, Worker, deals::Deals, put_aside_if_damaged};
-use dealog_store::{EventStore, StoreError, TokenError, TokenStore as _, sqlite::SqliteStore};
+use dealog_store::{Log, Place, StoreError, TokenError};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
@@ -86,44 +86,51 @@ pub(crate) async fn check_address(settings: &Settings) -> Result<(), Failure> {
         return Ok(());
     }
     let refused = || Failure::NotLoopback(settings.listen);
-    settings.existing_log_file().map_err(|_| refused())?;
+    if !settings.log_place().exists(settings.limits.store).await? {
+        return Err(refused());
+    }
     let store = log(settings).await?;
     let any = store.has_tokens().await;
     store.close().await;
     if any? { Ok(()) } else { Err(refused()) }
 }
 
-/// The log of the data folder.
-pub(crate) async fn log(settings: &Settings) -> Result<Arc<SqliteStore>, Failure> {
+/// The log.
+pub(crate) async fn log(settings: &Settings) -> Result<Arc<dyn Log>, Failure> {
     settings.log_is_not_lost()?;
-    Ok(Arc::new(SqliteStore::open(&settings.log_file(), settings.limits.store).await?))
+    Ok(settings.log_place().open(settings.limits.store).await?)
 }
 
 /// Handlers over a log, by this machine's clock.
-pub(crate) fn commands(settings: &Settings, store: &Arc<SqliteStore>) -> Commands {
-    let store: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(store);
-    Commands::new(store, system_clock(), settings.limits.commands)
+pub(crate) fn commands(settings: &Settings, store: &Arc<dyn Log>) -> Commands {
+    Commands::new(Arc::<dyn Log>::clone(store), system_clock(), settings.limits.commands)
 }
 
-/// The read models of the data folder. A damaged file is put aside, and made anew by the next worker.
+/// The read models. A damaged file is put aside, and made anew by the next worker.
 pub(crate) async fn views(settings: &Settings) -> Result<Database, Failure> {
-    let file = settings.views_file();
-    if let Some(reason) = put_aside_if_damaged(&file).await? {
+    let place = settings.views_place();
+    if let Place::Sqlite(file) = &place
+        && let Some(reason) = put_aside_if_damaged(file).await?
+    {
         tracing::warn!(file = %file.display(), reason, "the read models are damaged: put aside, and made anew from the log");
     }
-    Ok(Database::open(&file).await?)
+    Ok(database(&place).await?)
+}
+
+/// The database of the read models, as it is.
+pub(crate) async fn database(place: &Place) -> Result<Database, ProjectionError> {
+    match place {
+        Place::Sqlite(file) => Database::open(file).await,
+        Place::Postgres(url) => Database::postgres(url).await,
+    }
 }
 
 /// The worker of the read models. What fits into one batch is folded before this returns, so that a small company is there
 /// when it is served; the rest when the worker follows.
-pub(crate) async fn worker(
-    settings: &Settings,
-    store: &Arc<SqliteStore>,
-    database: &Database,
-) -> Result<Worker, Failure> {
+pub(crate) async fn worker(settings: &Settings, store: &Arc<dyn Log>, database: &Database) -> Result<Worker, Failure> {
     let limits = settings.limits.worker;
-    let log: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(store);
-    let mut worker = Worker::start(log, database.clone(), Box::<Deals>::default(), limits).await?;
+    let mut worker =
+        Worker::start(Arc::<dyn Log>::clone(store), database.clone(), Box::<Deals>::default(), limits).await?;
     if store.head().await?.position.0 <= limits.batch_events_max as u64 {
         // What cannot be done now is tried again by whoever follows, and told there.
         if let Err(error) = worker.catch_up().await {

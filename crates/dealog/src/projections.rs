@@ -1,14 +1,12 @@
 //! `dealog projections` and `dealog rebuild`: how the read models are, and making them anew.
 
-use std::sync::Arc;
-
 use comfy_table::{CellAlignment, Table, presets};
 use dealog_events::Position;
 use dealog_projections::{
-    Build, Database, ProjectionError, Standing, Status, Stop, Worker,
+    Build, ProjectionError, Standing, Status, Stop, Worker,
     deals::{Deals, NAME, VERSION},
 };
-use dealog_store::EventStore;
+use dealog_store::Place;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -36,7 +34,7 @@ struct Line {
 
 /// Prints how the read models are; fails where one of them goes no further.
 pub(crate) async fn projections(settings: &Settings, shape: Shape) -> Result<(), Failure> {
-    settings.existing_log_file()?;
+    settings.existing_log().await?;
     let store = open::log(settings).await?;
     let standing = standing(settings).await;
     // After the tables: the log is never behind them.
@@ -57,12 +55,14 @@ pub(crate) async fn projections(settings: &Settings, shape: Shape) -> Result<(),
 type Found = Result<Standing, String>;
 
 async fn standing(settings: &Settings) -> Result<Found, Failure> {
-    let file = settings.views_file();
-    if !file.exists() {
+    let place = settings.views_place();
+    if let Place::Sqlite(file) = &place
+        && !file.exists()
+    {
         return Ok(Ok(Standing { tables: None, stopped: None, building: None }));
     }
     let found = async {
-        let database = Database::open(&file).await?;
+        let database = open::database(&place).await?;
         let standing = database.standing(NAME).await;
         let distrusted = database.distrusted();
         database.close().await;
@@ -145,11 +145,10 @@ fn table(line: &Line) -> Table {
 
 /// Makes the read models anew, beside a server or not.
 pub(crate) async fn rebuild(settings: &Settings) -> Result<(), Failure> {
-    settings.existing_log_file()?;
+    settings.existing_log().await?;
     let store = open::log(settings).await?;
     let database = open::views(settings).await?;
-    let log: Arc<dyn EventStore> = store.clone();
-    let mut worker = Worker::idle(log, database.clone(), Box::<Deals>::default(), settings.limits.worker);
+    let mut worker = Worker::idle(store.clone(), database.clone(), Box::<Deals>::default(), settings.limits.worker);
     shown("Rebuilding", worker.status(), worker.rebuild()).await?;
     let position = worker.catch_up().await;
     database.close().await;
@@ -162,8 +161,8 @@ pub(crate) async fn rebuild(settings: &Settings) -> Result<(), Failure> {
 pub(crate) async fn catch_up(settings: &Settings) -> Result<(), Failure> {
     let store = open::log(settings).await?;
     let database = open::views(settings).await?;
-    let log: Arc<dyn EventStore> = store.clone();
-    let mut worker = Worker::start(log, database.clone(), Box::<Deals>::default(), settings.limits.worker).await?;
+    let mut worker =
+        Worker::start(store.clone(), database.clone(), Box::<Deals>::default(), settings.limits.worker).await?;
     shown("Folding the log", worker.status(), worker.catch_up()).await?;
     database.close().await;
     store.close().await;

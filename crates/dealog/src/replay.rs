@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use dealog_events::{DealId, Envelope, Position, StreamId, Version};
-use dealog_store::{EventStore, sqlite::SqliteStore};
+use dealog_store::Log;
 
 use crate::{
     cli::Format,
@@ -24,9 +24,9 @@ pub(crate) async fn replay(
     to: Option<u64>,
     format: Format,
 ) -> Result<(), Failure> {
-    settings.existing_log_file()?;
+    settings.existing_log().await?;
     let store = open::log(settings).await?;
-    let mut pages = Pages { store: &store, deal, after: Position(from.saturating_sub(1)), version: Version::ZERO };
+    let mut pages = Pages { store: &*store, deal, after: Position(from.saturating_sub(1)), version: Version::ZERO };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let printed = print(&mut out, &mut pages, to.unwrap_or(u64::MAX), format).await;
     let flushed = out.flush();
@@ -48,7 +48,7 @@ enum Stop {
 }
 
 struct Pages<'a> {
-    store: &'a SqliteStore,
+    store: &'a dyn Log,
     deal: Option<DealId>,
     after: Position,
     version: Version,

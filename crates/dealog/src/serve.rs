@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dealog_api::{App, Feed, Followed, access::Access};
 use dealog_projections::deals::{NAME, Past, VERSION, Views};
-use dealog_store::{TokenStore, sqlite::SqliteStore};
+use dealog_store::{Log, TokenStore};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -43,7 +43,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     };
 
     let limits = settings.limits.api;
-    let tokens: Arc<dyn TokenStore> = Arc::<SqliteStore>::clone(&store);
+    let tokens: Arc<dyn TokenStore> = Arc::<dyn Log>::clone(&store);
     let app = App {
         access: Access::new(tokens, commands.clone(), &limits),
         past: Past::new(Arc::clone(commands.store()), settings.limits.past),
@@ -55,7 +55,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         limits,
     };
     let mut signals = Signals::new()?;
-    tracing::info!(%address, data = %settings.data.display(), "serving");
+    tracing::info!(%address, log = %settings.log_place(), "serving");
     let mut told = stop.subscribe();
     let mut server = tokio::spawn(dealog_api::serve(listener, app, async move {
         let _ = told.wait_for(|stop| *stop).await;
@@ -88,7 +88,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
 
 /// Keeps the read models up to date until the process is told to stop.
 pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
-    settings.existing_log_file()?;
+    settings.existing_log().await?;
     let store = open::log(settings).await?;
     let database = open::views(settings).await?;
     let worker = open::worker(settings, &store, &database).await?;
@@ -96,7 +96,7 @@ pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
     let stop = watch::Sender::new(false);
     let mut worker = tokio::spawn(worker.follow(stop.subscribe()));
     let mut signals = Signals::new()?;
-    tracing::info!(data = %settings.data.display(), "working");
+    tracing::info!(log = %settings.log_place(), "working");
     tokio::select! {
         () = signals.next() => {}
         // It ends by itself only where it cannot go on.

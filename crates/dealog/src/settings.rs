@@ -1,12 +1,15 @@
 //! Settings from flags, the environment and a file, in that order.
 
 use std::{
+    fmt::{self, Debug},
     net::SocketAddr,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use config::{Config, Environment, File, FileFormat};
 use dealog_events::{Currency, TimeZone};
+use dealog_store::{Place, postgres::PostgresStore};
 use serde::Deserialize;
 
 use crate::{limits::Limits, open::Failure};
@@ -18,6 +21,8 @@ const DEFAULT_FILE: &str = "dealog.toml";
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
     pub(crate) data: Option<PathBuf>,
+    pub(crate) database: Option<DatabaseUrl>,
+    pub(crate) views_database: Option<DatabaseUrl>,
     pub(crate) log: Option<String>,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) currency: Option<Currency>,
@@ -30,6 +35,11 @@ pub(crate) struct Flags {
 pub(crate) struct Settings {
     /// The folder that holds the log and the read models.
     pub(crate) data: PathBuf,
+    /// The database that holds the log, and the read models too unless another is named; none where both are files in the
+    /// folder.
+    pub(crate) database: Option<DatabaseUrl>,
+    /// The database that holds the read models.
+    pub(crate) views_database: Option<DatabaseUrl>,
     /// The address to listen on.
     pub(crate) listen: SocketAddr,
     /// The reporting currency of a new company.
@@ -45,6 +55,37 @@ pub(crate) struct Settings {
     /// Limits, by the names that the README lists.
     #[serde(default)]
     pub(crate) limits: Limits,
+}
+
+/// Where a PostgreSQL database is. It may hold a password, so it is never shown.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct DatabaseUrl(String);
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Ok(Self(url.to_owned()));
+        }
+        Err("a database is named as postgres://ROLE@HOST/DATABASE; without one, files in the folder --data are used"
+            .into())
+    }
+}
+
+impl TryFrom<String> for DatabaseUrl {
+    type Error = String;
+
+    fn try_from(url: String) -> Result<Self, String> {
+        url.parse()
+    }
+}
+
+impl Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&PostgresStore::address(&self.0))
+    }
 }
 
 /// How to log.
@@ -77,6 +118,8 @@ impl Settings {
             .add_source(source)
             .add_source(Environment::with_prefix("DEALOG").separator("__").prefix_separator("_").try_parsing(true))
             .set_override_option("data", data)?
+            .set_override_option("database", flags.database.map(|database| database.0))?
+            .set_override_option("views_database", flags.views_database.map(|database| database.0))?
             .set_override_option("log", flags.log)?
             .set_override_option("listen", flags.listen.map(|listen| listen.to_string()))?
             .set_override_option("currency", flags.currency.map(|currency| currency.to_string()))?
@@ -85,18 +128,35 @@ impl Settings {
         Ok(config.try_deserialize()?)
     }
 
-    /// The log file, where there is one: what reads a company should not make an empty one of a mistyped folder.
-    pub(crate) fn existing_log_file(&self) -> Result<PathBuf, Failure> {
-        let file = self.log_file();
-        if file.exists() {
-            return Ok(file);
+    /// Where the log is.
+    pub(crate) fn log_place(&self) -> Place {
+        match &self.database {
+            Some(DatabaseUrl(url)) => Place::Postgres(url.clone()),
+            None => Place::Sqlite(self.log_file()),
         }
-        Err(Failure::Folder(format!("there is no log at {}: name its folder with --data", file.display())))
     }
 
-    /// Where read models are, there was a log: an empty one would be a new company in the place of theirs.
+    /// Where the read models are.
+    pub(crate) fn views_place(&self) -> Place {
+        match self.views_database.as_ref().or(self.database.as_ref()) {
+            Some(DatabaseUrl(url)) => Place::Postgres(url.clone()),
+            None => Place::Sqlite(self.data.join("views.db")),
+        }
+    }
+
+    /// Where the log is, if there is one: what reads a company should not make an empty one of a mistyped name.
+    pub(crate) async fn existing_log(&self) -> Result<Place, Failure> {
+        let place = self.log_place();
+        if place.exists(self.limits.store).await? {
+            return Ok(place);
+        }
+        let name = if self.database.is_some() { "its database with --database" } else { "its folder with --data" };
+        Err(Failure::Folder(format!("there is no log at {place}: name {name}")))
+    }
+
+    /// Where files of read models are, there was a log: an empty one would be a new company in the place of theirs.
     pub(crate) fn log_is_not_lost(&self) -> Result<(), Failure> {
-        let (log, views) = (self.log_file(), self.views_file());
+        let (Place::Sqlite(log), Place::Sqlite(views)) = (self.log_place(), self.views_place()) else { return Ok(()) };
         let empty = |file: &Path| file.metadata().map_or(true, |file| file.len() == 0);
         if !empty(&log) || empty(&views) {
             return Ok(());
@@ -108,11 +168,7 @@ impl Settings {
         )))
     }
 
-    pub(crate) fn log_file(&self) -> PathBuf {
+    fn log_file(&self) -> PathBuf {
         self.data.join("log.db")
-    }
-
-    pub(crate) fn views_file(&self) -> PathBuf {
-        self.data.join("views.db")
     }
 }

@@ -11,7 +11,7 @@ use dealog_events::{
     Actor, Event, StreamId, Timestamp, Title, UserId, Version,
     user::{Role, UserEvent},
 };
-use dealog_store::{EventStore as _, Token, TokenStore as _, sqlite::SqliteStore};
+use dealog_store::{Log, Token};
 use uuid::Uuid;
 
 use crate::{
@@ -79,7 +79,7 @@ fn role(text: &str) -> Result<Role, String> {
 
 /// Carries out one of them on the log of the data folder, beside a server or without one.
 pub(crate) async fn run(settings: &Settings, command: TokenCommand) -> Result<(), Failure> {
-    settings.existing_log_file()?;
+    settings.existing_log().await?;
     let store = open::log(settings).await?;
     let commands = open::commands(settings, &store);
     let done = match command {
@@ -91,7 +91,7 @@ pub(crate) async fn run(settings: &Settings, command: TokenCommand) -> Result<()
     done
 }
 
-async fn create(store: &Arc<SqliteStore>, commands: &Commands, create: Create) -> Result<(), Failure> {
+async fn create(store: &Arc<dyn Log>, commands: &Commands, create: Create) -> Result<(), Failure> {
     let now = commands.now();
     let actor = match (&create.user, &create.service) {
         (Some(user), _) => Actor::User(*user),
@@ -152,7 +152,7 @@ fn word(role: Role) -> String {
     serde_json::to_value(role).ok().and_then(|role| role.as_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
 
-async fn list(store: &Arc<SqliteStore>, commands: &Commands) -> Result<(), Failure> {
+async fn list(store: &Arc<dyn Log>, commands: &Commands) -> Result<(), Failure> {
     let tokens = store.tokens().await?;
     if tokens.is_empty() {
         eprintln!("There are no tokens: whoever reaches the server, on this machine only, may do everything.");
@@ -177,11 +177,7 @@ async fn list(store: &Arc<SqliteStore>, commands: &Commands) -> Result<(), Failu
 }
 
 /// Who has a token, what they may do, and whether they may do anything.
-async fn holder(
-    store: &Arc<SqliteStore>,
-    commands: &Commands,
-    token: &Token,
-) -> Result<(String, String, bool), Failure> {
+async fn holder(store: &Arc<dyn Log>, commands: &Commands, token: &Token) -> Result<(String, String, bool), Failure> {
     let Actor::User(user) = token.actor else {
         return Ok((token.actor.to_string(), token.permissions.join(","), true));
     };
@@ -213,7 +209,7 @@ fn day(time: Timestamp) -> String {
     time.utc().format("%Y-%m-%d").to_string()
 }
 
-async fn revoke(store: &Arc<SqliteStore>, commands: &Commands, id: Uuid) -> Result<(), Failure> {
+async fn revoke(store: &Arc<dyn Log>, commands: &Commands, id: Uuid) -> Result<(), Failure> {
     match store.revoke_token(id, commands.now()).await? {
         Some(token) => {
             let revoked = token.revoked_at.map(|at| at.to_string()).unwrap_or_default();

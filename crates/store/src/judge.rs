@@ -63,6 +63,13 @@ pub(crate) fn check(append: &Append, limits: &Limits) -> Result<(), AppendError>
     Ok(())
 }
 
+/// The streams that a batch names: those that would grow, and those that must not have grown.
+pub(crate) fn streams(batch: &[Append]) -> impl Iterator<Item = StreamId> {
+    batch
+        .iter()
+        .flat_map(|append| std::iter::once(append.stream).chain(append.unchanged.iter().map(|(stream, _)| *stream)))
+}
+
 /// Judges the appends in order.
 pub(crate) fn judge<'a>(batch: &'a [Append], known: Known, limits: &Limits) -> Judged<'a> {
     let mut bench =

@@ -13,11 +13,15 @@
 
 mod append;
 mod appender;
+mod decode;
+mod history;
 mod judge;
+mod place;
+pub mod postgres;
 pub mod sqlite;
 mod tokens;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
@@ -26,6 +30,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use append::{Append, AppendError, Appended, Fingerprint, NewEvent, Remembered};
+pub use place::{Log, Place};
 pub use tokens::{TOKENS_MAX, Token, TokenError, TokenStore};
 
 /// Named limits of a log. Each can be set; none can be switched off.
@@ -43,6 +48,14 @@ pub struct Limits {
     pub event_bytes_max: usize,
     /// Events that one read returns.
     pub page_events_max: usize,
+    /// Reads that run at the same time; more wait for one of them.
+    pub read_connections_max: u32,
+    /// How long a connection to a database server may take to be there, or to be free.
+    pub database_connect_timeout: Duration,
+    /// How long an append waits for other nodes that append. Half of it is what a node may do nothing for while others wait.
+    pub database_lock_timeout: Duration,
+    /// How long a statement may take on a database server.
+    pub database_statement_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -54,6 +67,10 @@ impl Default for Limits {
             stream_events_max: 100_000,
             event_bytes_max: 64 * 1024,
             page_events_max: 10_000,
+            read_connections_max: 4,
+            database_connect_timeout: Duration::from_secs(5),
+            database_lock_timeout: Duration::from_secs(10),
+            database_statement_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -88,9 +105,12 @@ pub trait EventStore: Send + Sync {
     /// Events of one stream after version `after`, in order, at most `limit`.
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError>;
 
-    /// Changes whenever this process commits. It only wakes: who follows the log must look again from time to time, since
-    /// another process may append too.
+    /// Changes whenever this process commits or hears of another that did. It only wakes: who follows the log must look again
+    /// from time to time, since not all is heard of.
     fn watch(&self) -> watch::Receiver<Position>;
+
+    /// Ends the log in good order: reads under way end, appends that wait are committed and answered, later ones refused.
+    async fn close(&self);
 }
 
 /// Why the log could not be read.
@@ -99,6 +119,17 @@ pub enum StoreError {
     /// The database did not do what was asked.
     #[error("the log's database: {0}")]
     Database(#[from] sqlx::Error),
+    /// There is no way to the database.
+    #[error("the log's database {address} cannot be reached: {source}")]
+    Unreachable {
+        /// Where it should be, without the password.
+        address: String,
+        /// Why not.
+        source: sqlx::Error,
+    },
+    /// The database said nothing for so long that it is not waited for any more.
+    #[error("the log's database gave no answer for {} seconds", .0.as_secs())]
+    NoAnswer(Duration),
     /// The database is not a log that this version can use.
     #[error("the log's schema: {0}")]
     Schema(String),
@@ -110,6 +141,9 @@ pub enum StoreError {
         /// What is wrong there.
         reason: String,
     },
+    /// What must hold between the tables of the log does not.
+    #[error("the log is damaged: {0}. Nothing in it was changed. Restore it from a backup")]
+    DamagedLog(String),
     /// The file is not the log that was written. It is not opened.
     #[error(
         "the log {} is damaged: {found}. Nothing in it was changed. Put a copy of it in its place, without the files \

@@ -24,7 +24,7 @@ macro_rules! conformance {
             $(mod $room {
                 $(#[tokio::test]
                 async fn $test() {
-                    crate::$room::$test::<crate::backend::$backend::Place>().await;
+                    crate::$room::$test::<crate::backend::$backend::Somewhere>().await;
                 })+
             })+
         }
@@ -96,4 +96,4 @@ macro_rules! conformance {
     };
 }
 
-conformance!(sqlite);
+conformance!(sqlite, postgres);

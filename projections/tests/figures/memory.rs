@@ -114,4 +114,6 @@ impl EventStore for MemoryStore {
     fn watch(&self) -> watch::Receiver<Position> {
         self.grown.subscribe()
     }
+
+    async fn close(&self) {}
 }

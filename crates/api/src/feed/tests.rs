@@ -104,6 +104,8 @@ impl EventStore for Log {
     fn watch(&self) -> watch::Receiver<Position> {
         self.wake.subscribe()
     }
+
+    async fn close(&self) {}
 }
 
 fn feed(log: &Arc<Log>, limits: Limits) -> Feed {

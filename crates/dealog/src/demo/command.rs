@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use dealog_events::Timestamp;
-use dealog_store::{EventStore, sqlite::SqliteStore};
+use dealog_store::Log;
 
 use super::{fill, time_zone};
 use crate::{
@@ -25,17 +25,16 @@ pub(crate) async fn run(
     }
     let today = time_zone()?.day_of(Timestamp::from(chrono::Utc::now()));
     let store = open::log(settings).await?;
-    let log: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(&store);
     let bar = count_bar("Making up a company");
-    let filled = fill(log, seed, until.unwrap_or(today), &bar).await;
+    let filled = fill(Arc::<dyn Log>::clone(&store), seed, until.unwrap_or(today), &bar).await;
     bar.finish_and_clear();
     store.close().await;
     let filled = filled?;
-    let (data, until) = (settings.data.display(), filled.until);
+    let (place, until) = (settings.log_place(), filled.until);
     if filled.already_there {
-        println!("The sample company in {data} is there already: two years until {until}.");
+        println!("The sample company in {place} is there already: two years until {until}.");
     } else {
-        println!("A sample company is in {data}: two years until {until}, {} events.", filled.events);
+        println!("A sample company is in {place}: two years until {until}, {} events.", filled.events);
     }
     if !then_serve {
         return Ok(());

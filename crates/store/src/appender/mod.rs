@@ -90,10 +90,10 @@ pub(crate) struct Appender {
 }
 
 impl Appender {
-    /// Starts the task.
-    pub(crate) fn start(writer: impl Writer, position: Position, limits: Limits) -> Self {
+    /// Starts the task. It tells `publish` of what it commits, and may not be the only one who does.
+    pub(crate) fn start(writer: impl Writer, publish: watch::Sender<Position>, limits: Limits) -> Self {
         let (queue, waiting) = mpsc::channel(limits.queue_length_max.clamp(1, Semaphore::MAX_PERMITS));
-        let (publish, position) = watch::channel(position);
+        let position = publish.subscribe();
         let closing = Arc::new(Notify::new());
         let batch_appends_max = limits.batch_appends_max.max(1);
         let meters = Meters::new();
@@ -172,7 +172,7 @@ impl<W: Writer> Task<W> {
         self.meters.committed(began);
         let outcomes = match written {
             Ok(written) => {
-                self.publish(written.position);
+                publish(&self.publish, written.position);
                 written.outcomes
             }
             Err(WriteError::NotWritten(error)) => {
@@ -188,21 +188,13 @@ impl<W: Writer> Task<W> {
         }
     }
 
-    fn publish(&self, position: Position) {
-        self.publish.send_if_modified(|last| {
-            let grown = position > *last;
-            *last = position.max(*last);
-            grown
-        });
-    }
-
     /// The commit failed. What is found in the log was written, the rest was not.
     async fn resolve(&mut self, batch: &[Append], error: &StoreError) -> Vec<Outcome> {
         tracing::error!(%error, appends = batch.len(), "a commit failed; its commands are looked up");
         let ids: Vec<_> = batch.iter().map(|append| append.command_id).collect();
         match self.look_up(&ids).await {
             Ok(found) => {
-                self.publish(found.iter().map(|first| first.outcome.position).max().unwrap_or_default());
+                publish(&self.publish, found.iter().map(|first| first.outcome.position).max().unwrap_or_default());
                 told(batch, &found, error)
             }
             Err(second) => {
@@ -224,6 +216,15 @@ impl<W: Writer> Task<W> {
         }
         self.writer.remembered(ids).await
     }
+}
+
+/// Wakes who follows the log, if it has grown beyond what they know.
+pub(crate) fn publish(positions: &watch::Sender<Position>, position: Position) {
+    positions.send_if_modified(|last| {
+        let grown = position > *last;
+        *last = position.max(*last);
+        grown
+    });
 }
 
 /// How many of those that wait go into the next transaction: at least one.

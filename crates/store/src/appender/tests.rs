@@ -98,7 +98,7 @@ fn append() -> Append {
 fn start(failures: &[Next], failing_lookups: u32) -> (Fake, Appender) {
     let state = State { failures: failures.iter().copied().collect(), failing_lookups, ..State::default() };
     let fake = Fake(Arc::new(Mutex::new(state)));
-    (fake.clone(), Appender::start(fake, Position::ZERO, Limits::default()))
+    (fake.clone(), Appender::start(fake, watch::Sender::new(Position::ZERO), Limits::default()))
 }
 
 #[tokio::test]

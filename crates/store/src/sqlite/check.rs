@@ -10,11 +10,14 @@
 
 use std::path::{Path, PathBuf};
 
-use dealog_events::{CommandId, Envelope, Position, Timestamp};
+use dealog_events::Envelope;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{read, schema};
-use crate::{Head, StoreError};
+use crate::{
+    Head, StoreError,
+    history::{self, PAGE_EVENTS},
+};
 
 /// What must hold of every log. Each names the first place where it does not, and says why; nothing where it does.
 const INVARIANTS: &[&str] = &[
@@ -63,9 +66,6 @@ const OBJECTS: &str = "SELECT name, sql FROM sqlite_schema WHERE type <> 'view'"
 
 /// What stands before all else in a file of SQLite's.
 const HEADER_BYTES: u64 = 100;
-
-/// Events decoded at once.
-const PAGE_EVENTS: usize = 1_000;
 
 /// Refuses a file that is no log or a damaged one. A file that is not set up yet is neither.
 pub(super) async fn fit(path: &Path) -> Result<(), StoreError> {
@@ -141,51 +141,13 @@ async fn has_all_objects(connection: &mut SqliteConnection, steps: &[&'static st
 /// Decodes every event, and sees that each follows from the one before.
 async fn decoded(
     path: &Path,
-    mut visit: impl FnMut(&[Envelope], Head) -> Result<(), StoreError>,
+    visit: impl FnMut(&[Envelope], Head) -> Result<(), StoreError>,
 ) -> Result<Head, StoreError> {
     let mut connection = options(path).connect().await?;
     let head = read::head(&mut connection).await?;
-    let mut last = Last { position: Position::ZERO, recorded_at: Timestamp::MIN, command: None };
-    while last.position < head.position {
-        let events = read::events(&mut connection, last.position, PAGE_EVENTS, &[]).await?;
-        if events.is_empty() {
-            return Err(damage(format!("position {}: the log ends before its head says so", last.position)));
-        }
-        events.iter().try_for_each(|event| last.follow(event))?;
-        visit(&events, head)?;
-    }
+    history::follow(head, async |after| read::events(&mut connection, after, PAGE_EVENTS, &[]).await, visit).await?;
     connection.close().await?;
     Ok(head)
-}
-
-/// The event before, as far as the next one depends on it.
-struct Last {
-    position: Position,
-    recorded_at: Timestamp,
-    /// Its command, and how many events of it there were.
-    command: Option<(CommandId, usize)>,
-}
-
-impl Last {
-    fn follow(&mut self, event: &Envelope) -> Result<(), StoreError> {
-        let index = match self.command {
-            Some((command, events)) if command == event.command_id => events,
-            _ => 0,
-        };
-        let reason = if event.recorded_at < self.recorded_at {
-            "it was recorded before the event before it"
-        } else if event.event_id != event.command_id.event_id(index) {
-            "its id is not the one that its command gives it"
-        } else {
-            *self = Self {
-                position: event.position,
-                recorded_at: event.recorded_at,
-                command: Some((event.command_id, index + 1)),
-            };
-            return Ok(());
-        };
-        Err(StoreError::Damaged { position: event.position, reason: reason.into() })
-    }
 }
 
 fn damage(found: String) -> StoreError {
@@ -204,6 +166,6 @@ fn named(path: &Path, error: StoreError) -> StoreError {
             StoreError::DamagedFile { file, found: error.to_string() }
         }
         StoreError::Schema(reason) => StoreError::Schema(format!("{}: {reason}", path.display())),
-        error @ StoreError::Database(_) => error,
+        error => error,
     }
 }

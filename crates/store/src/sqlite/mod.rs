@@ -21,9 +21,6 @@ use tokio::sync::watch;
 
 use crate::{Append, AppendError, Appended, EventStore, Head, Limits, Remembered, StoreError, appender::Appender};
 
-/// Reads that run at the same time; more wait for one of them.
-const READ_CONNECTIONS_MAX: u32 = 4;
-
 /// A log in an SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
@@ -40,12 +37,12 @@ impl SqliteStore {
         let mut connection = schema::open(path).await?;
         let head = read::head(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
-            .max_connections(READ_CONNECTIONS_MAX)
+            .max_connections(limits.read_connections_max)
             // A connection to a file does not go stale.
             .test_before_acquire(false)
             .connect_lazy_with(schema::read_options(path));
         let writer = writer::SqliteWriter::new(path.to_owned(), connection, limits);
-        let appender = Appender::start(writer, head.position, limits);
+        let appender = Appender::start(writer, watch::Sender::new(head.position), limits);
         Ok(Self { path: path.to_owned(), appender, readers, page_events_max: limits.page_events_max })
     }
 
@@ -59,13 +56,6 @@ impl SqliteStore {
         // A connection that only reads leaves its files beside the log; the last to close one that writes removes them.
         schema::write_options(path).connect().await?.close().await?;
         Ok(head)
-    }
-
-    /// Ends the log in good order: reads under way end, appends that wait are committed and answered, later ones refused.
-    pub async fn close(&self) {
-        // Readers first: the last to close the file tidies it up, which a read-only connection cannot do.
-        self.readers.close().await;
-        self.appender.close().await;
     }
 }
 
@@ -93,5 +83,11 @@ impl EventStore for SqliteStore {
 
     fn watch(&self) -> watch::Receiver<Position> {
         self.appender.watch()
+    }
+
+    async fn close(&self) {
+        // Readers first: the last to close the file tidies it up, which a read-only connection cannot do.
+        self.readers.close().await;
+        self.appender.close().await;
     }
 }

@@ -2,25 +2,15 @@
 
 use async_trait::async_trait;
 use dealog_events::Timestamp;
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use uuid::Uuid;
 
 use super::{SqliteStore, schema};
 use crate::{
     StoreError,
+    decode::{self, select},
     tokens::{TOKENS_MAX, Token, TokenError, TokenStore},
 };
-
-type Unfit = Box<dyn std::error::Error + Send + Sync>;
-
-macro_rules! select_tokens {
-    ($rest:literal) => {
-        concat!(
-            "SELECT token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at FROM tokens ",
-            $rest
-        )
-    };
-}
 
 #[async_trait]
 impl TokenStore for SqliteStore {
@@ -49,13 +39,14 @@ impl TokenStore for SqliteStore {
     }
 
     async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
-        let row = sqlx::query(select_tokens!("WHERE token_id = ?1")).bind(id).fetch_optional(&self.readers).await?;
-        row.as_ref().map(decode).transpose()
+        let row =
+            sqlx::query(select!(tokens "tokens WHERE token_id = ?1")).bind(id).fetch_optional(&self.readers).await?;
+        row.as_ref().map(decode::token).transpose()
     }
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
-        let rows = sqlx::query(select_tokens!("ORDER BY created_at, token_id")).fetch_all(&self.readers).await?;
-        rows.iter().map(decode).collect()
+        let rows = sqlx::query(select!(tokens "tokens ORDER BY created_at, token_id")).fetch_all(&self.readers).await?;
+        rows.iter().map(decode::token).collect()
     }
 
     async fn has_tokens(&self) -> Result<bool, StoreError> {
@@ -79,21 +70,4 @@ impl SqliteStore {
     async fn for_tokens(&self) -> Result<SqliteConnection, StoreError> {
         Ok(schema::write_options(&self.path).connect().await?)
     }
-}
-
-fn decode(row: &SqliteRow) -> Result<Token, StoreError> {
-    let decode = || -> Result<Token, Unfit> {
-        let time = |micros: Option<i64>| micros.map(Timestamp::from_micros).transpose();
-        Ok(Token {
-            id: row.try_get(0)?,
-            secret_hash: row.try_get::<&[u8], _>(1)?.try_into()?,
-            actor: row.try_get::<&str, _>(2)?.parse()?,
-            name: row.try_get(3)?,
-            permissions: row.try_get::<&str, _>(4)?.split_whitespace().map(ToOwned::to_owned).collect(),
-            created_at: Timestamp::from_micros(row.try_get(5)?)?,
-            expires_at: time(row.try_get(6)?)?,
-            revoked_at: time(row.try_get(7)?)?,
-        })
-    };
-    decode().map_err(|error| StoreError::Schema(format!("a token cannot be read: {error}")))
 }

@@ -4,7 +4,7 @@
 //! it is committed, whichever process asks. A connection that any statement failed on is closed, which rolls back, and
 //! opened again by the next batch.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::path::PathBuf;
 
 use dealog_events::{CommandId, Position};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
@@ -13,11 +13,9 @@ use super::{read, rows, schema};
 use crate::{
     Append, Limits, Remembered, StoreError,
     appender::{WriteError, Writer, Written},
-    judge::{Judged, Known, judge},
+    decode::integer,
+    judge::{self, Judged, Known, judge},
 };
-
-const STREAMS: &str =
-    "SELECT stream, version, occurred_at FROM streams WHERE stream IN (SELECT value FROM json_each(?1))";
 
 const MOVE_HEAD: &str = "UPDATE head SET position = ?1, recorded_at = ?2 WHERE position = ?3";
 
@@ -90,18 +88,12 @@ async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Lim
 async fn known(connection: &mut SqliteConnection, batch: &[Append]) -> Result<Known, StoreError> {
     let head = read::head(&mut *connection).await?;
     let commands = read::remembered(&mut *connection, batch.iter().map(|append| append.command_id)).await?;
-    let named = batch
-        .iter()
-        .flat_map(|append| std::iter::once(append.stream).chain(append.unchanged.iter().map(|(stream, _)| *stream)));
-    let streams = sqlx::query(STREAMS).bind(rows::list(named)).fetch_all(connection).await?;
+    let streams = read::stream_ends(connection, judge::streams(batch), head.position).await?;
     Ok(Known {
         position: head.position,
         recorded_at: head.recorded_at,
         commands: commands.into_iter().map(|first| (first.command_id, first)).collect(),
-        streams: streams
-            .iter()
-            .map(|row| read::stream_end(row, head.position))
-            .collect::<Result<HashMap<_, _>, _>>()?,
+        streams: streams.collect::<Result<_, _>>()?,
     })
 }
 
@@ -112,9 +104,9 @@ async fn insert(connection: &mut SqliteConnection, judged: &Judged<'_>, before: 
     sqlx::query(rows::INSERT_COMMANDS).bind(rows::commands(&judged.accepted)).execute(&mut *connection).await?;
     sqlx::query(rows::UPSERT_STREAMS).bind(rows::streams(judged)).execute(&mut *connection).await?;
     let moved = sqlx::query(MOVE_HEAD)
-        .bind(read::integer(judged.position.0))
+        .bind(integer(judged.position.0))
         .bind(judged.recorded_at.micros())
-        .bind(read::integer(before.0))
+        .bind(integer(before.0))
         .execute(connection)
         .await?;
     if moved.rows_affected() != 1 {

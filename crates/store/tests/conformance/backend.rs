@@ -3,21 +3,16 @@
 use std::sync::Arc;
 
 use dealog_events::{Actor, CommandId, DealId, Envelope, Position, StreamId, Timestamp, Version};
-use dealog_store::{Append, EventStore, Fingerprint, Limits, NewEvent, TokenStore};
+use dealog_store::{Append, EventStore, Fingerprint, Limits, Log, NewEvent, Place};
 use uuid::Uuid;
 
 /// Somewhere a log can live, on its own.
 #[allow(async_fn_in_trait)]
 pub(crate) trait Backend: Sized {
-    type Store: EventStore + TokenStore + 'static;
-
     /// A fresh place without a log.
     async fn new() -> Self;
 
-    /// Opens the log here. May be done many times at once, as many processes would.
-    async fn open_with(&self, limits: Limits) -> Arc<Self::Store>;
-
-    async fn close(store: &Self::Store);
+    fn place(&self) -> Place;
 
     /// Runs SQL past the store, as its owner could.
     async fn sql(&self, sql: &'static str) -> Result<(), sqlx::Error>;
@@ -25,47 +20,62 @@ pub(crate) trait Backend: Sized {
     /// Takes away what keeps the owner from rewriting history, so that damage can be done.
     const UNPROTECT: &'static str;
 
-    async fn open(&self) -> Arc<Self::Store> {
+    /// Opens the log here. May be done many times at once, as many processes would.
+    async fn open_with(&self, limits: Limits) -> Arc<dyn Log> {
+        self.place().open(limits).await.unwrap()
+    }
+
+    async fn open(&self) -> Arc<dyn Log> {
         self.open_with(Limits::default()).await
     }
 }
 
 pub(crate) mod sqlite {
-    use std::{path::PathBuf, sync::Arc};
-
-    use dealog_store::{Limits, sqlite::SqliteStore};
+    use dealog_store::Place;
     use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
-    pub(crate) struct Place(tempfile::TempDir);
+    pub(crate) struct Somewhere(tempfile::TempDir);
 
-    impl Place {
-        fn path(&self) -> PathBuf {
-            self.0.path().join("a folder that is made").join("log.db")
-        }
-    }
-
-    impl super::Backend for Place {
-        type Store = SqliteStore;
-
+    impl super::Backend for Somewhere {
         async fn new() -> Self {
             Self(tempfile::tempdir().unwrap())
         }
 
-        async fn open_with(&self, limits: Limits) -> Arc<SqliteStore> {
-            Arc::new(SqliteStore::open(&self.path(), limits).await.unwrap())
-        }
-
-        async fn close(store: &SqliteStore) {
-            store.close().await;
+        fn place(&self) -> Place {
+            Place::Sqlite(self.0.path().join("a folder that is made").join("log.db"))
         }
 
         async fn sql(&self, sql: &'static str) -> Result<(), sqlx::Error> {
-            let mut connection = SqliteConnectOptions::new().filename(self.path()).connect().await?;
+            let Place::Sqlite(path) = self.place() else { unreachable!() };
+            let mut connection = SqliteConnectOptions::new().filename(path).connect().await?;
             sqlx::raw_sql(sql).execute(&mut connection).await?;
             connection.close().await
         }
 
         const UNPROTECT: &'static str = "DROP TRIGGER events_are_not_altered; DROP TRIGGER events_are_not_deleted";
+    }
+}
+
+pub(crate) mod postgres {
+    use dealog_store::Place;
+    use dealog_test_postgres::Fresh;
+
+    pub(crate) struct Somewhere(Fresh);
+
+    impl super::Backend for Somewhere {
+        async fn new() -> Self {
+            Self(Fresh::new().await)
+        }
+
+        fn place(&self) -> Place {
+            Place::Postgres(self.0.url().to_owned())
+        }
+
+        async fn sql(&self, sql: &'static str) -> Result<(), sqlx::Error> {
+            self.0.execute(&format!("SET search_path = log; {sql}")).await
+        }
+
+        const UNPROTECT: &'static str = "DROP TRIGGER events_are_not_rewritten ON events";
     }
 }
 
@@ -104,12 +114,12 @@ pub(crate) fn append_many(stream: StreamId, expected: u64, events: usize) -> App
 }
 
 /// All of the log.
-pub(crate) async fn all(store: &impl EventStore) -> Vec<Envelope> {
+pub(crate) async fn all(store: &(impl EventStore + ?Sized)) -> Vec<Envelope> {
     store.read(Position::ZERO, usize::MAX, &[]).await.unwrap()
 }
 
 /// Asserts that no position is missing, and returns how many events there are.
-pub(crate) async fn gap_free(store: &impl EventStore) -> u64 {
+pub(crate) async fn gap_free(store: &(impl EventStore + ?Sized)) -> u64 {
     let positions: Vec<_> = all(store).await.iter().map(|event| event.position.0).collect();
     assert_eq!(positions, (1..=positions.len() as u64).collect::<Vec<_>>());
     assert_eq!(store.head().await.unwrap().position.0, positions.len() as u64);

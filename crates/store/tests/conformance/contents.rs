@@ -1,7 +1,7 @@
 //! What was written is what is read, and nobody rewrites it.
 
 use dealog_events::{Actor, Position, UserId, Version};
-use dealog_store::{Append, EventStore as _, NewEvent, StoreError};
+use dealog_store::{Append, NewEvent, StoreError};
 use futures_util::future::join_all;
 use uuid::Uuid;
 

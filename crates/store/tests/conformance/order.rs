@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dealog_events::{Position, Timestamp, Version};
-use dealog_store::{Append, AppendError, EventStore, Limits};
+use dealog_store::{Append, AppendError, Limits};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
@@ -104,7 +104,7 @@ pub(crate) async fn recorded_at_does_not_run_backwards_when_the_clock_does<B: Ba
     join_all(batch.iter().map(|now| store.append(Append { now: at(*now), ..append(deal(), 0) }))).await;
     let recorded: Vec<_> = all(&*store).await.iter().map(|event| event.recorded_at).collect();
     assert_eq!(recorded, [10, 10, 20, 20, 20, 21].map(at));
-    B::close(&store).await;
+    store.close().await;
     let store = place.open().await;
     store.append(Append { now: at(0), ..append(deal(), 0) }).await.unwrap();
     assert_eq!(store.head().await.unwrap().recorded_at, at(21));
@@ -118,7 +118,7 @@ pub(crate) async fn a_log_opened_again_keeps_its_identity_and_its_end<B: Backend
     store.append(append_many(deal(), 0, 3)).await.unwrap();
     let head = store.head().await.unwrap();
     assert_eq!((head.log_id, head.position, head.recorded_at), (empty.log_id, Position(3), at(0)));
-    B::close(&store).await;
+    store.close().await;
     let store = place.open().await;
     assert_eq!(store.head().await.unwrap(), head);
     assert_eq!(store.append(append(deal(), 0)).await.unwrap().position, Position(4));
@@ -129,10 +129,10 @@ pub(crate) async fn a_closed_log_has_answered_all_that_waited_and_takes_no_more<
     let place = B::new().await;
     let store = place.open_with(Limits { batch_appends_max: 3, ..Limits::default() }).await;
     let waiting = join_all((0..20).map(|_| store.append(append(deal(), 0))));
-    B::close(&store).await;
+    store.close().await;
     let refused = store.append(append(deal(), 0)).await.unwrap_err();
     assert!(matches!(refused, AppendError::Unavailable(_)), "{refused}");
     assert!(waiting.await.iter().all(Result::is_ok));
-    B::close(&store).await;
+    store.close().await;
     assert_eq!(gap_free(&*place.open().await).await, 20);
 }

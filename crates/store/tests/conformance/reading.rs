@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dealog_events::{Envelope, Position, Version};
-use dealog_store::{Append, EventStore as _, Limits, NewEvent};
+use dealog_store::{Append, Limits, Log, NewEvent};
 
 use crate::backend::{Backend, all, append, append_many, deal, event};
 
@@ -15,7 +15,7 @@ fn versions(events: &[Envelope]) -> Vec<u64> {
     events.iter().map(|event| event.version.0).collect()
 }
 
-async fn with_events<B: Backend>(place: &B, count: usize, limits: Limits) -> Arc<B::Store> {
+async fn with_events<B: Backend>(place: &B, count: usize, limits: Limits) -> Arc<dyn Log> {
     let store = place.open_with(limits).await;
     store.append(append_many(deal(), 0, count)).await.unwrap();
     store

@@ -1,7 +1,7 @@
 //! Who may call.
 
 use dealog_events::{Actor, UserId};
-use dealog_store::{Limits, Token, TokenStore as _};
+use dealog_store::{Limits, Token};
 use uuid::Uuid;
 
 use crate::backend::{Backend, at};

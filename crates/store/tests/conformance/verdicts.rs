@@ -1,7 +1,7 @@
 //! Which appends are accepted, and what the others are told.
 
 use dealog_events::Version;
-use dealog_store::{Append, AppendError, Appended, EventStore as _, Fingerprint, Limits};
+use dealog_store::{Append, AppendError, Appended, Fingerprint, Limits};
 use futures_util::future::join_all;
 
 use crate::backend::{Backend, all, append, append_many, at, deal, event, gap_free};
@@ -140,7 +140,7 @@ pub(crate) async fn a_command_is_remembered_by_a_log_opened_again<B: Backend>() 
     let store = place.open().await;
     let command = append(deal(), 0);
     let first = store.append(command.clone()).await.unwrap();
-    B::close(&store).await;
+    store.close().await;
     let again = place.open().await.append(command).await.unwrap();
     assert_eq!(again, Appended { replayed: true, ..first });
 }

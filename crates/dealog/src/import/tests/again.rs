@@ -7,6 +7,7 @@ use dealog_events::{
     deal::DealEvent,
     settings::{LossReason, SettingsEvent},
 };
+use dealog_store::EventStore as _;
 
 use super::{DEALS, ImportError, Options, World, commands, count, skipped, types, without_recorded_at};
 use crate::import::report::Rows;

@@ -68,6 +68,10 @@ impl EventStore for Dying {
     fn watch(&self) -> watch::Receiver<Position> {
         self.store.watch()
     }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
 }
 
 async fn import_and_die(world: &World, appends: usize) {

@@ -1,0 +1,205 @@
+//! What a row of the log must be to be believed, on either database.
+//!
+//! Rows are decoded as they arrive, by column number and borrowed from the row wherever the envelope does not keep them.
+//! What was checked when it was written is checked again: a row that no append can have written is reported as damage with
+//! its position, and so is a gap.
+
+use dealog_events::{CommandId, Envelope, Position, StreamId, Timestamp, Version};
+use futures_util::{Stream, TryStreamExt as _};
+use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use crate::{Appended, Fingerprint, Head, Remembered, StoreError, Token, judge::StreamEnd};
+
+type Unfit = Box<dyn std::error::Error + Send + Sync>;
+
+/// The types that the columns of a log have.
+pub(crate) trait Columns {
+    fn integer(&self, column: usize) -> Result<i64, sqlx::Error>;
+    fn optional_integer(&self, column: usize) -> Result<Option<i64>, sqlx::Error>;
+    fn text(&self, column: usize) -> Result<&str, sqlx::Error>;
+    fn string(&self, column: usize) -> Result<String, sqlx::Error>;
+    fn bytes(&self, column: usize) -> Result<&[u8], sqlx::Error>;
+    fn id(&self, column: usize) -> Result<Uuid, sqlx::Error>;
+    fn optional_id(&self, column: usize) -> Result<Option<Uuid>, sqlx::Error>;
+}
+
+macro_rules! columns_of {
+    ($($row:ty),+) => {
+        $(impl Columns for $row {
+            fn integer(&self, column: usize) -> Result<i64, sqlx::Error> {
+                self.try_get(column)
+            }
+            fn optional_integer(&self, column: usize) -> Result<Option<i64>, sqlx::Error> {
+                self.try_get(column)
+            }
+            fn text(&self, column: usize) -> Result<&str, sqlx::Error> {
+                self.try_get(column)
+            }
+            fn string(&self, column: usize) -> Result<String, sqlx::Error> {
+                self.try_get(column)
+            }
+            fn bytes(&self, column: usize) -> Result<&[u8], sqlx::Error> {
+                self.try_get(column)
+            }
+            fn id(&self, column: usize) -> Result<Uuid, sqlx::Error> {
+                self.try_get(column)
+            }
+            fn optional_id(&self, column: usize) -> Result<Option<Uuid>, sqlx::Error> {
+                self.try_get(column)
+            }
+        })+
+    };
+}
+
+columns_of!(SqliteRow, PgRow);
+
+/// The columns of an event, and of what else is read, in the order in which they are decoded here.
+macro_rules! select {
+    (events $from:literal) => {
+        concat!(
+            "SELECT position, event_id, stream, version, type, CAST(schema AS BIGINT), occurred_at, recorded_at, actor, \
+             command_id, correlation_id, causation_id, data FROM ",
+            $from
+        )
+    };
+    (head $from:literal) => {
+        concat!("SELECT log_id, position, recorded_at FROM ", $from)
+    };
+    (commands $from:literal) => {
+        concat!("SELECT position, command_id, fingerprint, stream, version, CAST(events AS BIGINT) FROM ", $from)
+    };
+    (streams $from:literal) => {
+        concat!("SELECT stream, version, occurred_at FROM ", $from)
+    };
+    (tokens $from:literal) => {
+        concat!(
+            "SELECT token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at FROM ",
+            $from
+        )
+    };
+}
+pub(crate) use select;
+
+/// A number that both SQL and we can hold. What lies beyond is never reached by counting events.
+pub(crate) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn head(row: Option<impl Columns>) -> Result<Head, StoreError> {
+    let decode = |row: &dyn Columns| -> Result<Head, Unfit> {
+        Ok(Head {
+            log_id: row.id(0)?,
+            position: Position(row.integer(1)?.try_into()?),
+            recorded_at: timestamp(row.integer(2)?)?,
+        })
+    };
+    let decoded = row.ok_or_else(|| "there is no head".into()).and_then(|row| decode(&row));
+    decoded.map_err(damaged(Position::ZERO))
+}
+
+/// Where a stream ends. Should its row be damaged, that is told of the `head`.
+pub(crate) fn stream_end(row: &impl Columns, head: Position) -> Result<(StreamId, StreamEnd), StoreError> {
+    let decode = || -> Result<_, Unfit> {
+        let end = StreamEnd { version: version(row.integer(1)?)?, occurred_at: timestamp(row.integer(2)?)? };
+        Ok((row.text(0)?.parse()?, end))
+    };
+    decode().map_err(damaged(head))
+}
+
+/// Events that follow each other, by `number`, from the one after `after`.
+pub(crate) async fn events<R: Columns>(
+    mut found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
+    after: u64,
+    number: impl Fn(&Envelope) -> u64,
+) -> Result<Vec<Envelope>, StoreError> {
+    let mut events = Vec::new();
+    let mut last = after;
+    while let Some(row) = found.try_next().await? {
+        let event = with_position(&row, event)?;
+        let number = number(&event);
+        if number != last + 1 {
+            return Err(damaged(event.position)(format!("{number} follows {last}").into()));
+        }
+        last = number;
+        events.push(event);
+    }
+    Ok(events)
+}
+
+/// Events with others between them that were not asked for.
+pub(crate) async fn some_events<R: Columns>(
+    found: impl Stream<Item = Result<R, sqlx::Error>>,
+) -> Result<Vec<Envelope>, StoreError> {
+    found.map_err(StoreError::from).and_then(async |row| with_position(&row, event)).try_collect().await
+}
+
+pub(crate) fn remembered(rows: &[impl Columns]) -> Result<Vec<Remembered>, StoreError> {
+    let decode = |row: &dyn Columns, position| -> Result<Remembered, Unfit> {
+        Ok(Remembered {
+            command_id: CommandId(row.id(1)?),
+            fingerprint: Fingerprint(row.bytes(2)?.try_into()?),
+            outcome: Appended {
+                stream: row.text(3)?.parse()?,
+                version: version(row.integer(4)?)?,
+                position,
+                events: row.integer(5)?.try_into()?,
+                replayed: true,
+            },
+        })
+    };
+    rows.iter().map(|row| with_position(row, |row, position| decode(row, position))).collect()
+}
+
+pub(crate) fn token(row: &impl Columns) -> Result<Token, StoreError> {
+    let decode = || -> Result<Token, Unfit> {
+        let time = |micros: Option<i64>| micros.map(Timestamp::from_micros).transpose();
+        Ok(Token {
+            id: row.id(0)?,
+            secret_hash: row.bytes(1)?.try_into()?,
+            actor: row.text(2)?.parse()?,
+            name: row.string(3)?,
+            permissions: row.text(4)?.split_whitespace().map(ToOwned::to_owned).collect(),
+            created_at: timestamp(row.integer(5)?)?,
+            expires_at: time(row.optional_integer(6)?)?,
+            revoked_at: time(row.optional_integer(7)?)?,
+        })
+    };
+    decode().map_err(|error| StoreError::Schema(format!("a token cannot be read: {error}")))
+}
+
+/// Decodes a row whose first column is a position.
+fn with_position<R: Columns, T>(row: &R, decode: impl Fn(&R, Position) -> Result<T, Unfit>) -> Result<T, StoreError> {
+    let position = Position(row.integer(0)?.try_into().unwrap_or_default());
+    decode(row, position).map_err(damaged(position))
+}
+
+fn event(row: &impl Columns, position: Position) -> Result<Envelope, Unfit> {
+    Ok(Envelope {
+        position,
+        event_id: row.id(1)?,
+        stream: row.text(2)?.parse()?,
+        version: version(row.integer(3)?)?,
+        event_type: row.string(4)?,
+        schema: row.integer(5)?.try_into()?,
+        occurred_at: timestamp(row.integer(6)?)?,
+        recorded_at: timestamp(row.integer(7)?)?,
+        actor: row.text(8)?.parse()?,
+        command_id: CommandId(row.id(9)?),
+        correlation_id: row.id(10)?,
+        causation_id: row.optional_id(11)?,
+        data: row.string(12)?,
+    })
+}
+
+fn version(stored: i64) -> Result<Version, Unfit> {
+    Ok(Version(stored.try_into()?))
+}
+
+fn timestamp(micros: i64) -> Result<Timestamp, Unfit> {
+    Ok(Timestamp::from_micros(micros)?)
+}
+
+fn damaged(position: Position) -> impl Fn(Unfit) -> StoreError {
+    move |reason| StoreError::Damaged { position, reason: reason.to_string() }
+}

@@ -1,0 +1,72 @@
+//! Whether a log can be believed: what must hold between its tables, and every event by itself, for `dealog check`.
+//!
+//! All of it is asked in one snapshot, so that nodes may append meanwhile. Damage to pages is the server's to find
+//! (`pg_amcheck`, data checksums).
+
+use dealog_events::Envelope;
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
+use super::{read, schema};
+use crate::{
+    Head, StoreError,
+    history::{self, PAGE_EVENTS},
+};
+
+/// What must hold of every log. Each names the first place where it does not, and says why; nothing where it does.
+const INVARIANTS: &[&str] = &[
+    "SELECT 'the head', 'it must be one row, and there are ' || count(*) FROM log.head HAVING count(*) <> 1",
+    "SELECT 'position ' || coalesce((SELECT min(expected) FROM (
+                SELECT position, row_number() OVER (ORDER BY position) AS expected FROM log.events) AS numbered
+            WHERE position <> expected), least(events, head.position) + 1),
+        'the head says ' || head.position || ', and there are ' || events || ' events up to position ' || last
+     FROM log.head, (SELECT count(*) AS events, coalesce(max(position), 0) AS last FROM log.events) AS counted
+     WHERE events <> head.position OR last <> head.position",
+    "SELECT 'position ' || position, 'it was recorded at another instant than the head says'
+     FROM log.head JOIN log.events USING (position) WHERE events.recorded_at <> head.recorded_at",
+    "SELECT 'stream ' || coalesce(streams.stream, found.stream), 'its versions are not those of its events'
+     FROM (SELECT stream, count(*) AS events, max(version) AS last FROM log.events GROUP BY stream) AS found
+     FULL JOIN log.streams USING (stream)
+     WHERE events IS DISTINCT FROM streams.version OR last IS DISTINCT FROM streams.version
+     LIMIT 1",
+    "SELECT 'stream ' || streams.stream, 'its last event happened at another instant'
+     FROM log.streams LEFT JOIN log.events USING (stream, version)
+     WHERE events.occurred_at IS DISTINCT FROM streams.occurred_at LIMIT 1",
+    "SELECT 'position ' || position, 'it happened before the event before it in its stream'
+     FROM (SELECT position, occurred_at < lag(occurred_at) OVER (PARTITION BY stream ORDER BY version) AS back
+           FROM log.events) AS ordered
+     WHERE back LIMIT 1",
+    // Positions are dense, so one up to the head is that of an event; and each event has one command.
+    "SELECT 'the commands', 'they brought ' || coalesce(sum(events), 0) || ' events up to position ' ||
+        coalesce(max(position), 0) || ', and the head says ' || (SELECT position FROM log.head)
+     FROM log.commands
+     HAVING coalesce(sum(events), 0) <> (SELECT position FROM log.head)
+        OR coalesce(max(position), 0) <> (SELECT position FROM log.head)",
+    "SELECT 'position ' || commands.position, 'it is not the last event of the command that is remembered with it'
+     FROM log.commands LEFT JOIN log.events USING (position)
+     WHERE events.command_id IS DISTINCT FROM commands.command_id OR events.stream <> commands.stream
+        OR events.version <> commands.version
+     LIMIT 1",
+];
+
+/// What the session's limits are for, this is not: it reads everything.
+const UNBOUNDED: &str = "SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on";
+
+/// Looks at all of the log. `visit` is given the events, page after page, and the end of the log; it may refuse it too.
+pub(super) async fn thorough(
+    connection: &mut PgConnection,
+    visit: impl FnMut(&[Envelope], Head) -> Result<(), StoreError>,
+) -> Result<Head, StoreError> {
+    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    schema::must_be_there(&mut transaction).await?;
+    transaction.execute(UNBOUNDED).await?;
+    for invariant in INVARIANTS {
+        let broken: Option<(String, String)> = sqlx::query_as(*invariant).fetch_optional(&mut *transaction).await?;
+        if let Some((place, reason)) = broken {
+            return Err(StoreError::DamagedLog(format!("{place}: {reason}")));
+        }
+    }
+    let head = read::head(&mut *transaction).await?;
+    history::follow(head, async |after| read::events(&mut *transaction, after, PAGE_EVENTS, &[]).await, visit).await?;
+    transaction.rollback().await?;
+    Ok(head)
+}

@@ -1,0 +1,59 @@
+//! Hearing of what other nodes append.
+//!
+//! A notification only wakes: who follows the log looks for itself, and looks again after a while in any case. So a lost
+//! notification, or a lost connection, costs a poll interval and never an event.
+
+use std::time::Duration;
+
+use dealog_events::Position;
+use sqlx::{Executor as _, PgPool, postgres::PgListener};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use super::read;
+use crate::appender::publish;
+
+/// What a batch notifies: see [`super::rows::WRITE`].
+const CHANNEL: &str = "dealog_appended";
+
+/// How long after a failure it is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long it may be quiet before the connection is tried: one that the network has lost says nothing.
+const QUIET_MAX: Duration = Duration::from_secs(30);
+
+/// Tells `positions` of what is appended, by whomever, for ever.
+pub(super) async fn listen(pool: PgPool, positions: watch::Sender<Position>) {
+    loop {
+        if let Err(error) = hear(&pool, &positions).await {
+            tracing::warn!(%error, "not woken by the log's database; it is looked at from time to time all the same");
+        }
+        sleep(RETRY_PAUSE).await;
+    }
+}
+
+async fn hear(pool: &PgPool, positions: &watch::Sender<Position>) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    // What was appended while nobody listened.
+    if let Ok(head) = read::head(&mut listener).await {
+        publish(positions, head.position);
+    }
+    loop {
+        let Ok(heard) = timeout(QUIET_MAX, listener.try_recv()).await else {
+            let tried = timeout(QUIET_MAX, listener.execute("SELECT 1")).await;
+            tried.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            continue;
+        };
+        // Nothing is heard where the connection was lost.
+        let Some(notification) = heard? else { return Ok(()) };
+        publish(positions, position(notification.payload()));
+    }
+}
+
+/// Whoever notifies something else wakes nobody.
+fn position(payload: &str) -> Position {
+    payload.parse().map(Position).unwrap_or_default()
+}

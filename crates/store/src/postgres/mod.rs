@@ -1,0 +1,125 @@
+//! The log in a PostgreSQL database, in the schema `log`: any number of nodes append to it.
+//!
+//! Each node has one connection that writes; the nodes take turns at the lock on the head row. A pool of connections reads,
+//! and one more listens for what other nodes append.
+
+mod check;
+mod listen;
+mod read;
+mod rows;
+mod schema;
+mod session;
+mod tokens;
+mod writer;
+
+use async_trait::async_trait;
+use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
+use futures_util::future::BoxFuture;
+use sqlx::{Connection as _, PgPool};
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinSet,
+};
+
+use self::session::Session;
+use crate::{Append, AppendError, Appended, EventStore, Head, Limits, Remembered, StoreError, appender::Appender};
+
+/// A log in a PostgreSQL database.
+#[derive(Debug)]
+pub struct PostgresStore {
+    appender: Appender,
+    pool: PgPool,
+    /// The task that listens; it ends with the log.
+    listening: Mutex<JoinSet<()>>,
+    page_events_max: usize,
+}
+
+impl PostgresStore {
+    /// Opens the log in the database at this URL. Where there is none it is made, and one of an older version is brought up, if
+    /// the role may do that.
+    pub async fn open(url: &str, limits: Limits) -> Result<Self, StoreError> {
+        let session = Session::new(url, limits)?;
+        let mut connection = session.connect().await?;
+        schema::bring_up(&mut connection).await?;
+        let head = read::head(&mut connection).await?;
+        let pool = session.pool(limits.read_connections_max);
+        let positions = watch::Sender::new(head.position);
+        let mut listening = JoinSet::new();
+        listening.spawn(listen::listen(session.pool(1), positions.clone()));
+        let writer = writer::PgWriter::new(session, connection, limits);
+        let appender = Appender::start(writer, positions, limits);
+        Ok(Self { appender, pool, listening: Mutex::new(listening), page_events_max: limits.page_events_max })
+    }
+
+    /// Makes the log, or brings it up, and lets `role` serve it, which from then on may do so and no more.
+    pub async fn migrate(url: &str, limits: Limits, role: Option<&str>) -> Result<Head, StoreError> {
+        let mut connection = Session::new(url, limits)?.connect().await?;
+        schema::bring_up(&mut connection).await?;
+        if let Some(role) = role {
+            schema::grant(&mut connection, role).await?;
+        }
+        let head = read::head(&mut connection).await?;
+        connection.close().await?;
+        Ok(head)
+    }
+
+    /// Whether there is a log in this database.
+    pub async fn exists(url: &str, limits: Limits) -> Result<bool, StoreError> {
+        let mut connection = Session::new(url, limits)?.connect().await?;
+        let exists = schema::exists(&mut connection).await?;
+        connection.close().await?;
+        Ok(exists)
+    }
+
+    /// The server and the database that a URL names, without the password.
+    pub fn address(url: &str) -> String {
+        Session::new(url, Limits::default()).map_or_else(|_| "a database".into(), |session| session.address())
+    }
+
+    /// Looks for damage in all of the log: what must hold between its tables, and each event by itself. `visit` is given the
+    /// events, page after page, and the end of the log; it may refuse the log too.
+    pub async fn check(
+        url: &str,
+        limits: Limits,
+        visit: impl FnMut(&[Envelope], Head) -> Result<(), StoreError>,
+    ) -> Result<Head, StoreError> {
+        let mut connection = Session::new(url, limits)?.connect().await?;
+        let head = check::thorough(&mut connection, visit).await?;
+        connection.close().await?;
+        Ok(head)
+    }
+}
+
+#[async_trait]
+impl EventStore for PostgresStore {
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        self.appender.append(append)
+    }
+
+    async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
+        read::remembered(&self.pool, ids.iter().copied()).await
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        read::head(&self.pool).await
+    }
+
+    async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
+        read::events(&self.pool, after, limit.min(self.page_events_max), types).await
+    }
+
+    async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
+        read::stream(&self.pool, stream, after, limit.min(self.page_events_max)).await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.appender.watch()
+    }
+
+    async fn close(&self) {
+        // It holds an end of what the appender waits for.
+        self.listening.lock().await.shutdown().await;
+        self.appender.close().await;
+        self.pool.close().await;
+    }
+}

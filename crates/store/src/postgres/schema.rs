@@ -1,0 +1,141 @@
+//! Bringing a database to the schema of this version.
+//!
+//! The schema is a list of steps, each a script; what is missing runs in one transaction, under a lock, so that many nodes
+//! may start at once. A database has all of a version or nothing of it. One from a newer version, or with a schema `log` of
+//! another program, is refused rather than guessed at.
+
+use dealog_events::Timestamp;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, error::DatabaseError};
+use uuid::Uuid;
+
+use crate::StoreError;
+
+/// What each version of the schema added; the first made the log. A step stays as it was written.
+const STEPS: &[(usize, &str)] = &[(1, include_str!("schema.sql"))];
+
+/// What a role needs that only serves, for a role and a database of these names.
+const GRANTS: &str = include_str!("grants.sql");
+
+/// PostgreSQL's number for the oldest version that is supported, 14.
+const SERVER_VERSION_MIN: i32 = 140_000;
+
+/// "Deal": the advisory lock of whoever brings the schema up.
+const LOCK: i64 = 0x4465_616C;
+
+/// PostgreSQL's code for what a role may not do.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// Sees to it that the schema is that of this version.
+pub(super) async fn bring_up(connection: &mut PgConnection) -> Result<(), StoreError> {
+    fit(connection).await?;
+    if missing(connection).await?.is_empty() {
+        return Ok(());
+    }
+    let mut transaction = connection.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+    // Another node may have been faster.
+    let missing = missing(&mut transaction).await?;
+    for (version, step) in missing {
+        run(&mut transaction, *version, step).await.map_err(|error| denied(error, *version))?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Whether there is a log.
+pub(super) async fn exists(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    Ok(missing(connection).await?.len() < STEPS.len())
+}
+
+/// Lets a role serve the log: it may append and read, and never rewrite.
+pub(super) async fn grant(connection: &mut PgConnection, role: &str) -> Result<(), StoreError> {
+    let sql = "SELECT quote_ident($1), quote_ident(current_database())";
+    let (role, database): (String, String) = sqlx::query_as(sql).bind(role).fetch_one(&mut *connection).await?;
+    let grants = GRANTS.replace("dealog_app", &role).replace("current_database", &database);
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(AssertSqlSafe(grants)).execute(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Refuses a database without a log of this version.
+pub(super) async fn must_be_there(connection: &mut PgConnection) -> Result<(), StoreError> {
+    match missing(connection).await?.len() {
+        0 => Ok(()),
+        length if length == STEPS.len() => Err(StoreError::Schema("there is no log in this database".into())),
+        _ => Err(StoreError::Schema("the log is of an older version: `dealog migrate` brings it up".into())),
+    }
+}
+
+/// Refuses a server that is too old, a database that cannot hold every text, and warns of a server that does not keep what
+/// it says it has kept.
+async fn fit(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let sql = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), \
+               current_setting('fsync')::bool AND current_setting('full_page_writes')::bool";
+    let (version, encoding, durable): (i32, String, bool) = sqlx::query_as(sql).fetch_one(connection).await?;
+    if version < SERVER_VERSION_MIN {
+        return Err(StoreError::Schema(format!(
+            "the server is PostgreSQL {}, and {} or newer is needed",
+            version / 10_000,
+            SERVER_VERSION_MIN / 10_000
+        )));
+    }
+    if encoding != "UTF8" {
+        return Err(StoreError::Schema(format!(
+            "the database is encoded in {encoding}, and the log needs UTF8: make another with CREATE DATABASE … ENCODING \
+             'UTF8' TEMPLATE template0"
+        )));
+    }
+    if !durable {
+        tracing::warn!("the server runs without fsync or full_page_writes: a power cut may lose what was acknowledged");
+    }
+    Ok(())
+}
+
+/// The steps that the database lacks, with the versions they lead to.
+async fn missing(connection: &mut PgConnection) -> Result<&'static [(usize, &'static str)], StoreError> {
+    let sql = "SELECT to_regnamespace('log') IS NOT NULL AND EXISTS (SELECT 1 FROM pg_class \
+               WHERE relnamespace = to_regnamespace('log')), to_regclass('log.migrations') IS NOT NULL";
+    let (used, ours): (bool, bool) = sqlx::query_as(sql).fetch_one(&mut *connection).await?;
+    if used && !ours {
+        let reason = "the schema log belongs to another program; choose another database";
+        return Err(StoreError::Schema(reason.into()));
+    }
+    if !ours {
+        return Ok(STEPS);
+    }
+    let sql = "SELECT coalesce(max(version), 0) FROM log.migrations";
+    let found: i32 = sqlx::query_scalar(sql).fetch_one(connection).await?;
+    let known = STEPS.len();
+    usize::try_from(found).ok().and_then(|found| STEPS.get(found..)).ok_or_else(|| {
+        StoreError::Schema(format!(
+            "the schema log has version {found} and this program knows {known}; use a newer dealog"
+        ))
+    })
+}
+
+async fn run(connection: &mut PgConnection, version: usize, step: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(step).execute(&mut *connection).await?;
+    if version == 1 {
+        sqlx::query("INSERT INTO log.head (one, log_id, position, recorded_at) VALUES (1, $1, 0, $2)")
+            .bind(Uuid::now_v7())
+            .bind(Timestamp::MIN.micros())
+            .execute(&mut *connection)
+            .await?;
+    }
+    sqlx::query("INSERT INTO log.migrations (version) VALUES ($1)")
+        .bind(i32::try_from(version).unwrap_or(i32::MAX))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// A role that only serves may not change the schema.
+fn denied(error: sqlx::Error, version: usize) -> StoreError {
+    if error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == INSUFFICIENT_PRIVILEGE) {
+        return StoreError::Schema(format!(
+            "this role may not bring the schema log to version {version} ({error}): run `dealog migrate --database …` as the \
+             role that owns the database"
+        ));
+    }
+    error.into()
+}

@@ -1,0 +1,62 @@
+//! Tokens in the log's database.
+
+use async_trait::async_trait;
+use dealog_events::Timestamp;
+use uuid::Uuid;
+
+use super::{PostgresStore, read};
+use crate::{
+    StoreError,
+    decode::{self, select},
+    tokens::{TOKENS_MAX, Token, TokenError, TokenStore},
+};
+
+#[async_trait]
+impl TokenStore for PostgresStore {
+    async fn add_token(&self, token: &Token) -> Result<(), TokenError> {
+        let mut transaction = self.pool.begin().await?;
+        // Whoever counts them, counts alone.
+        read::lock_head(&mut *transaction).await?;
+        let found: i64 = sqlx::query_scalar("SELECT count(*) FROM log.tokens").fetch_one(&mut *transaction).await?;
+        if usize::try_from(found).is_ok_and(|found| found >= TOKENS_MAX) {
+            return Err(TokenError::TooMany);
+        }
+        sqlx::query(
+            "INSERT INTO log.tokens (token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)",
+        )
+        .bind(token.id)
+        .bind(token.secret_hash.as_slice())
+        .bind(token.actor.to_string())
+        .bind(&token.name)
+        .bind(token.permissions.join(" "))
+        .bind(token.created_at.micros())
+        .bind(token.expires_at.map(Timestamp::micros))
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
+        let query = sqlx::query(select!(tokens "log.tokens WHERE token_id = $1"));
+        query.bind(id).fetch_optional(&self.pool).await?.as_ref().map(decode::token).transpose()
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        let query = sqlx::query(select!(tokens "log.tokens ORDER BY created_at, token_id"));
+        query.fetch_all(&self.pool).await?.iter().map(decode::token).collect()
+    }
+
+    async fn has_tokens(&self) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM log.tokens)").fetch_one(&self.pool).await?)
+    }
+
+    async fn revoke_token(&self, id: Uuid, at: Timestamp) -> Result<Option<Token>, TokenError> {
+        sqlx::query("UPDATE log.tokens SET revoked_at = $2 WHERE token_id = $1 AND revoked_at IS NULL")
+            .bind(id)
+            .bind(at.micros())
+            .execute(&self.pool)
+            .await?;
+        Ok(self.token(id).await?)
+    }
+}

@@ -1,0 +1,116 @@
+//! The one connection that writes.
+//!
+//! A batch is a transaction that begins by locking the head row: what it is judged by is read after that, at READ COMMITTED,
+//! and cannot change until it is committed, whichever node asks. A connection that anything failed on is dropped, which ends
+//! its transaction, and the next batch opens another.
+//!
+//! What became of a commit without an answer is asked under the same lock: as long as the old transaction is neither
+//! committed nor gone, nobody else has it.
+
+use dealog_events::CommandId;
+use sqlx::{Connection as _, PgConnection, PgTransaction};
+use tokio::time::timeout;
+
+use super::{read, rows, session::Session};
+use crate::{
+    Append, Limits, Remembered, StoreError,
+    appender::{WriteError, Writer, Written},
+    judge::{self, Judged, Known, judge},
+};
+
+pub(super) struct PgWriter {
+    session: Session,
+    connection: Option<PgConnection>,
+    limits: Limits,
+}
+
+impl PgWriter {
+    pub(super) fn new(session: Session, connection: PgConnection, limits: Limits) -> Self {
+        Self { session, connection: Some(connection), limits }
+    }
+
+    async fn take(&mut self) -> Result<PgConnection, StoreError> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => self.session.connect().await,
+        }
+    }
+}
+
+impl Writer for PgWriter {
+    async fn write(&mut self, batch: &[Append]) -> Result<Written, WriteError> {
+        let mut connection = self.take().await?;
+        let written = write(&mut connection, batch, &self.limits).await?;
+        self.connection = Some(connection);
+        Ok(written)
+    }
+
+    async fn remembered(&mut self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
+        let mut connection = self.take().await?;
+        let looked_up = async {
+            let mut transaction = connection.begin().await?;
+            read::lock_head(&mut *transaction).await?;
+            let found = read::remembered(&mut *transaction, ids.iter().copied()).await?;
+            transaction.rollback().await?;
+            Ok(found)
+        };
+        let found = in_time(&self.limits, looked_up).await?;
+        self.connection = Some(connection);
+        Ok(found)
+    }
+
+    async fn close(self) {
+        if let Some(connection) = self.connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the log could not be closed");
+        }
+    }
+}
+
+/// What a connection through which nothing comes any more costs: the server's own limits are below this.
+async fn in_time<T>(limits: &Limits, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let max = limits.database_lock_timeout + limits.database_statement_timeout;
+    timeout(max, work).await.unwrap_or(Err(StoreError::NoAnswer(max)))
+}
+
+async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits) -> Result<Written, WriteError> {
+    let prepared = async {
+        let mut transaction = connection.begin().await?;
+        let known = known(&mut transaction, batch).await?;
+        let before = known.position.0;
+        let judged = judge(batch, known, limits);
+        if !judged.accepted.is_empty() {
+            insert(&mut transaction, &judged, before).await?;
+        }
+        Ok((transaction, judged))
+    };
+    let (transaction, Judged { outcomes, accepted, position, .. }) = in_time(limits, prepared).await?;
+    if accepted.is_empty() {
+        transaction.rollback().await?;
+    } else {
+        in_time(limits, async { Ok(transaction.commit().await?) }).await.map_err(WriteError::InDoubt)?;
+    }
+    Ok(Written { outcomes, position })
+}
+
+async fn known(transaction: &mut PgTransaction<'_>, batch: &[Append]) -> Result<Known, StoreError> {
+    let head = read::lock_head(&mut **transaction).await?;
+    let commands = read::remembered(&mut **transaction, batch.iter().map(|append| append.command_id)).await?;
+    let streams = read::stream_ends(&mut **transaction, judge::streams(batch), head.position).await?;
+    Ok(Known {
+        position: head.position,
+        recorded_at: head.recorded_at,
+        commands: commands.into_iter().map(|first| (first.command_id, first)).collect(),
+        streams: streams.collect::<Result<_, _>>()?,
+    })
+}
+
+async fn insert(transaction: &mut PgTransaction<'_>, judged: &Judged<'_>, before: u64) -> Result<(), StoreError> {
+    let moved = rows::write(judged, before).fetch_all(&mut **transaction).await?;
+    if moved.len() != 1 {
+        let reason = "the head moved while its lock was held".into();
+        return Err(StoreError::Damaged { position: judged.position, reason });
+    }
+    Ok(())
+}
