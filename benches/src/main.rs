@@ -8,6 +8,7 @@
 #![allow(clippy::cast_precision_loss, reason = "what is counted here stays far below 2^52")]
 
 mod bare;
+mod bare_postgres;
 mod bench;
 mod connection;
 mod copy;

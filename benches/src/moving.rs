@@ -1,11 +1,11 @@
 //! Deals that are moved back and forth, by commands in this process.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use dealog_commands::{Commands, Limits, Meta, Request, fingerprint, system_clock};
 use dealog_domain::{Command, deal, pipeline};
 use dealog_events::{Actor, CommandId, DealId, PipelineId, StreamId};
-use dealog_store::{EventStore, sqlite::SqliteStore};
+use dealog_store::Place;
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
@@ -37,10 +37,9 @@ struct Deal {
 }
 
 impl Moving {
-    /// A company with a log of its own and [`DEALS`] deals.
-    pub(crate) async fn found(folder: &Path) -> Result<Self> {
-        let store = SqliteStore::open(&folder.join("log.db"), dealog_store::Limits::default()).await?;
-        let store: Arc<dyn EventStore> = Arc::new(store);
+    /// A company with a log here and [`DEALS`] deals.
+    pub(crate) async fn found(place: &Place) -> Result<Self> {
+        let store = place.open(dealog_store::Limits::default()).await?;
         let commands = Commands::new(store, system_clock(), Limits::default());
         let pipeline_id = PipelineId(Uuid::now_v7());
         let define = Command::Pipeline(pipeline::Command::Define(serde_json::from_value(pipeline())?));

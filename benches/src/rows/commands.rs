@@ -1,5 +1,7 @@
 //! Commands in this process: decided, appended and acknowledged, beside a bare append of as many events at once.
 
+use dealog_store::Place;
+
 use crate::{
     Result,
     bare::Bare,
@@ -15,7 +17,7 @@ const TASKS: [usize; 4] = [1, 8, 64, 256];
 const PERCENT_MIN: u32 = 40;
 
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
-    let mut moving = bench.runtime.block_on(Moving::found(&bench.path("commands")))?;
+    let mut moving = bench.runtime.block_on(Moving::found(&Place::Sqlite(bench.path("commands").join("log.db"))))?;
     let mut bare = bench.runtime.block_on(Bare::create(&bench.path("commands-bare")))?;
     let mut pairs = TASKS.map(|tasks| (tasks, Pair::default()));
     bench.rounds("commands", || {

@@ -1,6 +1,7 @@
 //! The kinds of rows, a file for each.
 
 mod commands;
+mod commands_postgres;
 mod http;
 mod import;
 mod memory;
@@ -17,6 +18,8 @@ use crate::{Result, bench::Bench, table::Line};
 pub(crate) enum Kind {
     /// Commands in this process
     Commands,
+    /// The same with the log in PostgreSQL
+    CommandsPostgres,
     /// Reading the log
     Reading,
     /// Making the read models anew
@@ -33,12 +36,21 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// In the order of the table. Commands over HTTP come after the queries, since they add to the server's data.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Commands, Self::Reading, Self::Rebuild, Self::Import, Self::Queries, Self::Http, Self::Memory];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Commands,
+        Self::CommandsPostgres,
+        Self::Reading,
+        Self::Rebuild,
+        Self::Import,
+        Self::Queries,
+        Self::Http,
+        Self::Memory,
+    ];
 
     pub(crate) fn measure(self, bench: &Bench) -> Result<Vec<Line>> {
         match self {
             Self::Commands => commands::measure(bench),
+            Self::CommandsPostgres => commands_postgres::measure(bench),
             Self::Reading => reading::measure(bench),
             Self::Rebuild => rebuild::measure(bench),
             Self::Import => import::measure(bench),

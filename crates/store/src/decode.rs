@@ -54,6 +54,33 @@ macro_rules! columns_of {
 
 columns_of!(SqliteRow, PgRow);
 
+/// The columns of a row from this one on: what stands there is decoded as if it stood alone.
+pub(crate) struct Behind<'a, R>(pub(crate) &'a R, pub(crate) usize);
+
+impl<R: Columns> Columns for Behind<'_, R> {
+    fn integer(&self, column: usize) -> Result<i64, sqlx::Error> {
+        self.0.integer(self.1 + column)
+    }
+    fn optional_integer(&self, column: usize) -> Result<Option<i64>, sqlx::Error> {
+        self.0.optional_integer(self.1 + column)
+    }
+    fn text(&self, column: usize) -> Result<&str, sqlx::Error> {
+        self.0.text(self.1 + column)
+    }
+    fn string(&self, column: usize) -> Result<String, sqlx::Error> {
+        self.0.string(self.1 + column)
+    }
+    fn bytes(&self, column: usize) -> Result<&[u8], sqlx::Error> {
+        self.0.bytes(self.1 + column)
+    }
+    fn id(&self, column: usize) -> Result<Uuid, sqlx::Error> {
+        self.0.id(self.1 + column)
+    }
+    fn optional_id(&self, column: usize) -> Result<Option<Uuid>, sqlx::Error> {
+        self.0.optional_id(self.1 + column)
+    }
+}
+
 /// The columns of an event, and of what else is read, in the order in which they are decoded here.
 macro_rules! select {
     (events $from:literal) => {
@@ -134,8 +161,8 @@ pub(crate) async fn some_events<R: Columns>(
     found.map_err(StoreError::from).and_then(async |row| with_position(&row, event)).try_collect().await
 }
 
-pub(crate) fn remembered(rows: &[impl Columns]) -> Result<Vec<Remembered>, StoreError> {
-    let decode = |row: &dyn Columns, position| -> Result<Remembered, Unfit> {
+pub(crate) fn remembered(row: &impl Columns) -> Result<Remembered, StoreError> {
+    with_position(row, |row, position| {
         Ok(Remembered {
             command_id: CommandId(row.id(1)?),
             fingerprint: Fingerprint(row.bytes(2)?.try_into()?),
@@ -147,8 +174,7 @@ pub(crate) fn remembered(rows: &[impl Columns]) -> Result<Vec<Remembered>, Store
                 replayed: true,
             },
         })
-    };
-    rows.iter().map(|row| with_position(row, |row, position| decode(row, position))).collect()
+    })
 }
 
 pub(crate) fn token(row: &impl Columns) -> Result<Token, StoreError> {

@@ -22,10 +22,18 @@ impl Fresh {
     /// # Panics
     /// Where there is no server: a test that needs one fails without it.
     pub async fn new() -> Self {
+        Self::encoded("UTF8").await
+    }
+
+    /// The same in another encoding.
+    ///
+    /// # Panics
+    /// Where there is no server.
+    pub async fn encoded(encoding: &str) -> Self {
         let server = server();
         let name = format!("dealog_{}", Uuid::now_v7().simple());
         // Nobody is ever connected to this template, which would keep others from copying it.
-        let sql = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
+        let sql = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
         execute(&server, sql).await.expect("TEST_POSTGRES names a server and a role that may create databases");
         let url = options(&server).database(&name).to_url_lossy().to_string();
         Self { name, url }
@@ -42,6 +50,14 @@ impl Fresh {
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where it is for another role.
+    ///
+    /// # Panics
+    /// Never: the address is that of this database.
+    pub fn url_of(&self, role: &str) -> String {
+        options(&self.url).username(role).to_url_lossy().to_string()
     }
 
     /// Runs SQL in it, as its owner could.

@@ -5,19 +5,18 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::{
-    Head, Remembered, StoreError,
-    decode::{self, integer, select},
-    judge::StreamEnd,
+    Append, Head, Remembered, StoreError,
+    decode::{self, Behind, Columns as _, integer, select},
+    judge::{self, Known},
 };
 
 pub(super) async fn head(executor: impl PgExecutor<'_>) -> Result<Head, StoreError> {
     decode::head(sqlx::query(select!(head "log.head WHERE one = 1")).fetch_optional(executor).await?)
 }
 
-/// Takes the lock that orders everything: whoever has it appends, and what it reads from then on stays so until it commits.
-pub(super) async fn lock_head(executor: impl PgExecutor<'_>) -> Result<Head, StoreError> {
-    decode::head(sqlx::query(select!(head "log.head WHERE one = 1 FOR UPDATE")).fetch_optional(executor).await?)
-}
+/// Begins a transaction with the lock that orders everything: whoever has it appends, and what it reads from then on stays so
+/// until it commits. What it reads with the very same statement would be what had been there before it waited.
+pub(super) const BEGIN_WITH_LOCK: &str = "BEGIN; SELECT 1 FROM log.head WHERE one = 1 FOR UPDATE";
 
 pub(super) async fn remembered(
     executor: impl PgExecutor<'_>,
@@ -25,19 +24,39 @@ pub(super) async fn remembered(
 ) -> Result<Vec<Remembered>, StoreError> {
     let ids: Vec<Uuid> = ids.map(|id| id.0).collect();
     let sql = select!(commands "log.commands WHERE command_id = ANY($1)");
-    decode::remembered(&sqlx::query(sql).bind(ids).fetch_all(executor).await?)
+    let found = sqlx::query(sql).bind(ids).fetch_all(executor).await?;
+    found.iter().map(decode::remembered).collect()
 }
 
-/// Where these streams end; nothing of those that do not exist.
-pub(super) async fn stream_ends(
-    executor: impl PgExecutor<'_>,
-    streams: impl Iterator<Item = StreamId>,
-    head: Position,
-) -> Result<impl Iterator<Item = Result<(StreamId, StreamEnd), StoreError>>, StoreError> {
-    let streams: Vec<String> = streams.map(|stream| stream.to_string()).collect();
-    let sql = select!(streams "log.streams WHERE stream = ANY($1)");
-    let found = sqlx::query(sql).bind(streams).fetch_all(executor).await?;
-    Ok(found.into_iter().map(move |row| decode::stream_end(&row, head)))
+/// All that a batch is judged by, in one trip to the server: a row tells of the head, of a command, or of a stream.
+pub(super) async fn known(executor: impl PgExecutor<'_>, batch: &[Append]) -> Result<Known, StoreError> {
+    const HEAD: usize = 1;
+    const COMMAND: usize = 4;
+    const STREAM: usize = 10;
+    let sql = "
+        SELECT 1::bigint, log_id, position, recorded_at, NULL::bigint, NULL::uuid, NULL::bytea, NULL::text, NULL::bigint,
+            NULL::bigint, NULL::text, NULL::bigint, NULL::bigint
+        FROM log.head WHERE one = 1
+        UNION ALL
+        SELECT 4, NULL, NULL, NULL, position, command_id, fingerprint, stream, version, events::bigint, NULL, NULL, NULL
+        FROM log.commands WHERE command_id = ANY($1)
+        UNION ALL
+        SELECT 10, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, stream, version, occurred_at
+        FROM log.streams WHERE stream = ANY($2)";
+    let commands: Vec<Uuid> = batch.iter().map(|append| append.command_id.0).collect();
+    let streams: Vec<String> = judge::streams(batch).map(|stream| stream.to_string()).collect();
+    let found = sqlx::query(sql).bind(commands).bind(streams).fetch_all(executor).await?;
+    let telling =
+        |of: usize| found.iter().filter(move |row| row.integer(0).is_ok_and(|kind| kind == integer(of as u64)));
+    let head = decode::head(telling(HEAD).next().map(|row| Behind(row, HEAD)))?;
+    let commands = telling(COMMAND).map(|row| decode::remembered(&Behind(row, COMMAND)).map(|it| (it.command_id, it)));
+    let streams = telling(STREAM).map(|row| decode::stream_end(&Behind(row, STREAM), head.position));
+    Ok(Known {
+        position: head.position,
+        recorded_at: head.recorded_at,
+        commands: commands.collect::<Result<_, _>>()?,
+        streams: streams.collect::<Result<_, _>>()?,
+    })
 }
 
 pub(super) async fn events(

@@ -14,9 +14,8 @@ use crate::{
 #[async_trait]
 impl TokenStore for PostgresStore {
     async fn add_token(&self, token: &Token) -> Result<(), TokenError> {
-        let mut transaction = self.pool.begin().await?;
         // Whoever counts them, counts alone.
-        read::lock_head(&mut *transaction).await?;
+        let mut transaction = self.pool.begin_with(read::BEGIN_WITH_LOCK).await?;
         let found: i64 = sqlx::query_scalar("SELECT count(*) FROM log.tokens").fetch_one(&mut *transaction).await?;
         if usize::try_from(found).is_ok_and(|found| found >= TOKENS_MAX) {
             return Err(TokenError::TooMany);

@@ -8,14 +8,14 @@
 //! committed nor gone, nobody else has it.
 
 use dealog_events::CommandId;
-use sqlx::{Connection as _, PgConnection, PgTransaction};
+use sqlx::{Connection as _, PgConnection, PgTransaction, error::DatabaseError};
 use tokio::time::timeout;
 
 use super::{read, rows, session::Session};
 use crate::{
     Append, Limits, Remembered, StoreError,
     appender::{WriteError, Writer, Written},
-    judge::{self, Judged, Known, judge},
+    judge::{Judged, judge},
 };
 
 pub(super) struct PgWriter {
@@ -29,6 +29,13 @@ impl PgWriter {
         Self { session, connection: Some(connection), limits }
     }
 
+    async fn attempt(&mut self, batch: &[Append]) -> Result<Written, WriteError> {
+        let mut connection = self.take().await?;
+        let written = write(&mut connection, batch, &self.limits).await?;
+        self.connection = Some(connection);
+        Ok(written)
+    }
+
     async fn take(&mut self) -> Result<PgConnection, StoreError> {
         match self.connection.take() {
             Some(connection) => Ok(connection),
@@ -39,17 +46,21 @@ impl PgWriter {
 
 impl Writer for PgWriter {
     async fn write(&mut self, batch: &[Append]) -> Result<Written, WriteError> {
-        let mut connection = self.take().await?;
-        let written = write(&mut connection, batch, &self.limits).await?;
-        self.connection = Some(connection);
-        Ok(written)
+        let reused = self.connection.is_some();
+        match self.attempt(batch).await {
+            // The server was restarted, or closed what nobody used for long. Nothing was written, and it may well be there.
+            Err(WriteError::NotWritten(StoreError::Database(error))) if reused && is_gone(&error) => {
+                tracing::warn!(%error, "the connection to the log was lost; another is opened");
+                self.attempt(batch).await
+            }
+            outcome => outcome,
+        }
     }
 
     async fn remembered(&mut self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
         let mut connection = self.take().await?;
         let looked_up = async {
-            let mut transaction = connection.begin().await?;
-            read::lock_head(&mut *transaction).await?;
+            let mut transaction = connection.begin_with(read::BEGIN_WITH_LOCK).await?;
             let found = read::remembered(&mut *transaction, ids.iter().copied()).await?;
             transaction.rollback().await?;
             Ok(found)
@@ -68,6 +79,14 @@ impl Writer for PgWriter {
     }
 }
 
+/// Whether the server, or the way to it, has ended the connection. Its codes of class 57P say so.
+fn is_gone(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        error => error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code.starts_with("57P")),
+    }
+}
+
 /// What a connection through which nothing comes any more costs: the server's own limits are below this.
 async fn in_time<T>(limits: &Limits, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let max = limits.database_lock_timeout + limits.database_statement_timeout;
@@ -76,8 +95,8 @@ async fn in_time<T>(limits: &Limits, work: impl Future<Output = Result<T, StoreE
 
 async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits) -> Result<Written, WriteError> {
     let prepared = async {
-        let mut transaction = connection.begin().await?;
-        let known = known(&mut transaction, batch).await?;
+        let mut transaction = connection.begin_with(read::BEGIN_WITH_LOCK).await?;
+        let known = read::known(&mut *transaction, batch).await?;
         let before = known.position.0;
         let judged = judge(batch, known, limits);
         if !judged.accepted.is_empty() {
@@ -92,18 +111,6 @@ async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits)
         in_time(limits, async { Ok(transaction.commit().await?) }).await.map_err(WriteError::InDoubt)?;
     }
     Ok(Written { outcomes, position })
-}
-
-async fn known(transaction: &mut PgTransaction<'_>, batch: &[Append]) -> Result<Known, StoreError> {
-    let head = read::lock_head(&mut **transaction).await?;
-    let commands = read::remembered(&mut **transaction, batch.iter().map(|append| append.command_id)).await?;
-    let streams = read::stream_ends(&mut **transaction, judge::streams(batch), head.position).await?;
-    Ok(Known {
-        position: head.position,
-        recorded_at: head.recorded_at,
-        commands: commands.into_iter().map(|first| (first.command_id, first)).collect(),
-        streams: streams.collect::<Result<_, _>>()?,
-    })
 }
 
 async fn insert(transaction: &mut PgTransaction<'_>, judged: &Judged<'_>, before: u64) -> Result<(), StoreError> {

@@ -19,7 +19,8 @@ pub(super) async fn remembered(
     ids: impl Iterator<Item = CommandId>,
 ) -> Result<Vec<Remembered>, StoreError> {
     let sql = select!(commands "commands WHERE command_id IN (SELECT unhex(value) FROM json_each(?1))");
-    decode::remembered(&sqlx::query(sql).bind(rows::ids(ids)).fetch_all(executor).await?)
+    let found = sqlx::query(sql).bind(rows::ids(ids)).fetch_all(executor).await?;
+    found.iter().map(decode::remembered).collect()
 }
 
 /// Where these streams end; nothing of those that do not exist.
