@@ -36,8 +36,12 @@ impl Copy {
     pub(crate) async fn of(folder: &Path) -> Result<Self> {
         let mut db = SqliteConnectOptions::new().filename(folder.join(VIEWS)).read_only(true).connect().await?;
         let projection = Deals::default();
-        let mut copy =
-            Self { schema: projection.schema(), inserts: Vec::new(), indexes: projection.indexes(), rows: 0 };
+        let mut copy = Self {
+            schema: projection.schema(dealog_projections::Dialect::Sqlite),
+            inserts: Vec::new(),
+            indexes: projection.indexes(),
+            rows: 0,
+        };
         for table in projection.tables() {
             let columns: Vec<(String, i64)> = sqlx::query_as("SELECT name, pk FROM pragma_table_info(?1) ORDER BY cid")
                 .bind(table)

@@ -1,19 +1,19 @@
 //! Applying events: a batch and the checkpoint behind it in one transaction, whichever database the tables are in. To
 //! follow the log and to build beside it are both this, over and over.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use dealog_events::{Envelope, Position};
 use dealog_store::{EventStore, StoreError};
 use futures_util::FutureExt as _;
-use sqlx::{AnyConnection, error::ErrorKind};
+use sqlx::{
+    AnyConnection,
+    error::{DatabaseError, ErrorKind},
+    postgres::PgDatabaseError,
+};
 use tokio::task::JoinHandle;
 
-use crate::{
-    Checkpoint, Database, Limits, Projection, ProjectionError,
-    checkpoint::{self, checkpoint},
-    standing,
-};
+use crate::{Checkpoint, Database, Limits, Projection, ProjectionError, checkpoint, lease::Lease, standing};
 
 /// A projection, the log that it is folded from, and its limits.
 pub(crate) struct Applier {
@@ -33,13 +33,15 @@ impl Applier {
         Self { store, projection, limits, under_way: false, ahead: None }
     }
 
-    /// Applies the events that follow `at`, at most `events_max`. False where there were none.
+    /// Applies the events that follow `at`, at most `events_max`. False where there were none. Tables that others may have
+    /// a lease of are written under it only.
     ///
     /// Where one of them cannot be applied, `events_max` is halved and nothing else happens: called again and again, this
     /// comes to apply all before that event, and then gives its error.
     pub(crate) async fn next(
         &mut self,
         database: &Database,
+        lease: Option<&mut Lease>,
         at: &mut Checkpoint,
         events_max: &mut usize,
     ) -> Result<bool, ProjectionError> {
@@ -50,7 +52,7 @@ impl Applier {
                 if events.len() == *events_max {
                     self.read_ahead(last.position, *events_max);
                 }
-                (events.len(), self.apply(database, at, next, &events).await)
+                (events.len(), self.apply(database, lease, at, next, &events).await)
             }
             Err(error) => (*events_max, Err(error.into())),
         };
@@ -90,6 +92,7 @@ impl Applier {
     async fn apply(
         &mut self,
         database: &Database,
+        lease: Option<&mut Lease>,
         at: &Checkpoint,
         next: Checkpoint,
         events: &[Envelope],
@@ -98,8 +101,12 @@ impl Applier {
             self.projection.forget();
         }
         let name = self.projection.name();
+        let begun = Instant::now();
         let mut db = database.write().await?;
-        let found = checkpoint(&mut db, name).await?;
+        if let Some(lease) = &lease {
+            lease.renew_in(&mut db).await?;
+        }
+        let found = checkpoint::locked(&mut db, name).await?;
         if found.as_ref() != Some(at) {
             db.rollback().await?;
             self.projection.forget();
@@ -111,6 +118,9 @@ impl Applier {
         checkpoint::save(&mut db, name, &next).await?;
         standing::goes_on(&mut db, name, next.version).await?;
         db.commit().await?;
+        if let Some(lease) = lease {
+            lease.renewed(begun);
+        }
         Ok(next)
     }
 
@@ -145,10 +155,16 @@ impl ProjectionError {
 /// Whether the database refused a value, which it would do again, rather than failed.
 fn refused(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Database(error) => !matches!(error.kind(), ErrorKind::Other),
+        sqlx::Error::Database(error) => !matches!(error.kind(), ErrorKind::Other) || is_data_exception(error.as_ref()),
         sqlx::Error::Encode(_) => true,
         _ => false,
     }
+}
+
+/// Class 22 of PostgreSQL: a value that its type cannot hold.
+fn is_data_exception(error: &dyn DatabaseError) -> bool {
+    let of_postgres = error.try_downcast_ref::<PgDatabaseError>().is_some();
+    of_postgres && error.code().is_some_and(|code| code.starts_with("22"))
 }
 
 fn said(panic: &(dyn Any + Send)) -> &str {

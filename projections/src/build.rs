@@ -1,37 +1,52 @@
-//! New tables are built beside the old ones, in a database of their own, and swapped in when they have caught up: queries
-//! never see a half-built model, and whoever keeps the old tables up to date goes on until then.
+//! New tables are built beside the old ones, in a database or a schema of their own, and swapped in when they have caught
+//! up: queries never see a half-built model, and whoever keeps the old tables up to date goes on until then.
 //!
-//! The build is the same fold in batches of its own, with a checkpoint of its own: what was interrupted is gone on with. The
-//! swap is one transaction of the old database. Under its write lock no worker moves the old checkpoint, so the new tables
-//! can be brought at least as far: a caller who has seen a position never meets an earlier one.
+//! The build is the same fold in batches of its own, with a checkpoint of its own: what was interrupted is gone on with.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use dealog_events::Position;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::{
     Checkpoint, Database, ProjectionError,
     apply::Applier,
     checkpoint::{self, checkpoint},
-    damage, database, lock, standing,
+    damage,
+    database::Place,
+    lease::{self, Lease},
+    lock,
+    postgres::{SCHEMA, Server},
+    standing,
+    swap::swap,
 };
 
 impl Database {
-    /// Where the next tables of a projection are built; none for a database in memory. Each projection has its own file, so
-    /// that throwing one away touches nothing else.
-    fn next_file(&self, projection: &str) -> Option<PathBuf> {
-        self.file().map(|file| file.with_extension(format!("{projection}.next.db")))
-    }
-
-    fn build_lock(&self) -> Option<PathBuf> {
-        self.file().map(|file| file.with_extension("next.lock"))
-    }
-
     /// Whether a process is building here.
-    pub(crate) fn is_being_built(&self) -> bool {
-        self.build_lock().is_some_and(|path| lock::is_taken(&path))
+    pub(crate) async fn is_being_built(
+        &self,
+        db: &mut AnyConnection,
+        projection: &str,
+    ) -> Result<bool, ProjectionError> {
+        match self.place() {
+            Place::Memory => Ok(false),
+            Place::File(file) => Ok(lock::is_taken(&lock_file(&file.path))),
+            Place::Server(_) => Ok(lease::holder(db, &of_build(projection)).await?.is_some()),
+        }
     }
+}
+
+fn lock_file(views: &Path) -> PathBuf {
+    views.with_extension("next.lock")
+}
+
+/// What a lease to build is called.
+fn of_build(projection: &str) -> String {
+    format!("{projection} next")
 }
 
 /// Makes the tables anew, or goes on where that was interrupted, and swaps them in. `told` hears of the position reached
@@ -44,21 +59,70 @@ pub(crate) async fn build(
     database: &Database,
     told: impl Fn(Position, Position) + Send + Sync,
 ) -> Result<Checkpoint, ProjectionError> {
-    let (Some(file), Some(lock)) = (database.next_file(applier.projection.name()), database.build_lock()) else {
-        return in_place(applier, database).await;
+    let projection = applier.projection.name();
+    let Some(place) = NextPlace::of(database, projection) else { return in_place(applier, database).await };
+    let mut turn = Turn::take(database, applier).await?;
+    let next = Next::open(database, place).await?;
+    let built = tokio::select! {
+        built = beside(applier, database, &next, told) => built,
+        lost = turn.keep_on(database) => Err(lost),
     };
-    let _alone = lock::alone(&lock).await.map_err(sqlx::Error::Io)?.ok_or(ProjectionError::BeingBuilt)?;
-    let next = Next::open(&file).await?;
-    let built = beside(applier, database, &next, told).await;
+    let built = match built {
+        Ok(at) => swap(applier, database, &next, turn.lease(), at).await,
+        Err(error) => Err(error),
+    };
+    let built = built.map_err(|error| match error {
+        ProjectionError::LeaseLost => ProjectionError::BeingBuilt,
+        error => error,
+    });
     match &built {
         // What may be damaged is not gone on with.
-        Ok(_) | Err(ProjectionError::Damaged(_) | ProjectionError::BuildDamaged(_)) => {
-            next.database.close().await;
-            damage::remove(&file).map_err(sqlx::Error::Io)?;
-        }
+        Ok(_) | Err(ProjectionError::Damaged(_) | ProjectionError::BuildDamaged(_)) => next.remove(database).await?,
         Err(_) => next.database.close().await,
     }
+    turn.give_back(database).await;
     built
+}
+
+/// What keeps others from building at the same time. That of a file the system takes back at once when its process ends.
+enum Turn {
+    Lock { _file: File },
+    Lease(Lease),
+}
+
+impl Turn {
+    async fn take(database: &Database, applier: &Applier) -> Result<Self, ProjectionError> {
+        let turn = if let Some(file) = database.file() {
+            lock::alone(&lock_file(file)).await.map_err(sqlx::Error::Io)?.map(|file| Self::Lock { _file: file })
+        } else {
+            let of = of_build(applier.projection.name());
+            Lease::take(database, &of, applier.limits.lease).await?.map(Self::Lease)
+        };
+        turn.ok_or(ProjectionError::BeingBuilt)
+    }
+
+    fn lease(&self) -> Option<&Lease> {
+        match self {
+            Self::Lock { .. } => None,
+            Self::Lease(lease) => Some(lease),
+        }
+    }
+
+    /// Comes to an end where another has taken the turn.
+    async fn keep_on(&mut self, database: &Database) -> ProjectionError {
+        match self {
+            Self::Lock { .. } => std::future::pending().await,
+            Self::Lease(lease) => lease.keep_on(database).await,
+        }
+    }
+
+    async fn give_back(self, database: &Database) {
+        if let Self::Lease(lease) = self
+            && let Err(error) = lease.give_back(database).await
+        {
+            tracing::debug!(%error, "the lease to build runs out by itself");
+        }
+    }
 }
 
 /// In memory nobody else looks, and there is but one connection.
@@ -86,7 +150,7 @@ async fn beside(
         let mut db = database.write().await?;
         standing::builds(&mut db, name, &at, head).await?;
         db.commit().await?;
-        match applier.next(&next.database, &mut at, &mut events_max).await {
+        match applier.next(&next.database, None, &mut at, &mut events_max).await {
             Ok(true) => {}
             Ok(false) => break,
             // The swap comes to this event once more, and decides.
@@ -95,26 +159,65 @@ async fn beside(
             Err(error) => return Err(error),
         }
     }
-    swap(applier, database, next, at).await
+    if let NextPlace::Schema(..) = next.place {
+        // Which are swapped in as they are.
+        let mut db = next.database.write().await?;
+        run(&mut db, applier.projection.indexes()).await?;
+        db.commit().await?;
+    }
+    Ok(at)
 }
 
-/// The database that the next tables are in.
-struct Next {
-    database: Database,
-    file: PathBuf,
+/// Where the next tables of a projection are built. Each projection has its own, so that throwing one away touches nothing
+/// else.
+pub(crate) enum NextPlace {
+    File(PathBuf),
+    Schema(Arc<Server>, String),
+}
+
+impl NextPlace {
+    /// None for a database in memory.
+    fn of(database: &Database, projection: &str) -> Option<Self> {
+        match database.place() {
+            Place::Memory => None,
+            Place::File(file) => Some(Self::File(file.path.with_extension(format!("{projection}.next.db")))),
+            Place::Server(server) => Some(Self::Schema(Arc::clone(server), format!("{SCHEMA}_next_{projection}"))),
+        }
+    }
+}
+
+/// What the next tables are in.
+pub(crate) struct Next {
+    pub(crate) database: Database,
+    pub(crate) place: NextPlace,
 }
 
 impl Next {
-    async fn open(file: &Path) -> Result<Self, ProjectionError> {
-        let database = match Database::open_to_build(file).await {
-            Err(ProjectionError::Damaged(reason)) => {
-                tracing::warn!(reason, "what was built so far is damaged: it is begun anew");
-                damage::remove(file).map_err(sqlx::Error::Io)?;
-                Database::open_to_build(file).await?
-            }
-            opened => opened?,
+    async fn open(database: &Database, place: NextPlace) -> Result<Self, ProjectionError> {
+        let database = match &place {
+            NextPlace::Schema(server, schema) => database.open_schema(server, schema.clone()).await?,
+            NextPlace::File(file) => match Database::open_to_build(file).await {
+                Err(ProjectionError::Damaged(reason)) => {
+                    tracing::warn!(reason, "what was built so far is damaged: it is begun anew");
+                    damage::remove(file).map_err(sqlx::Error::Io)?;
+                    Database::open_to_build(file).await?
+                }
+                opened => opened?,
+            },
         };
-        Ok(Self { database, file: file.to_owned() })
+        Ok(Self { database, place })
+    }
+
+    async fn remove(self, database: &Database) -> Result<(), ProjectionError> {
+        self.database.close().await;
+        match &self.place {
+            NextPlace::File(file) => Ok(damage::remove(file).map_err(sqlx::Error::Io)?),
+            NextPlace::Schema(_, schema) => {
+                let mut db = database.write().await?;
+                run(&mut db, vec![format!("DROP SCHEMA IF EXISTS {schema} CASCADE")]).await?;
+                Ok(db.commit().await?)
+            }
+        }
     }
 }
 
@@ -142,63 +245,29 @@ async fn begin(applier: &mut Applier, database: &Database) -> Result<Checkpoint,
     let at = Checkpoint { version, log_id, position: Position::ZERO, build: 1 };
     let mut db = database.write().await?;
     drop_tables(&mut db, applier).await?;
-    run(&mut db, applier.projection.schema()).await?;
+    run(&mut db, applier.projection.schema(database.dialect())).await?;
     checkpoint::save(&mut db, applier.projection.name(), &at).await?;
     db.commit().await?;
     Ok(at)
 }
 
-async fn catch_up(applier: &mut Applier, database: &Database, at: &mut Checkpoint) -> Result<(), ProjectionError> {
+pub(crate) async fn catch_up(
+    applier: &mut Applier,
+    database: &Database,
+    at: &mut Checkpoint,
+) -> Result<(), ProjectionError> {
     let mut events_max = applier.limits.batch_events_max;
-    while applier.next(database, at, &mut events_max).await? {}
+    while applier.next(database, None, at, &mut events_max).await? {}
     Ok(())
 }
 
-/// Puts the next tables in the place of the old ones.
-async fn swap(
-    applier: &mut Applier,
-    database: &Database,
-    next: &Next,
-    mut at: Checkpoint,
-) -> Result<Checkpoint, ProjectionError> {
-    let name = applier.projection.name();
-    // A connection to which another database has been attached is of no use to anybody else.
-    let mut connection = database.connection().await?;
-    let mut db = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let old = checkpoint(&mut db, name).await?;
-    match catch_up(applier, &next.database, &mut at).await {
-        Err(error) if error.poison().is_some() => {
-            let further = old.as_ref().is_some_and(|old| old.log_id == at.log_id && old.position > at.position);
-            if further {
-                return Err(error);
-            }
-        }
-        outcome => outcome?,
-    }
-    at.build = old.map_or(0, |old| old.build) + 1;
-    drop_tables(&mut db, applier).await?;
-    run(&mut db, applier.projection.schema()).await?;
-    sqlx::query("ATTACH $1 AS next").bind(database::text(&next.file)?).execute(&mut *db).await?;
-    for table in applier.projection.tables() {
-        // In these words and no others SQLite takes over whole records, without looking into them.
-        let copy = format!("INSERT INTO main.{table} SELECT * FROM next.{table}");
-        sqlx::query(AssertSqlSafe(copy)).execute(&mut *db).await?;
-    }
-    run(&mut db, applier.projection.indexes()).await?;
-    checkpoint::save(&mut db, name, &at).await?;
-    standing::built(&mut db, name).await?;
-    db.commit().await?;
-    connection.close().await?;
-    Ok(at)
-}
-
 /// Drops what a projection made before, by the names that it has for its tables now.
-async fn drop_tables(db: &mut AnyConnection, applier: &Applier) -> Result<(), ProjectionError> {
-    let drops = applier.projection.tables().into_iter().map(|table| format!("DROP TABLE IF EXISTS main.{table}"));
+pub(crate) async fn drop_tables(db: &mut AnyConnection, applier: &Applier) -> Result<(), ProjectionError> {
+    let drops = applier.projection.tables().into_iter().map(|table| format!("DROP TABLE IF EXISTS {table}"));
     run(db, drops.collect()).await
 }
 
-async fn run(db: &mut AnyConnection, statements: Vec<String>) -> Result<(), ProjectionError> {
+pub(crate) async fn run(db: &mut AnyConnection, statements: Vec<String>) -> Result<(), ProjectionError> {
     for statement in statements {
         sqlx::query(AssertSqlSafe(statement)).execute(&mut *db).await?;
     }

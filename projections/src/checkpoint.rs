@@ -1,10 +1,10 @@
 //! How far a projection has come.
 
 use dealog_events::Position;
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use uuid::Uuid;
 
-use crate::ProjectionError;
+use crate::{ProjectionError, dialect::Dialect};
 
 /// A projection's place in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +33,21 @@ pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS checkpoints (projecti
                                 version BIGINT NOT NULL, log_id TEXT NOT NULL, position BIGINT NOT NULL, build BIGINT \
                                 NOT NULL)";
 
+const SELECT: &str = "SELECT version, log_id, position, build FROM checkpoints WHERE projection = $1";
+
 /// The checkpoint of a projection; none before it has begun.
 pub async fn checkpoint(db: &mut AnyConnection, projection: &str) -> Result<Option<Checkpoint>, ProjectionError> {
-    let sql = "SELECT version, log_id, position, build FROM checkpoints WHERE projection = $1";
-    let Some(row) = sqlx::query(sql).bind(projection).fetch_optional(db).await? else { return Ok(None) };
+    select(db, projection, SELECT.to_owned()).await
+}
+
+/// The same for a transaction that is to move it: nobody else does until that ends.
+pub(crate) async fn locked(db: &mut AnyConnection, projection: &str) -> Result<Option<Checkpoint>, ProjectionError> {
+    let sql = format!("{SELECT}{}", Dialect::of(db).for_update());
+    select(db, projection, sql).await
+}
+
+async fn select(db: &mut AnyConnection, projection: &str, sql: String) -> Result<Option<Checkpoint>, ProjectionError> {
+    let Some(row) = sqlx::query(AssertSqlSafe(sql)).bind(projection).fetch_optional(db).await? else { return Ok(None) };
     let log_id: String = row.try_get("log_id")?;
     let position: i64 = row.try_get("position")?;
     Ok(Some(Checkpoint {

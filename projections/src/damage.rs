@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sqlx::{AnyConnection, Connection as _};
+use sqlx::{AnyConnection, Connection as _, sqlite::SqliteError};
 
 use crate::{Database, ProjectionError, database, lock};
 
@@ -18,7 +18,8 @@ use crate::{Database, ProjectionError, database, lock};
 pub(crate) fn is_damage(error: &sqlx::Error) -> bool {
     const SQLITE_CORRUPT: i32 = 11;
     const SQLITE_NOTADB: i32 = 26;
-    let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else { return false };
+    let error = error.as_database_error().filter(|error| error.try_downcast_ref::<SqliteError>().is_some());
+    let Some(code) = error.and_then(sqlx::error::DatabaseError::code) else { return false };
     // The bits above say more exactly where.
     code.parse::<i32>().is_ok_and(|code| [SQLITE_CORRUPT, SQLITE_NOTADB].contains(&(code & 0xff)))
 }

@@ -14,28 +14,37 @@ use sqlx::{
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 
-use crate::{ProjectionError, checkpoint, damage, lock, standing};
+use crate::{ProjectionError, checkpoint, damage, dialect::Dialect, lease, lock, postgres::Server, standing};
 
 /// Connections for queries and the workers together.
-const CONNECTIONS_MAX: u32 = 8;
+pub(crate) const CONNECTIONS_MAX: u32 = 8;
 /// How long a writer waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Pages that a build and its swap keep, 64 MiB while they last: with fewer, pages are written and read again and again.
-const BUILD_CACHE: &str = "PRAGMA cache_size = -65536";
+pub(crate) const BUILD_CACHE: &str = "PRAGMA cache_size = -65536";
 
 /// A pool of connections to the read models. SQLite keeps them in a file apart from the log, so that the two writers never
-/// wait for each other and deleting the file is safe.
+/// wait for each other and deleting the file is safe; PostgreSQL in a schema of their own.
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: AnyPool,
-    file: Option<Arc<OpenFile>>,
+    dialect: Dialect,
+    place: Place,
+}
+
+/// Where read models are.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    Memory,
+    File(Arc<OpenFile>),
+    Server(Arc<Server>),
 }
 
 /// A file, and that it is in use.
 #[derive(Debug)]
-struct OpenFile {
-    path: PathBuf,
+pub(crate) struct OpenFile {
+    pub(crate) path: PathBuf,
     _in_use: File,
 }
 
@@ -46,20 +55,14 @@ impl Database {
         let url = url(path)?;
         let in_use = lock::shared(&path.with_extension("lock")).map_err(sqlx::Error::Io)?;
         let file = OpenFile { path: std::path::absolute(path).map_err(sqlx::Error::Io)?, _in_use: in_use };
-        Self::connect(&url, pool, Some(file)).await
-    }
-
-    /// Read models in a PostgreSQL database.
-    #[expect(clippy::unused_async, reason = "they are on their way")]
-    pub async fn postgres(_url: &str) -> Result<Self, ProjectionError> {
-        Err(ProjectionError::Damaged("read models in PostgreSQL are on their way".into()))
+        Self::connect(&url, pool, Place::File(Arc::new(file))).await
     }
 
     /// The same for a file that is built in and thrown away, by one connection: pages go straight into it and wait for no
     /// disk. A process that is killed leaves a whole file; where the machine is, what is found damaged is begun anew.
     pub(crate) async fn open_to_build(path: &Path) -> Result<Self, ProjectionError> {
         let pool = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
-        let database = Self::connect(&url(path)?, pool, None).await?;
+        let database = Self::connect(&url(path)?, pool, Place::Memory).await?;
         for pragma in ["PRAGMA journal_mode = TRUNCATE", "PRAGMA synchronous = OFF", BUILD_CACHE] {
             database.pool.execute(pragma).await?;
         }
@@ -70,10 +73,10 @@ impl Database {
     pub async fn in_memory() -> Result<Self, ProjectionError> {
         // Each connection to `:memory:` is a database of its own, so there must be one, and it must stay.
         let pool = AnyPoolOptions::new().max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
-        Self::connect("sqlite::memory:", pool, None).await
+        Self::connect("sqlite::memory:", pool, Place::Memory).await
     }
 
-    async fn connect(url: &str, pool: AnyPoolOptions, file: Option<OpenFile>) -> Result<Self, ProjectionError> {
+    async fn connect(url: &str, pool: AnyPoolOptions, place: Place) -> Result<Self, ProjectionError> {
         sqlx::any::install_default_drivers();
         let options = AnyConnectOptions::from_str(url)?;
         let pool = pool
@@ -81,40 +84,59 @@ impl Database {
             .after_release(|db, _| Box::pin(is_done(db)))
             .connect_with(options)
             .await?;
-        pool.execute(checkpoint::TABLE).await?;
-        for table in standing::schema() {
+        for table in tables(Dialect::Sqlite) {
             pool.execute(AssertSqlSafe(table)).await?;
         }
-        Ok(Self { pool, file: file.map(Arc::new) })
+        Ok(Self::of(pool, Dialect::Sqlite, place))
     }
 
-    /// The file; none in memory.
+    pub(crate) fn of(pool: AnyPool, dialect: Dialect, place: Place) -> Self {
+        Self { pool, dialect, place }
+    }
+
+    /// Which SQL it speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The file; none in memory or on a server.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.file.as_ref().map(|file| file.path.as_path())
+        match &self.place {
+            Place::File(file) => Some(&file.path),
+            Place::Memory | Place::Server(_) => None,
+        }
     }
 
-    /// A connection of its own for writing much, which never goes back to the others.
+    /// A connection of its own, which never goes back to the others.
     pub(crate) async fn connection(&self) -> Result<AnyConnection, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?.detach();
-        connection.execute(BUILD_CACHE).await?;
-        Ok(connection)
+        Ok(self.pool.acquire().await?.detach())
     }
 
     /// A transaction that sees one snapshot. It must not write: see [`Database::write`].
     pub(crate) async fn read(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
-        self.pool.begin().await
+        self.pool.begin_with(self.dialect.begin_read()).await
     }
 
-    /// A transaction that writes. It takes the write lock at once: one that began by reading could find, at its first
-    /// write, that another process has written since, and would have to start over.
+    /// A transaction that writes.
     pub(crate) async fn write(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+        self.pool.begin_with(self.dialect.begin_write()).await
     }
 
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// The statements that make the tables which are not a projection's own, where they are missing.
+pub(crate) fn tables(dialect: Dialect) -> Vec<String> {
+    let mut tables = vec![dialect.column(checkpoint::TABLE), dialect.column(lease::TABLE)];
+    tables.extend(standing::schema(dialect));
+    tables
 }
 
 /// The driver takes a URL and nothing else. In one, blanks, `..`, `%`, `?` and `#` mean something, so the path is made

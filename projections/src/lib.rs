@@ -15,10 +15,14 @@ mod checkpoint;
 mod damage;
 mod database;
 pub mod deals;
+mod dialect;
 pub mod figures;
+mod lease;
 mod lock;
+mod postgres;
 mod standing;
 mod status;
+mod swap;
 mod worker;
 
 use dealog_events::{Position, ReadError};
@@ -28,6 +32,7 @@ use uuid::Uuid;
 pub use checkpoint::{Checkpoint, checkpoint};
 pub use damage::put_aside_if_damaged;
 pub use database::Database;
+pub use dialect::Dialect;
 pub use standing::{Build, Standing, Stop};
 pub use status::Status;
 pub use worker::{Limits, Projection, Worker};
@@ -38,6 +43,22 @@ pub enum ProjectionError {
     /// The database of the read models did not do what was asked.
     #[error("the read models' database: {0}")]
     Database(#[source] sqlx::Error),
+    /// The database of the read models cannot be reached.
+    #[error("the read models' database ({server}) cannot be used: {source}")]
+    Connect {
+        /// Where it should be.
+        server: String,
+        /// Why not.
+        source: sqlx::Error,
+    },
+    /// Texts of this database cannot hold all characters.
+    #[error(
+        "the read models' database has the encoding {0}: make one with CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'"
+    )]
+    Encoding(String),
+    /// Another worker has taken over.
+    #[error("another worker keeps the read models up to date now")]
+    LeaseLost,
     /// The log could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

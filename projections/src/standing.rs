@@ -8,6 +8,8 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use crate::{
     Checkpoint, Database, ProjectionError,
     checkpoint::checkpoint,
+    dialect::Dialect,
+    lease,
     table::{Row as _, columns, create, upsert},
 };
 
@@ -20,6 +22,8 @@ pub struct Standing {
     pub stopped: Option<Stop>,
     /// What is being made beside them.
     pub building: Option<Build>,
+    /// Whose worker keeps them up to date, as `host:process`; none where none does.
+    pub leader: Option<String>,
 }
 
 /// An event that cannot be applied.
@@ -77,8 +81,9 @@ table!(
 );
 
 /// The statements that make the tables where they are missing.
-pub(crate) fn schema() -> [String; 2] {
-    [create::<StopRow>(), create::<BuildRow>()].map(|sql| sql.replacen("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
+pub(crate) fn schema(dialect: Dialect) -> [String; 2] {
+    [create::<StopRow>(dialect), create::<BuildRow>(dialect)]
+        .map(|sql| sql.replacen("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
 }
 
 impl Database {
@@ -100,10 +105,11 @@ impl Database {
                 position: position(build.position),
                 head: position(build.head),
                 stopped: stop_of(&mut db, projection, build.version).await?.map(Stop::from),
-                under_way: self.is_being_built(),
+                under_way: self.is_being_built(&mut db, projection).await?,
             });
         }
-        Ok(Standing { tables, stopped: stopped.map(Stop::from), building })
+        let leader = lease::holder(&mut db, projection).await?;
+        Ok(Standing { tables, stopped: stopped.map(Stop::from), building, leader })
     }
 }
 

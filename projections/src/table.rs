@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
+use crate::dialect::Dialect;
+
 /// A type that a column can have.
 pub(crate) trait Column {
     const SQL: &'static str;
@@ -23,6 +25,21 @@ impl Column for String {
     const SQL: &'static str = "TEXT NOT NULL";
 }
 impl Column for Option<String> {
+    const SQL: &'static str = "TEXT";
+}
+
+/// What rows are found by.
+pub(crate) trait Key: Serialize + Sync {
+    const SQL: &'static str;
+}
+
+impl Key for i64 {
+    const SQL: &'static str = "BIGINT";
+}
+impl Key for String {
+    const SQL: &'static str = "TEXT";
+}
+impl Key for &str {
     const SQL: &'static str = "TEXT";
 }
 
@@ -67,10 +84,10 @@ macro_rules! table {
 }
 
 /// `CREATE TABLE` for a row type.
-pub(crate) fn create<R: Row>() -> String {
+pub(crate) fn create<R: Row>(dialect: Dialect) -> String {
     let mut sql = format!("CREATE TABLE {} (", R::TABLE);
     for (name, sql_type) in R::COLUMNS {
-        let _ = write!(sql, "{name} {sql_type}, ");
+        let _ = write!(sql, "{name} {}, ", dialect.column(sql_type));
     }
     let _ = write!(sql, "PRIMARY KEY ({}))", R::KEY);
     sql
@@ -79,20 +96,21 @@ pub(crate) fn create<R: Row>() -> String {
 /// Rows of a statement.
 const ROWS_MAX: usize = 2_000;
 
-/// Writes rows with one statement for some thousands of them, over those with the same key. The database takes the rows as one JSON text: binding
-/// each value of thousands of rows costs more than parsing that text.
+/// Writes rows with one statement for some thousands of them, over those with the same key. The database takes the rows as
+/// one JSON text: binding each value of thousands of rows costs more than parsing that text.
 pub(crate) async fn upsert<'r, R: Row + 'r>(
     db: &mut AnyConnection,
     rows: impl IntoIterator<Item = &'r R>,
 ) -> Result<(), sqlx::Error> {
     let rows: Vec<&R> = rows.into_iter().collect();
+    let sql = upsert_sql::<R>(Dialect::of(db));
     let json = async |rows: Option<&[&R]>| rows.map(serde_json::to_string).transpose();
     let encode = |error: serde_json::Error| sqlx::Error::Encode(error.into());
     let mut chunks = rows.chunks(ROWS_MAX);
     let mut next = json(chunks.next()).await.map_err(encode)?;
     while let Some(text) = next {
         // The next text is made while the database, in a thread of its own, is at this one.
-        let written = sqlx::query(AssertSqlSafe(upsert_sql::<R>())).bind(text).execute(&mut *db);
+        let written = sqlx::query(AssertSqlSafe(sql.as_str())).bind(text).execute(&mut *db);
         let (written, following) = tokio::join!(written, json(chunks.next()));
         written?;
         next = following.map_err(encode)?;
@@ -100,38 +118,35 @@ pub(crate) async fn upsert<'r, R: Row + 'r>(
     Ok(())
 }
 
-fn upsert_sql<R: Row>() -> String {
+fn upsert_sql<R: Row>(dialect: Dialect) -> String {
     let names: Vec<&str> = R::COLUMNS.iter().map(|(name, _)| *name).collect();
-    let values: Vec<String> = (0..names.len()).map(|index| format!("value ->> {index}")).collect();
+    let columns = R::COLUMNS.iter().enumerate();
+    let values: Vec<String> = columns.map(|(index, (_, sql_type))| dialect.field(index, sql_type)).collect();
     // A key that is set, even to what it is, has its index entry written anew.
     let updates: Vec<String> = names
         .iter()
         .filter(|name| !R::KEY.split(", ").any(|key| key == **name))
         .map(|name| format!("{name} = excluded.{name}"))
         .collect();
-    // jsonb_each and not json_each, whose rows would be texts that each column has parsed anew.
     format!(
-        "INSERT INTO {} ({}) SELECT {} FROM jsonb_each($1) WHERE true ON CONFLICT ({}) DO UPDATE SET {}",
+        "INSERT INTO {} ({}) SELECT {} FROM {} WHERE true ON CONFLICT ({}) DO UPDATE SET {}",
         R::TABLE,
         names.join(", "),
         values.join(", "),
+        dialect.rows(),
         R::KEY,
         updates.join(", ")
     )
 }
 
 /// The rows whose `column` is one of `keys`.
-pub(crate) async fn find<R>(
-    db: &mut AnyConnection,
-    column: &str,
-    keys: &[impl Serialize + Sync],
-) -> Result<Vec<R>, sqlx::Error>
+pub(crate) async fn find<R, K: Key>(db: &mut AnyConnection, column: &str, keys: &[K]) -> Result<Vec<R>, sqlx::Error>
 where
     R: Row + for<'r> sqlx::FromRow<'r, sqlx::any::AnyRow> + Send + Unpin,
 {
     let json = serde_json::to_string(keys).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let sql =
-        format!("SELECT {} FROM {} WHERE {column} IN (SELECT value FROM json_each($1))", columns::<R>(), R::TABLE);
+    let items = Dialect::of(db).items(K::SQL);
+    let sql = format!("SELECT {} FROM {} WHERE {column} IN ({items})", columns::<R>(), R::TABLE);
     sqlx::query_as(AssertSqlSafe(sql)).bind(json).fetch_all(db).await
 }
 

@@ -1,6 +1,9 @@
 //! The runtime of a projection: it follows the log in batches.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use dealog_events::{Envelope, Position};
@@ -9,7 +12,12 @@ use sqlx::AnyConnection;
 use tokio::sync::watch;
 
 use crate::{
-    Checkpoint, Database, ProjectionError, Status, apply::Applier, build::build, checkpoint::checkpoint, standing,
+    Checkpoint, Database, Dialect, ProjectionError, Status,
+    apply::Applier,
+    build::build,
+    checkpoint::{self, checkpoint},
+    lease::Lease,
+    standing,
 };
 
 /// A read model: its tables and the fold that fills them.
@@ -25,7 +33,7 @@ pub trait Projection: Send + Sync {
     fn tables(&self) -> Vec<&'static str>;
 
     /// The statements that make its tables, with the indexes that the fold itself looks things up by.
-    fn schema(&self) -> Vec<String>;
+    fn schema(&self, dialect: Dialect) -> Vec<String>;
 
     /// The statements that make the indexes for queries. A build makes them last, when all rows are there.
     fn indexes(&self) -> Vec<String>;
@@ -47,6 +55,8 @@ pub struct Limits {
     pub build_events_max: usize,
     /// How long a worker sleeps when nobody wakes it.
     pub poll_interval: Duration,
+    /// How long a projection is a worker's without a sign of life; then another takes over.
+    pub lease: Duration,
     /// How long it waits after the database failed, or while another process builds.
     pub retry_interval: Duration,
 }
@@ -57,12 +67,14 @@ impl Default for Limits {
             batch_events_max: 2_000,
             build_events_max: 4_000,
             poll_interval: Duration::from_millis(200),
+            lease: Duration::from_secs(5),
             retry_interval: Duration::from_secs(1),
         }
     }
 }
 
-/// Follows the log for one projection.
+/// Follows the log for one projection. Of several, in one process or in many, one leads: it has the lease, and folds. The
+/// others look on how far it has come, and take over when it ends.
 pub struct Worker {
     applier: Applier,
     database: Database,
@@ -70,6 +82,8 @@ pub struct Worker {
     /// What this worker last knew of the checkpoint, which another worker may have moved since; none where there are no
     /// tables of its version.
     at: Option<Checkpoint>,
+    /// That this worker leads.
+    lease: Option<Lease>,
 }
 
 impl Worker {
@@ -98,7 +112,7 @@ impl Worker {
         limits: Limits,
     ) -> Self {
         let status = watch::Sender::new(Status::Following(Position::ZERO));
-        Self { applier: Applier::new(store, projection, limits), database, status, at: None }
+        Self { applier: Applier::new(store, projection, limits), database, status, at: None, lease: None }
     }
 
     /// How the projection is doing, now and from now on.
@@ -124,8 +138,20 @@ impl Worker {
     }
 
     /// Makes the tables anew from the whole log, beside those that are there, whatever these are; or goes on where that
-    /// was interrupted.
+    /// was interrupted. Of a process that is doing so it waits for a sign of life.
     pub async fn rebuild(&mut self) -> Result<(), ProjectionError> {
+        let begun = Instant::now();
+        loop {
+            match self.build().await {
+                Err(ProjectionError::BeingBuilt) if begun.elapsed() <= self.applier.limits.lease => {
+                    tokio::time::sleep(self.applier.limits.poll_interval).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn build(&mut self) -> Result<(), ProjectionError> {
         let status = &self.status;
         let told = |position, head| {
             status.send_replace(Status::Building { position, head });
@@ -142,15 +168,33 @@ impl Worker {
             self.look().await?;
         }
         if self.at.is_none() {
-            self.rebuild().await?;
+            self.build().await?;
         }
         Ok(())
     }
 
-    /// Applies what the log has and the tables have not, up to its end as it is found. Where there are no tables of this
-    /// version, it makes them first.
+    /// Applies what the log has and the tables have not, up to its end as it is found; or, where another worker leads, waits
+    /// for that one to do so. Where there are no tables of this version, it makes them first.
     pub async fn catch_up(&mut self) -> Result<Position, ProjectionError> {
-        let outcome = self.try_catch_up().await;
+        let outcome = self.catch_up_in_turn().await;
+        self.give_back().await;
+        outcome
+    }
+
+    async fn catch_up_in_turn(&mut self) -> Result<Position, ProjectionError> {
+        let head = self.applier.store.head().await?.position;
+        loop {
+            let position = self.advance().await?;
+            if position >= head || self.lease.is_some() {
+                return Ok(position);
+            }
+            tokio::time::sleep(self.applier.limits.poll_interval).await;
+        }
+    }
+
+    /// Applies what is new where this worker leads, else looks how far the one that leads has come.
+    async fn advance(&mut self) -> Result<Position, ProjectionError> {
+        let outcome = self.try_advance().await;
         if let Err(error) = &outcome
             && let Some(event) = error.poison()
         {
@@ -159,41 +203,72 @@ impl Worker {
         outcome
     }
 
-    async fn try_catch_up(&mut self) -> Result<Position, ProjectionError> {
+    async fn try_advance(&mut self) -> Result<Position, ProjectionError> {
         self.ready().await?;
-        let Some(mut at) = self.at.clone() else { return Err(ProjectionError::NotBuilt) };
+        match self.lead().await {
+            Err(ProjectionError::LeaseLost) => {
+                tracing::warn!(projection = self.applier.projection.name(), "another worker has taken over");
+                self.lease = None;
+            }
+            led => led?,
+        }
+        if self.lease.is_none() {
+            self.look().await?;
+        }
+        Ok(self.at.as_ref().ok_or(ProjectionError::NotBuilt)?.position)
+    }
+
+    /// Applies what is new, if the lease is this worker's or can be had.
+    async fn lead(&mut self) -> Result<(), ProjectionError> {
+        if let Some(lease) = &mut self.lease {
+            lease.keep(&self.database).await?;
+        } else {
+            let (name, time) = (self.applier.projection.name(), self.applier.limits.lease);
+            self.lease = Lease::take(&self.database, name, time).await?;
+        }
+        let (Some(mut at), true) = (self.at.clone(), self.lease.is_some()) else { return Ok(()) };
         let mut events_max = self.applier.limits.batch_events_max;
-        while self.applier.next(&self.database, &mut at, &mut events_max).await? {
+        while self.applier.next(&self.database, self.lease.as_mut(), &mut at, &mut events_max).await? {
             self.reached(at.clone());
         }
-        Ok(at.position)
+        Ok(())
+    }
+
+    async fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && let Err(error) = lease.give_back(&self.database).await
+        {
+            tracing::debug!(%error, "the lease runs out by itself");
+        }
     }
 
     /// Follows the log until `stop` changes. A failing database is tried again; an event that cannot be applied stops the
     /// projection for good: its status says so, and so does what is kept beside its checkpoint.
     pub async fn follow(mut self, mut stop: watch::Receiver<bool>) {
+        tokio::select! {
+            // A batch or a swap under way comes to its end, or to nothing.
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = self.go_on() => {}
+        }
+        self.give_back().await;
+    }
+
+    async fn go_on(&mut self) {
         let mut wake = self.applier.store.watch();
         loop {
-            // A batch or a swap under way comes to its end, or to nothing.
-            let outcome = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                outcome = self.catch_up() => outcome,
-            };
-            let pause = match outcome {
+            let pause = match self.advance().await {
                 Ok(position) => {
                     // Also after waiting, where nothing new had to be applied.
-                    self.status.send_if_modified(|status| {
-                        let following = Status::Following(position);
-                        let changed = *status != following;
-                        *status = following;
-                        changed
-                    });
+                    self.tell(Status::Following(position));
                     self.applier.limits.poll_interval
                 }
-                Err(error) => match self.failed(error).await {
-                    Some(pause) => pause,
-                    None => return,
-                },
+                Err(error) => {
+                    let pause = self.failed(error).await;
+                    // Another process may be able to.
+                    self.give_back().await;
+                    let Some(pause) = pause else { return };
+                    pause
+                }
             };
             // A closed channel says nothing more: the poll interval remains.
             let woken = async {
@@ -201,13 +276,9 @@ impl Worker {
                     std::future::pending::<()>().await;
                 }
             };
-            let stopped = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => true,
-                () = woken => false,
-                () = tokio::time::sleep(pause) => false,
-            };
-            if stopped {
-                return;
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
@@ -244,7 +315,7 @@ impl Worker {
     async fn keep_stop(&self, event: Position, reason: String) -> Result<(), ProjectionError> {
         let (name, version) = (self.applier.projection.name(), self.applier.projection.version());
         let mut db = self.database.write().await?;
-        let found = checkpoint(&mut db, name).await?;
+        let found = checkpoint::locked(&mut db, name).await?;
         if self.at.is_none() || found == self.at {
             standing::stops(&mut db, name, version, event, reason).await?;
             db.commit().await?;
@@ -253,8 +324,17 @@ impl Worker {
     }
 
     fn reached(&mut self, checkpoint: Checkpoint) {
-        self.status.send_replace(Status::Following(checkpoint.position));
+        self.tell(Status::Following(checkpoint.position));
         self.at = Some(checkpoint);
+    }
+
+    /// Wakes those who wait for the status only where it is another one.
+    fn tell(&self, new: Status) {
+        self.status.send_if_modified(|status| {
+            let changed = *status != new;
+            *status = new;
+            changed
+        });
     }
 }
 

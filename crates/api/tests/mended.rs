@@ -10,7 +10,7 @@ use dealog_api::{App, Feed, Followed, access::Access};
 use dealog_commands::{Commands, system_clock};
 use dealog_events::{Envelope, ReadError};
 use dealog_projections::{
-    Database, Projection, ProjectionError, Worker,
+    Database, Dialect, Projection, ProjectionError, Worker,
     deals::{Deals, NAME, Past, PastLimits, VERSION, Views},
 };
 use dealog_store::{EventStore, sqlite::SqliteStore};
@@ -39,8 +39,8 @@ impl Projection for Before {
         self.0.tables()
     }
 
-    fn schema(&self) -> Vec<String> {
-        self.0.schema()
+    fn schema(&self, dialect: Dialect) -> Vec<String> {
+        self.0.schema(dialect)
     }
 
     fn indexes(&self) -> Vec<String> {

@@ -73,6 +73,7 @@ limits!(
     command_attempts_max: u32 => commands.attempts_max;
     projection_batch_events_max: usize => worker.batch_events_max;
     projection_build_events_max: usize => worker.build_events_max;
+    projection_lease_ms: u64 => worker.lease in milliseconds;
     known_at_events_max: u64 => past.known_at_events_max;
     known_at_models_max: u64 => past.known_at_models_max;
     known_at_idle_seconds: u64 => past.known_at_idle in seconds;

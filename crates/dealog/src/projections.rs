@@ -59,7 +59,7 @@ async fn standing(settings: &Settings) -> Result<Found, Failure> {
     if let Place::Sqlite(file) = &place
         && !file.exists()
     {
-        return Ok(Ok(Standing { tables: None, stopped: None, building: None }));
+        return Ok(Ok(Standing { tables: None, stopped: None, building: None, leader: None }));
     }
     let found = async {
         let database = open::database(&place).await?;

@@ -105,12 +105,12 @@ impl Live {
             return Ok(());
         }
         let keys: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        let rows = find::<DealRow>(db, "deal", &keys).await?;
+        let rows = find::<DealRow, _>(db, "deal", &keys).await?;
         let positions: Vec<i64> = rows.iter().map(|row| row.span).collect();
-        let spans = find::<SpanRow>(db, "position", &positions).await?;
+        let spans = find::<SpanRow, _>(db, "position", &positions).await?;
         let mut spans: HashMap<i64, SpanRow> = spans.into_iter().map(|span| (span.position, span)).collect();
         let positions: Vec<i64> = rows.iter().filter_map(|row| row.visit).collect();
-        let visits = find::<VisitRow>(db, "position", &positions).await?;
+        let visits = find::<VisitRow, _>(db, "position", &positions).await?;
         let mut visits: HashMap<i64, VisitRow> = visits.into_iter().map(|visit| (visit.position, visit)).collect();
         for row in rows {
             let damaged = |what: &str| ProjectionError::Damaged(format!("deal {}: {what}", row.deal));

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use dealog_events::{Envelope, Event};
 use sqlx::AnyConnection;
 
-use crate::{Projection, ProjectionError};
+use crate::{Dialect, Projection, ProjectionError};
 
 pub use past::{Past, PastLimits};
 pub use query::Views;
@@ -46,8 +46,8 @@ impl Projection for Deals {
         tables::NAMES.to_vec()
     }
 
-    fn schema(&self) -> Vec<String> {
-        tables::schema()
+    fn schema(&self, dialect: Dialect) -> Vec<String> {
+        tables::schema(dialect)
     }
 
     fn indexes(&self) -> Vec<String> {

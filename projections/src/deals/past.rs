@@ -104,7 +104,7 @@ impl Model {
     async fn begin() -> Result<Self, ProjectionError> {
         let (database, deals) = (Database::in_memory().await?, Deals::default());
         let mut db = database.write().await?;
-        for statement in deals.schema() {
+        for statement in deals.schema(database.dialect()) {
             sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *db).await?;
         }
         db.commit().await?;

@@ -101,7 +101,7 @@ impl<R: History> Histories<R> {
         if let Some(row) = self.live.get(of) {
             return Ok(Some(row.clone()));
         }
-        Ok(find::<R>(db, &format!("valid_to = {FOREVER} AND {}", R::OF), &[of]).await?.pop())
+        Ok(find::<R, _>(db, &format!("valid_to = {FOREVER} AND {}", R::OF), &[of]).await?.pop())
     }
 
     /// Begins the first definition of something. It stands since ever: there was no other before it.
@@ -252,7 +252,7 @@ async fn team(db: &mut AnyConnection, envelope: &Envelope, event: &TeamEvent) ->
         }
         TeamEvent::MemberRemoved(event) => {
             let of_user = format!("valid_to = {FOREVER} AND user_id = '{}' AND team", event.user);
-            let mut members = find::<MemberRow>(db, &of_user, &[&id(envelope)]).await?;
+            let mut members = find::<MemberRow, _>(db, &of_user, &[id(envelope)]).await?;
             for member in &mut members {
                 member.valid_to = envelope.occurred_at.micros();
             }
@@ -311,7 +311,7 @@ async fn pipeline(db: &mut AnyConnection, envelope: &Envelope, event: &PipelineE
     let before = live(db, &mut rows, envelope).await?;
     let mut row = before.clone();
     let of_definition = format!("definition = {} AND pipeline", before.position);
-    let mut stages = find::<StageRow>(db, &of_definition, &[&before.pipeline]).await?;
+    let mut stages = find::<StageRow, _>(db, &of_definition, &[before.pipeline.as_str()]).await?;
     stages.sort_by_key(|stage| stage.ordinal);
     let place = |stages: &[StageRow], slug: &Slug| stages.iter().position(|stage| stage.stage == slug.as_str());
     match event {

@@ -1,6 +1,9 @@
 //! The tables of the projection `deals`.
 
-use crate::table::{Row, create};
+use crate::{
+    dialect::Dialect,
+    table::{Row, create},
+};
 
 /// The end of what has not ended.
 pub(crate) const FOREVER: i64 = i64::MAX;
@@ -236,26 +239,26 @@ pub(crate) const NAMES: &[&str] = &[
 ];
 
 /// The statements that make the tables, with the indexes that the fold finds live rows by.
-pub(crate) fn schema() -> Vec<String> {
+pub(crate) fn schema(dialect: Dialect) -> Vec<String> {
     let mut statements = vec![
-        create::<DealRow>(),
-        create::<SpanRow>(),
-        create::<VisitRow>(),
-        create::<PipelineRow>(),
-        create::<StageRow>(),
-        create::<UserRow>(),
-        create::<TeamRow>(),
-        create::<MemberRow>(),
-        create::<CustomerRow>(),
-        create::<SettingsRow>(),
+        create::<DealRow>(dialect),
+        create::<SpanRow>(dialect),
+        create::<VisitRow>(dialect),
+        create::<PipelineRow>(dialect),
+        create::<StageRow>(dialect),
+        create::<UserRow>(dialect),
+        create::<TeamRow>(dialect),
+        create::<MemberRow>(dialect),
+        create::<CustomerRow>(dialect),
+        create::<SettingsRow>(dialect),
     ];
     statements.extend(
         [
-            "CREATE INDEX pipelines_pipeline ON pipelines (pipeline, valid_to)",
-            "CREATE INDEX users_user ON users (user_id, valid_to)",
-            "CREATE INDEX teams_team ON teams (team, valid_to)",
-            "CREATE INDEX members_team ON members (team, valid_to)",
-            "CREATE INDEX customers_customer ON customers (customer, valid_to)",
+            "CREATE INDEX IF NOT EXISTS pipelines_pipeline ON pipelines (pipeline, valid_to)",
+            "CREATE INDEX IF NOT EXISTS users_user ON users (user_id, valid_to)",
+            "CREATE INDEX IF NOT EXISTS teams_team ON teams (team, valid_to)",
+            "CREATE INDEX IF NOT EXISTS members_team ON members (team, valid_to)",
+            "CREATE INDEX IF NOT EXISTS customers_customer ON customers (customer, valid_to)",
         ]
         .map(str::to_owned),
     );
@@ -265,14 +268,14 @@ pub(crate) fn schema() -> Vec<String> {
 /// The statements that make the indexes for queries.
 pub(crate) fn indexes() -> Vec<String> {
     [
-        "CREATE UNIQUE INDEX deals_created ON deals (created_position)",
+        "CREATE UNIQUE INDEX IF NOT EXISTS deals_created ON deals (created_position)",
         // What stood at an instant has not ended before it: for a recent instant that leaves little more than the live
         // rows. Most questions are about open deals, and most deals are closed.
-        "CREATE INDEX spans_status ON spans (status, valid_to)",
-        "CREATE INDEX spans_deal ON spans (deal, valid_to)",
-        "CREATE INDEX visits_deal ON visits (deal, left_at)",
-        "CREATE INDEX visits_entered ON visits (entered_at)",
-        "CREATE INDEX visits_left ON visits (left_at)",
+        "CREATE INDEX IF NOT EXISTS spans_status ON spans (status, valid_to)",
+        "CREATE INDEX IF NOT EXISTS spans_deal ON spans (deal, valid_to)",
+        "CREATE INDEX IF NOT EXISTS visits_deal ON visits (deal, left_at)",
+        "CREATE INDEX IF NOT EXISTS visits_entered ON visits (entered_at)",
+        "CREATE INDEX IF NOT EXISTS visits_left ON visits (left_at)",
     ]
     .map(str::to_owned)
     .to_vec()

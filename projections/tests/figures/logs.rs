@@ -19,7 +19,7 @@ use crate::{
     dice::Dice,
     groups,
     memory::MemoryStore,
-    model::{FileDatabase, views_of, worker},
+    model::{On, TestDatabase, views_of, worker},
     plain::{self, Log},
     random,
 };
@@ -45,7 +45,16 @@ impl Drop for Named {
 type Tally = BTreeMap<String, usize>;
 
 #[test]
-fn two_hundred_random_logs_give_the_figures_of_a_plain_fold() {
+fn two_hundred_random_logs_give_the_figures_of_a_plain_fold_on_sqlite() {
+    two_hundred_random_logs(On::Sqlite);
+}
+
+#[test]
+fn two_hundred_random_logs_give_the_figures_of_a_plain_fold_on_postgres() {
+    two_hundred_random_logs(On::Postgres);
+}
+
+fn two_hundred_random_logs(on: On) {
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8) as u64;
     let mut tally = Tally::new();
     thread::scope(|scope| {
@@ -53,10 +62,12 @@ fn two_hundred_random_logs_give_the_figures_of_a_plain_fold() {
             move || {
                 let mut tally = Tally::new();
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let mut test = runtime.block_on(TestDatabase::new(on));
                 for seed in (first..LOGS).step_by(usize::try_from(threads).unwrap()) {
                     let named = Named(seed);
-                    runtime.block_on(one_log(seed, &mut tally));
+                    runtime.block_on(one_log(&test, seed, &mut tally));
                     drop(named);
+                    runtime.block_on(test.anew());
                 }
                 tally
             }
@@ -88,7 +99,7 @@ fn two_hundred_random_logs_give_the_figures_of_a_plain_fold() {
     }
 }
 
-async fn one_log(seed: u64, tally: &mut Tally) {
+async fn one_log(test: &TestDatabase, seed: u64, tally: &mut Tally) {
     let mut dice = Dice::new(seed);
     let company = random::story(&mut dice).await;
     let events = company.log();
@@ -98,17 +109,17 @@ async fn one_log(seed: u64, tally: &mut Tally) {
         count(&event.event_type);
     }
 
-    let file = folded_by_two_workers_in_turn(&events, &mut dice).await;
-    let rows = file.rows().await;
-    let mut rebuilt = worker(MemoryStore::holding(events.clone()), &file.database, 1_000).await.unwrap();
+    folded_by_two_workers_in_turn(test, &events, &mut dice).await;
+    let rows = test.rows().await;
+    let mut rebuilt = worker(MemoryStore::holding(events.clone()), &test.database, 1_000).await.unwrap();
     rebuilt.rebuild().await.unwrap();
-    let rebuilt = file.rows().await;
+    let rebuilt = test.rows().await;
     for (row, expected) in rows.iter().zip(&rebuilt) {
         assert_eq!(row, expected, "a row of the incremental fold, and of the rebuilt one");
     }
     assert_eq!(rows.len(), rebuilt.len());
 
-    let views = Views::new(file.database.clone());
+    let views = Views::new(test.database.clone());
     let interleaved = views_of(interleave(&events, &mut dice)).await;
     for number in 0..QUESTIONS {
         let question = random::question(&company, &mut dice);
@@ -144,12 +155,11 @@ async fn one_log(seed: u64, tally: &mut Tally) {
 }
 
 /// The log comes in pieces; after each, one worker or the other catches up in batches of its own size.
-async fn folded_by_two_workers_in_turn(events: &[Envelope], dice: &mut Dice) -> FileDatabase {
-    let file = FileDatabase::new().await;
+async fn folded_by_two_workers_in_turn(test: &TestDatabase, events: &[Envelope], dice: &mut Dice) {
     let store = MemoryStore::holding(Vec::new());
     let mut workers = [
-        worker(store.clone(), &file.database, dice.below(20) + 1).await.unwrap(),
-        worker(store.clone(), &file.database, dice.below(60) + 1).await.unwrap(),
+        worker(store.clone(), &test.database, dice.below(20) + 1).await.unwrap(),
+        worker(store.clone(), &test.database, dice.below(60) + 1).await.unwrap(),
     ];
     let mut rest = events;
     while !rest.is_empty() {
@@ -159,7 +169,6 @@ async fn folded_by_two_workers_in_turn(events: &[Envelope], dice: &mut Dice) -> 
         assert_eq!(Some(reached), piece.last().map(|last| last.position));
         rest = later;
     }
-    file
 }
 
 /// The same streams, taken turn about in another way. Only pipelines begin in the order they began in: lists show the

@@ -15,7 +15,7 @@ use crate::{
     company::{ANNA, BORIS, Company, DAY, NORTH, SALES, eur, new_deal, percent, stage, val},
     dice::Dice,
     memory::MemoryStore,
-    model::{FileDatabase, UNGROUPED, at, views_of, worker},
+    model::{On, TestDatabase, UNGROUPED, at, views_of, worker},
     random,
 };
 
@@ -312,7 +312,7 @@ async fn the_present_stage_of_a_deal_is_the_last_of_its_history() {
     const LOGS: u64 = 20;
     for seed in 1_000..1_000 + LOGS {
         let company = random::story(&mut Dice::new(seed)).await;
-        let file = FileDatabase::new().await;
+        let file = TestDatabase::new(On::Sqlite).await;
         worker(MemoryStore::holding(company.log()), &file.database, 7).await.unwrap();
         let sql = "SELECT s.stage, s.pipeline, s.status, v.stage, v.pipeline, v.left_by FROM deals d JOIN spans s ON \
                    s.position = d.span JOIN visits v ON v.position = (SELECT MAX(position) FROM visits WHERE deal = \

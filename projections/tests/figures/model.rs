@@ -1,6 +1,6 @@
-//! Read models of a log: in memory to ask, in a file where their tables are looked at.
+//! Read models of a log: in memory to ask, in a file or on a server where their tables are looked at.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use dealog_events::{Envelope, Timestamp};
 use dealog_projections::{
@@ -11,14 +11,19 @@ use dealog_projections::{
     },
 };
 use dealog_store::EventStore;
-use sqlx::{Connection as _, Row as _, SqliteConnection, ValueRef as _, sqlite::SqliteConnectOptions};
+use dealog_test_postgres::Fresh;
+use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _, ValueRef as _};
 use tempfile::TempDir;
 
 use crate::memory::MemoryStore;
 
-/// A batch limit; the rest as it is by default.
+/// How long a test waits for what has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A batch limit, and a lease for whose end a test need not wait long.
 pub(crate) fn limits(batch_events_max: usize) -> Limits {
-    Limits { batch_events_max, build_events_max: batch_events_max, ..Limits::default() }
+    let lease = Duration::from_secs(2);
+    Limits { batch_events_max, build_events_max: batch_events_max, lease, ..Limits::default() }
 }
 
 pub(crate) async fn worker(
@@ -41,6 +46,13 @@ pub(crate) async fn ready(
     Ok(worker)
 }
 
+/// The rows that a log has to come to, on either database.
+pub(crate) async fn rows_of(log: &[Envelope]) -> Vec<String> {
+    let test = TestDatabase::new(On::Sqlite).await;
+    worker(MemoryStore::holding(log.to_vec()), &test.database, 1_000).await.unwrap();
+    test.rows().await
+}
+
 /// What a log is folded into in one go.
 pub(crate) async fn views_of(log: Vec<Envelope>) -> Views {
     let database = Database::in_memory().await.unwrap();
@@ -57,43 +69,113 @@ pub(crate) fn at(time: Timestamp) -> Scope {
     Scope { now: time, as_of: Some(When::Instant(time)), filter: Filter::default() }
 }
 
-/// A database in a file of its own, which is gone with it.
-pub(crate) struct FileDatabase {
-    pub(crate) database: Database,
-    path: PathBuf,
-    _folder: TempDir,
+/// Which database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum On {
+    Sqlite,
+    Postgres,
 }
 
-impl FileDatabase {
-    pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("views.db");
-        Self { database: Database::open(&path).await.unwrap(), path, _folder: folder }
+/// Each test once on each database: `runtime::postgres::…`, `runtime::sqlite::…`.
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::model::On::Sqlite).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::model::On::Postgres).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// A database of its own, which is gone with it.
+pub(crate) struct TestDatabase {
+    pub(crate) database: Database,
+    place: Place,
+}
+
+enum Place {
+    File { path: PathBuf, _folder: TempDir },
+    Server(Fresh),
+}
+
+impl TestDatabase {
+    pub(crate) async fn new(on: On) -> Self {
+        let place = match on {
+            On::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                Place::File { path: folder.path().join("views.db"), _folder: folder }
+            }
+            On::Postgres => Place::Server(Fresh::new().await),
+        };
+        Self { database: place.open().await, place }
     }
 
     /// Another pool of connections to it, as another process has.
     pub(crate) async fn again(&self) -> Database {
-        Database::open(&self.path).await.unwrap()
+        self.place.open().await
     }
 
-    /// The names of all files in its folder.
-    pub(crate) fn files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.path.parent().unwrap()).unwrap();
+    /// Takes away all that was made, and begins again: faster than another database.
+    pub(crate) async fn anew(&mut self) {
+        match &self.place {
+            Place::File { .. } => *self = Self::new(On::Sqlite).await,
+            Place::Server(server) => {
+                self.database.close().await;
+                server.execute("DROP SCHEMA views CASCADE").await.unwrap();
+                self.database = self.place.open().await;
+            }
+        }
+    }
+
+    /// The names of all files in its folder; of all schemas but those that every database has.
+    pub(crate) async fn places(&self) -> Vec<String> {
+        let Place::File { path, .. } = &self.place else {
+            let schemas = "SELECT nspname::text FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)' \
+                           ORDER BY 1";
+            let mut db = self.connection().await;
+            return sqlx::query_scalar(schemas).fetch_all(&mut db).await.unwrap();
+        };
+        let entries = std::fs::read_dir(path.parent().unwrap()).unwrap();
         let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
 
-    pub(crate) async fn connection(&self) -> SqliteConnection {
-        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&self.path)).await.unwrap()
+    pub(crate) async fn connection(&self) -> AnyConnection {
+        match &self.place {
+            Place::File { path, .. } => AnyConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap(),
+            Place::Server(server) => {
+                let mut db = AnyConnection::connect(server.url()).await.unwrap();
+                db.execute("SET search_path = views").await.unwrap();
+                db
+            }
+        }
     }
 
-    /// Every row of the read model and its checkpoint, but for how often the tables were made.
+    /// Runs SQL past all that guards the tables.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&mut self.connection().await).await.unwrap();
+    }
+
+    /// Every row of the read model and its checkpoint, but for how often the tables were made; the same texts on both
+    /// databases.
     pub(crate) async fn rows(&self) -> Vec<String> {
         let mut db = self.connection().await;
-        let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('stops', 'builds') ORDER BY \
-                      name";
-        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut db).await.unwrap();
+        let tables = match &self.place {
+            Place::File { .. } => "SELECT name FROM sqlite_schema WHERE type = 'table'",
+            Place::Server(_) => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'views'",
+        };
+        let mut tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut db).await.unwrap();
+        tables.retain(|table| !["stops", "builds", "leases"].contains(&table.as_str()));
+        tables.sort();
         let mut found = Vec::new();
         for table in tables {
             let columns = if table == "checkpoints" { "projection, version, log_id, position" } else { "*" };
@@ -116,5 +198,14 @@ impl FileDatabase {
         }
         db.close().await.unwrap();
         found
+    }
+}
+
+impl Place {
+    async fn open(&self) -> Database {
+        match self {
+            Self::File { path, .. } => Database::open(path).await.unwrap(),
+            Self::Server(server) => Database::postgres(server.url()).await.unwrap(),
+        }
     }
 }

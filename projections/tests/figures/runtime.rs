@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
 use dealog_projections::{
-    Limits, Projection, ProjectionError, Status, Worker,
+    Dialect, Limits, Projection, ProjectionError, Status, Worker,
     deals::{Deals, Views},
 };
 use dealog_store::{Append, EventStore, Fingerprint, NewEvent, sqlite::SqliteStore};
@@ -17,21 +17,25 @@ use crate::{
     company::deal_id,
     dice::Dice,
     memory::MemoryStore,
-    model::{FileDatabase, limits, ready, worker},
+    model::{On, PATIENCE, TestDatabase, limits, on_both, ready, rows_of, worker},
     random,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+on_both!(
+    each_event_counts_exactly_once_when_workers_die_between_and_within_batches,
+    a_worker_whose_batch_failed_goes_on_from_what_the_tables_hold,
+    a_rebuild_that_fails_leaves_the_tables_as_they_were,
+    a_checkpoint_of_another_log_is_refused,
+    a_checkpoint_beyond_the_head_is_refused,
+    tables_of_an_earlier_version_are_made_anew,
+    an_event_that_cannot_be_read_stops_the_projection_and_is_never_skipped,
+    an_event_that_does_not_follow_from_those_before_stops_the_projection,
+    two_workers_that_follow_one_growing_log_fold_each_event_once,
+    a_log_on_disk_gives_the_same_tables_and_stops_them_at_what_it_cannot_read,
+);
 
 async fn some_log(seed: u64) -> Vec<Envelope> {
     random::story(&mut Dice::new(seed)).await.log()
-}
-
-/// The rows that a log has to come to.
-async fn rows_of(log: &[Envelope]) -> Vec<String> {
-    let file = FileDatabase::new().await;
-    worker(MemoryStore::holding(log.to_vec()), &file.database, 1_000).await.unwrap();
-    file.rows().await
 }
 
 /// The projection, but that one batch fails when it is already written and not committed.
@@ -54,8 +58,8 @@ impl Projection for Dying {
         self.deals.tables()
     }
 
-    fn schema(&self) -> Vec<String> {
-        self.deals.schema()
+    fn schema(&self, dialect: Dialect) -> Vec<String> {
+        self.deals.schema(dialect)
     }
 
     fn indexes(&self) -> Vec<String> {
@@ -77,18 +81,17 @@ impl Projection for Dying {
     }
 }
 
-#[tokio::test]
-async fn each_event_counts_exactly_once_when_workers_die_between_and_within_batches() {
+async fn each_event_counts_exactly_once_when_workers_die_between_and_within_batches(on: On) {
     let log = some_log(1).await;
     let expected = rows_of(&log).await;
     let mut dice = Dice::new(1);
-    let file = FileDatabase::new().await;
-    worker(MemoryStore::holding(Vec::new()), &file.database, 1).await.unwrap();
+    let test = TestDatabase::new(on).await;
+    worker(MemoryStore::holding(Vec::new()), &test.database, 1).await.unwrap();
     let store = MemoryStore::holding(log);
     let mut deaths = 0;
     loop {
         let projection = Box::new(Dying { deals: Deals::default(), batches_before: Some(dice.below(4)) });
-        let database = file.again().await;
+        let database = test.again().await;
         let batch = limits(dice.below(9) + 1);
         let mut worker = Worker::start(store.clone(), database.clone(), projection, batch).await.unwrap();
         let reached = worker.catch_up().await;
@@ -101,74 +104,67 @@ async fn each_event_counts_exactly_once_when_workers_die_between_and_within_batc
         }
     }
     assert!(deaths > 3, "{deaths} deaths are too few to tell anything");
-    assert_eq!(file.rows().await, expected);
+    assert_eq!(test.rows().await, expected);
 }
 
-#[tokio::test]
-async fn a_worker_whose_batch_failed_goes_on_from_what_the_tables_hold() {
+async fn a_worker_whose_batch_failed_goes_on_from_what_the_tables_hold(on: On) {
     let log = some_log(2).await;
     let expected = rows_of(&log).await;
-    let file = FileDatabase::new().await;
+    let test = TestDatabase::new(on).await;
     let store = MemoryStore::holding(Vec::new());
     let projection = Box::new(Dying { deals: Deals::default(), batches_before: Some(3) });
-    let mut worker = ready(store.clone(), &file.database, projection, limits(5)).await.unwrap();
+    let mut worker = ready(store.clone(), &test.database, projection, limits(5)).await.unwrap();
     store.extend(&log);
     worker.catch_up().await.unwrap_err();
-    assert_eq!(Views::new(file.database.clone()).position().await.unwrap(), Position(15));
+    assert_eq!(Views::new(test.database.clone()).position().await.unwrap(), Position(15));
     worker.catch_up().await.unwrap();
-    assert_eq!(file.rows().await, expected);
+    assert_eq!(test.rows().await, expected);
 }
 
-#[tokio::test]
-async fn a_rebuild_that_fails_leaves_the_tables_as_they_were() {
+async fn a_rebuild_that_fails_leaves_the_tables_as_they_were(on: On) {
     let log = some_log(3).await;
-    let file = FileDatabase::new().await;
+    let test = TestDatabase::new(on).await;
     let store = MemoryStore::holding(log.clone());
-    worker(store.clone(), &file.database, 10).await.unwrap();
-    let before = file.rows().await;
+    worker(store.clone(), &test.database, 10).await.unwrap();
+    let before = test.rows().await;
     let projection = Box::new(Dying { deals: Deals::default(), batches_before: Some(2) });
-    let mut dying = Worker::start(store.clone(), file.database.clone(), projection, limits(10)).await.unwrap();
+    let mut dying = Worker::start(store.clone(), test.database.clone(), projection, limits(10)).await.unwrap();
     dying.rebuild().await.unwrap_err();
     drop(dying);
-    assert_eq!(file.rows().await, before);
-    assert_eq!(Views::new(file.database.clone()).position().await.unwrap(), log.last().unwrap().position);
+    assert_eq!(test.rows().await, before);
+    assert_eq!(Views::new(test.database.clone()).position().await.unwrap(), log.last().unwrap().position);
 }
 
-#[tokio::test]
-async fn a_checkpoint_of_another_log_is_refused() {
+async fn a_checkpoint_of_another_log_is_refused(on: On) {
     let log = some_log(4).await;
-    let file = FileDatabase::new().await;
-    worker(MemoryStore::holding(log.clone()), &file.database, 100).await.unwrap();
+    let test = TestDatabase::new(on).await;
+    worker(MemoryStore::holding(log.clone()), &test.database, 100).await.unwrap();
     let other = MemoryStore::with_id(Uuid::from_u128(2), log);
-    let error = worker(other, &file.database, 100).await.err().unwrap();
+    let error = worker(other, &test.database, 100).await.err().unwrap();
     assert!(matches!(error, ProjectionError::OtherLog { .. }), "{error}");
     assert!(error.to_string().contains("dealog rebuild"), "{error}");
 }
 
-#[tokio::test]
-async fn a_checkpoint_beyond_the_head_is_refused() {
+async fn a_checkpoint_beyond_the_head_is_refused(on: On) {
     let mut log = some_log(5).await;
-    let file = FileDatabase::new().await;
-    worker(MemoryStore::holding(log.clone()), &file.database, 100).await.unwrap();
+    let test = TestDatabase::new(on).await;
+    worker(MemoryStore::holding(log.clone()), &test.database, 100).await.unwrap();
     let last = log.pop().unwrap().position;
-    let error = worker(MemoryStore::holding(log), &file.database, 100).await.err().unwrap();
+    let error = worker(MemoryStore::holding(log), &test.database, 100).await.err().unwrap();
     let refused = matches!(error, ProjectionError::BeyondHead { checkpoint, head }
         if checkpoint == last && head.next() == last);
     assert!(refused, "{error}");
 }
 
-#[tokio::test]
-async fn tables_of_an_earlier_version_are_made_anew() {
+async fn tables_of_an_earlier_version_are_made_anew(on: On) {
     let log = some_log(6).await;
-    let file = FileDatabase::new().await;
-    worker(MemoryStore::holding(log.clone()), &file.database, 100).await.unwrap();
-    let expected = file.rows().await;
-    let mut db = file.connection().await;
+    let test = TestDatabase::new(on).await;
+    worker(MemoryStore::holding(log.clone()), &test.database, 100).await.unwrap();
+    let expected = test.rows().await;
     let spoil = "UPDATE checkpoints SET version = version - 1; DELETE FROM spans; DROP TABLE visits;";
-    sqlx::raw_sql(spoil).execute(&mut db).await.unwrap();
-    drop(db);
-    worker(MemoryStore::holding(log), &file.database, 7).await.unwrap();
-    assert_eq!(file.rows().await, expected);
+    test.execute(spoil).await;
+    worker(MemoryStore::holding(log), &test.database, 7).await.unwrap();
+    assert_eq!(test.rows().await, expected);
 }
 
 /// What a later version of Dealog may have written.
@@ -184,8 +180,7 @@ fn unknown(log: &[Envelope]) -> Envelope {
     }
 }
 
-#[tokio::test]
-async fn an_event_that_cannot_be_read_stops_the_projection_and_is_never_skipped() {
+async fn an_event_that_cannot_be_read_stops_the_projection_and_is_never_skipped(on: On) {
     let log = some_log(7).await;
     let (before, after) = log.split_at(log.len() / 2);
     let mut spoilt = before.to_vec();
@@ -195,16 +190,16 @@ async fn an_event_that_cannot_be_read_stops_the_projection_and_is_never_skipped(
         spoilt.push(Envelope { position: event.position.next(), ..event.clone() });
     }
     for batch in [1, 3, 1_000] {
-        let file = FileDatabase::new().await;
-        worker(MemoryStore::holding(Vec::new()), &file.database, batch).await.unwrap();
-        let mut worker = worker(MemoryStore::holding(spoilt.clone()), &file.database, batch).await.unwrap();
+        let test = TestDatabase::new(on).await;
+        worker(MemoryStore::holding(Vec::new()), &test.database, batch).await.unwrap();
+        let mut worker = worker(MemoryStore::holding(spoilt.clone()), &test.database, batch).await.unwrap();
         for _ in 0..2 {
             let error = worker.catch_up().await.unwrap_err();
             let named = matches!(error, ProjectionError::Unreadable { position, .. } if position == bad.position);
             assert!(named, "{error}");
             assert!(error.to_string().contains("deal.exploded"), "{error}");
         }
-        let seen = Views::new(file.database.clone()).position().await.unwrap();
+        let seen = Views::new(test.database.clone()).position().await.unwrap();
         assert!(seen < bad.position, "what comes behind it was folded");
 
         // A worker that follows says so, and a version that can read it goes on from there.
@@ -214,34 +209,32 @@ async fn an_event_that_cannot_be_read_stops_the_projection_and_is_never_skipped(
         let Status::Stopped { position, reason } = status.borrow().clone() else { panic!("it goes on") };
         assert_eq!(position, seen);
         assert!(reason.contains(&format!("position {}", bad.position)), "{reason}");
-        self::worker(MemoryStore::holding(log.clone()), &file.database, 5).await.unwrap().catch_up().await.unwrap();
-        assert_eq!(file.rows().await, rows_of(&log).await);
+        self::worker(MemoryStore::holding(log.clone()), &test.database, 5).await.unwrap().catch_up().await.unwrap();
+        assert_eq!(test.rows().await, rows_of(&log).await);
     }
 }
 
-#[tokio::test]
-async fn an_event_that_does_not_follow_from_those_before_stops_the_projection() {
+async fn an_event_that_does_not_follow_from_those_before_stops_the_projection(on: On) {
     let log = some_log(8).await;
-    let file = FileDatabase::new().await;
+    let test = TestDatabase::new(on).await;
     let missing = log.iter().position(|event| event.event_type == "deal.created").unwrap();
     let mut holed = log.clone();
     holed.remove(missing);
-    worker(MemoryStore::holding(Vec::new()), &file.database, 10).await.unwrap();
-    let mut worker = worker(MemoryStore::holding(holed), &file.database, 10).await.unwrap();
+    worker(MemoryStore::holding(Vec::new()), &test.database, 10).await.unwrap();
+    let mut worker = worker(MemoryStore::holding(holed), &test.database, 10).await.unwrap();
     let error = worker.catch_up().await.unwrap_err();
     assert!(matches!(error, ProjectionError::Unapplicable { .. }), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_workers_that_follow_one_growing_log_fold_each_event_once() {
+async fn two_workers_that_follow_one_growing_log_fold_each_event_once(on: On) {
     let log = some_log(9).await;
     let expected = rows_of(&log).await;
-    let file = FileDatabase::new().await;
+    let test = TestDatabase::new(on).await;
     let store = MemoryStore::holding(Vec::new());
     let (stop, stopped) = watch::channel(false);
     let mut following = Vec::new();
     for batch in [3, 5] {
-        let database = file.again().await;
+        let database = test.again().await;
         let limits = Limits { poll_interval: Duration::from_millis(5), ..limits(batch) };
         let worker = Worker::start(store.clone(), database, Box::new(Deals::default()), limits).await.unwrap();
         following.push((worker.status(), tokio::spawn(worker.follow(stopped.clone()))));
@@ -259,11 +252,10 @@ async fn two_workers_that_follow_one_growing_log_fold_each_event_once() {
     for (_, task) in following {
         tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap();
     }
-    assert_eq!(file.rows().await, expected);
+    assert_eq!(test.rows().await, expected);
 }
 
-#[tokio::test]
-async fn a_log_on_disk_gives_the_same_tables_and_stops_them_at_what_it_cannot_read() {
+async fn a_log_on_disk_gives_the_same_tables_and_stops_them_at_what_it_cannot_read(on: On) {
     let log = some_log(10).await;
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("log.db"), dealog_store::Limits::default()).await.unwrap();
@@ -271,16 +263,16 @@ async fn a_log_on_disk_gives_the_same_tables_and_stops_them_at_what_it_cannot_re
         store.append(raw(event)).await.unwrap();
     }
     let store: Arc<dyn EventStore> = Arc::new(store);
-    let file = FileDatabase::new().await;
-    worker(MemoryStore::with_id(store.head().await.unwrap().log_id, Vec::new()), &file.database, 1).await.unwrap();
-    let mut worker = worker(store.clone(), &file.database, 1).await.unwrap();
+    let test = TestDatabase::new(on).await;
+    worker(MemoryStore::with_id(store.head().await.unwrap().log_id, Vec::new()), &test.database, 1).await.unwrap();
+    let mut worker = worker(store.clone(), &test.database, 1).await.unwrap();
     let error = worker.catch_up().await.unwrap_err();
     let bad = log.last().unwrap().position.next();
     assert!(matches!(error, ProjectionError::Unreadable { position, .. } if position == bad), "{error}");
     let but_checkpoint =
         |rows: Vec<String>| rows.into_iter().filter(|row| !row.starts_with("checkpoints")).collect::<Vec<_>>();
-    assert_eq!(but_checkpoint(file.rows().await), but_checkpoint(rows_of(&log).await));
-    assert_eq!(Views::new(file.database.clone()).position().await.unwrap().next(), bad);
+    assert_eq!(but_checkpoint(test.rows().await), but_checkpoint(rows_of(&log).await));
+    assert_eq!(Views::new(test.database.clone()).position().await.unwrap().next(), bad);
 }
 
 /// An event past all handlers, by itself.

@@ -166,15 +166,15 @@ impl Snapshot<'_> {
         let stood = |column: &str| format!("valid_from <= {at} AND valid_to > {at} AND {column}");
         Ok(match by {
             By::Owner => {
-                let rows = find::<UserRow>(db, &stood("user_id"), &ids).await?;
+                let rows = find::<UserRow, _>(db, &stood("user_id"), &ids).await?;
                 rows.into_iter().map(|row| (row.user_id, row.name)).collect()
             }
             By::Team => {
-                let rows = find::<TeamRow>(db, &stood("team"), &ids).await?;
+                let rows = find::<TeamRow, _>(db, &stood("team"), &ids).await?;
                 rows.into_iter().map(|row| (row.team, row.name)).collect()
             }
             By::Customer => {
-                let rows = find::<CustomerRow>(db, &stood("customer"), &ids).await?;
+                let rows = find::<CustomerRow, _>(db, &stood("customer"), &ids).await?;
                 rows.into_iter().map(|row| (row.customer, row.name)).collect()
             }
             By::Source | By::Month => ids.into_iter().map(|id| (id.to_owned(), id.to_owned())).collect(),

@@ -1,0 +1,132 @@
+//! Read models in a schema of a PostgreSQL database.
+
+use std::{str::FromStr as _, sync::Arc, time::Duration};
+
+use sqlx::{
+    AnyConnection, AssertSqlSafe, Connection as _, Executor as _,
+    any::{AnyConnectOptions, AnyPoolOptions},
+    postgres::PgConnectOptions,
+};
+
+use crate::{
+    Database, ProjectionError,
+    database::{CONNECTIONS_MAX, Place, tables},
+    dialect::Dialect,
+};
+
+/// The schema that queries see.
+pub(crate) const SCHEMA: &str = "views";
+
+/// How long a question waits for a connection.
+const CONNECTION_WAIT: Duration = Duration::from_secs(10);
+/// How long a statement may take. Those that make indexes take as long as they need.
+const STATEMENT_TIME: Duration = Duration::from_secs(30);
+/// How long a statement waits for a lock: of a batch that another process writes, or of a swap that waits for readers.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How long a transaction may do nothing. A process that was stopped in the middle of one keeps its locks for so long, and
+/// its projections must go on elsewhere.
+const IDLE_IN_TRANSACTION_TIME: Duration = Duration::from_secs(5);
+
+/// Processes that open the same database at once make its tables one after the other: of two that make a schema at the same
+/// time one would fail. The number says no more than that it is this program's.
+const SET_UP_LOCK: &str = "SELECT pg_advisory_xact_lock(7016996765293437281)";
+
+/// A database on a server, and which of its schemas is meant.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    options: AnyConnectOptions,
+    pub(crate) schema: String,
+}
+
+impl Database {
+    /// Opens the schema `views` of the database at `url` (`postgres://…`), and makes it and its tables if need be.
+    pub async fn postgres(url: &str) -> Result<Self, ProjectionError> {
+        sqlx::any::install_default_drivers();
+        let known = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        // The errors of these name what is wrong and not the URL, in which there may be a password.
+        let unfit = |error: sqlx::Error| ProjectionError::Connect { server: "the URL given".into(), source: error };
+        if !known {
+            let expected = "it is not one of PostgreSQL: postgres://user@host:5432/database";
+            return Err(unfit(sqlx::Error::Configuration(expected.into())));
+        }
+        let server = name(&PgConnectOptions::from_str(url).map_err(unfit)?);
+        let options = AnyConnectOptions::from_str(url).map_err(unfit)?;
+        // A pool would try again and again, and then say no more than that it took too long.
+        let connected = AnyConnection::connect_with(&options).await;
+        let db = connected.map_err(|source| ProjectionError::Connect { server, source })?;
+        Self::in_schema(Server { options, schema: SCHEMA.to_owned() }, db).await
+    }
+
+    /// The same in another schema of this database, which is built in.
+    pub(crate) async fn open_schema(&self, server: &Server, schema: String) -> Result<Self, ProjectionError> {
+        let db = self.connection().await?;
+        Self::in_schema(Server { schema, ..server.clone() }, db).await
+    }
+
+    async fn in_schema(server: Server, mut db: AnyConnection) -> Result<Self, ProjectionError> {
+        set_up(&mut db, &server.schema).await?;
+        db.close().await?;
+        let settings = Arc::new(server.settings());
+        let pool = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(CONNECTION_WAIT)
+            .after_connect(move |db, _| {
+                let settings = Arc::clone(&settings);
+                Box::pin(async move {
+                    sqlx::raw_sql(AssertSqlSafe(settings.as_str())).execute(db).await?;
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(server.options.clone());
+        Ok(Self::of(pool, Dialect::Postgres, Place::Server(Arc::new(server))))
+    }
+}
+
+impl Server {
+    /// The statements that a connection begins with.
+    fn settings(&self) -> String {
+        let statement_time = if self.schema == SCHEMA { STATEMENT_TIME } else { Duration::ZERO };
+        // A commit that is lost in a crash takes its checkpoint with it and is folded again. And compiling a question takes
+        // longer than answering it.
+        format!(
+            "SET search_path = {}; SET application_name = 'dealog views'; SET statement_timeout = {}; \
+             SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET synchronous_commit = off; \
+             SET jit = off",
+            self.schema,
+            statement_time.as_millis(),
+            LOCK_WAIT.as_millis(),
+            IDLE_IN_TRANSACTION_TIME.as_millis()
+        )
+    }
+}
+
+/// A server and its database as messages name them.
+fn name(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or(options.get_username());
+    match options.get_socket() {
+        Some(socket) => format!("{} (database {database})", socket.display()),
+        None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
+    }
+}
+
+/// Makes the schema and the tables that every schema has. Where they are there already, it needs no right to make any.
+async fn set_up(db: &mut AnyConnection, schema: &str) -> Result<(), ProjectionError> {
+    let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')").fetch_one(&mut *db).await?;
+    if encoding != "UTF8" {
+        return Err(ProjectionError::Encoding(encoding));
+    }
+    let there = "SELECT COUNT(*) FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename IN ('checkpoints', 'stops', \
+                 'builds', 'leases')";
+    let there: i64 = sqlx::query_scalar(there).bind(schema).fetch_one(&mut *db).await?;
+    let tables = tables(Dialect::Postgres);
+    if usize::try_from(there).is_ok_and(|there| there == tables.len()) {
+        return Ok(());
+    }
+    let mut db = db.begin().await?;
+    db.execute(SET_UP_LOCK).await?;
+    let schema = [format!("CREATE SCHEMA IF NOT EXISTS {schema}"), format!("SET LOCAL search_path = {schema}")];
+    for statement in schema.into_iter().chain(tables) {
+        db.execute(AssertSqlSafe(statement)).await?;
+    }
+    Ok(db.commit().await?)
+}

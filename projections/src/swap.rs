@@ -1,0 +1,78 @@
+//! Puts new tables in the place of the old ones, in one transaction of the old database.
+//!
+//! Under its lock no worker moves the old checkpoint, so the new tables can be brought at least as far: a caller who has
+//! seen a position never meets an earlier one.
+
+use std::path::Path;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
+
+use crate::{
+    Checkpoint, Database, ProjectionError,
+    apply::Applier,
+    build::{Next, NextPlace, catch_up, drop_tables, run},
+    checkpoint,
+    database::{self, BUILD_CACHE},
+    lease::Lease,
+    postgres::SCHEMA,
+    standing,
+};
+
+pub(crate) async fn swap(
+    applier: &mut Applier,
+    database: &Database,
+    next: &Next,
+    lease: Option<&Lease>,
+    mut at: Checkpoint,
+) -> Result<Checkpoint, ProjectionError> {
+    let name = applier.projection.name();
+    // A connection to which another database has been attached is of no use to anybody else.
+    let mut connection = database.connection().await?;
+    let mut db = connection.begin_with(database.dialect().begin_write()).await?;
+    if let Some(lease) = lease {
+        lease.renew_in(&mut db).await?;
+    }
+    let old = checkpoint::locked(&mut db, name).await?;
+    match catch_up(applier, &next.database, &mut at).await {
+        Err(error) if error.poison().is_some() => {
+            let further = old.as_ref().is_some_and(|old| old.log_id == at.log_id && old.position > at.position);
+            if further {
+                return Err(error);
+            }
+        }
+        outcome => outcome?,
+    }
+    at.build = old.map_or(0, |old| old.build) + 1;
+    match &next.place {
+        NextPlace::File(file) => copy(&mut db, applier, file).await?,
+        NextPlace::Schema(_, schema) => shift(&mut db, applier, schema).await?,
+    }
+    checkpoint::save(&mut db, name, &at).await?;
+    standing::built(&mut db, name).await?;
+    db.commit().await?;
+    connection.close().await?;
+    Ok(at)
+}
+
+/// SQLite cannot give a table to another file.
+async fn copy(db: &mut AnyConnection, applier: &Applier, next: &Path) -> Result<(), ProjectionError> {
+    db.execute(BUILD_CACHE).await?;
+    drop_tables(db, applier).await?;
+    run(db, applier.projection.schema(crate::Dialect::Sqlite)).await?;
+    sqlx::query("ATTACH $1 AS next").bind(database::text(next)?).execute(&mut *db).await?;
+    for table in applier.projection.tables() {
+        // In these words and no others SQLite takes over whole records, without looking into them.
+        let copy = format!("INSERT INTO main.{table} SELECT * FROM next.{table}");
+        sqlx::query(AssertSqlSafe(copy)).execute(&mut *db).await?;
+    }
+    run(db, applier.projection.indexes()).await
+}
+
+/// PostgreSQL gives a table, with its indexes, to another schema.
+async fn shift(db: &mut AnyConnection, applier: &Applier, next: &str) -> Result<(), ProjectionError> {
+    // Waits for those who read, and lets no other begin: see `Dialect::begin_read`.
+    db.execute("LOCK TABLE builds IN ACCESS EXCLUSIVE MODE").await?;
+    drop_tables(db, applier).await?;
+    let tables = applier.projection.tables().into_iter();
+    run(db, tables.map(|table| format!("ALTER TABLE {next}.{table} SET SCHEMA {SCHEMA}")).collect()).await
+}
