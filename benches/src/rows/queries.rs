@@ -86,8 +86,8 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
 impl Asked {
     async fn of(server: &Server, [from, to, as_of, month]: [&'static str; 4]) -> Result<Self> {
         let mut connection = Connection::open(server.address()).await?;
-        let pipelines: Value = serde_json::from_slice(&connection.get("/v1/pipelines").await?)?;
-        let deals: Value = serde_json::from_slice(&connection.get("/v1/deals?limit=1").await?)?;
+        let pipelines: Value = serde_json::from_slice(connection.get("/v1/pipelines").await?)?;
+        let deals: Value = serde_json::from_slice(connection.get("/v1/deals?limit=1").await?)?;
         let first = |list: &Value, name: &str| {
             list.pointer(&format!("/{name}/0/id")).and_then(Value::as_str).map(ToOwned::to_owned)
         };
