@@ -1,5 +1,7 @@
 //! Commands over HTTP: what surrounds them comes in headers, what they ask for in the body.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     body::Bytes,
@@ -45,10 +47,10 @@ pub(crate) struct Asked<T> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
-impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let Some(caller) = request.extensions().get::<Caller>().cloned() else {
             return Err(Problem::internal(&"a command came past the guard of its resource"));
         };
@@ -69,13 +71,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
             None => CommandId(Uuid::now_v7()),
         };
         let meta = Meta {
+            actor,
+            command_id,
             fingerprint: print,
+            correlation_id: command_id.0,
+            causation_id: None,
+            now: None,
             occurred,
             if_match: if_match(&headers)?,
-            command_id,
-            correlation_id: command_id.0,
             own_deals_of: caller.own_deals_of,
-            ..Meta::keyed(actor, "")
         };
         Ok(Self { body: command, meta })
     }

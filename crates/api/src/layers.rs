@@ -1,64 +1,67 @@
 //! What every request goes through: an id, a log line, a limit of size and of time, and no panic beyond it.
 
-use std::{any::Any, net::IpAddr, time::Instant};
+use std::{
+    any::Any,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header, uri::Authority},
+    http::{self, HeaderName, HeaderValue, StatusCode, header, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
-    trace::{DefaultOnResponse, TraceLayer},
+    trace::TraceLayer,
 };
-use tracing::Level;
+use tracing::Span;
 
 use crate::{
     App, Limits,
     problem::{Damage, Problem, REQUEST_ID},
 };
 
-pub(crate) fn wrap(router: Router, app: App) -> Router {
-    let limits = app.limits;
-    let trace = TraceLayer::new_for_http()
-        .make_span_with(|request: &Request| {
-            let id = request.extensions().get::<RequestId>();
-            let id = id.and_then(|id| id.header_value().to_str().ok()).unwrap_or_default();
-            tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
-        })
-        .on_response(DefaultOnResponse::new().level(Level::INFO));
-    let in_time = move |request: Request, next: Next| async move {
-        match tokio::time::timeout(limits.request_time, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => Problem::busy(
-                "timeout",
-                "the request took too long; a command may have been carried out: send it again with the same \
-                 Idempotency-Key",
-            )
-            .into_response(),
-        }
-    };
-    router
-        .layer(middleware::from_fn_with_state(app, from_here))
-        .layer(DefaultBodyLimit::max(limits.body_bytes_max))
-        .layer(middleware::from_fn_with_state(limits, within_limits))
-        .layer(middleware::from_fn(in_time))
-        .layer(middleware::from_fn(measure))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(trace)
-        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+pub(crate) fn wrap(router: Router, app: Arc<App>) -> Router {
+    let trace = TraceLayer::new_for_http().make_span_with(span).on_response(told);
+    let body_limit = DefaultBodyLimit::max(app.limits.body_bytes_max);
+    // As one: layers that are added one by one are boxed one by one, and cloned with all within them for each request.
+    router.layer((
+        SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid),
+        PropagateRequestIdLayer::new(REQUEST_ID),
+        trace,
+        CatchPanicLayer::custom(panicked),
+        body_limit,
+        middleware::from_fn_with_state(app, measured),
+    ))
+}
+
+fn span(request: &Request) -> Span {
+    let id = request.extensions().get::<RequestId>();
+    let id = id.and_then(|id| id.header_value().to_str().ok()).unwrap_or_default();
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+}
+
+/// All requests are counted and timed. A line is for what did not go well: one for each would cost more than most commands.
+fn told<B>(response: &http::Response<B>, latency: Duration, _: &Span) {
+    let (status, latency_ms) = (response.status().as_u16(), latency.as_millis());
+    if response.status().is_success() {
+        tracing::debug!(status, latency_ms, "answered");
+    } else {
+        tracing::info!(status, latency_ms, "answered");
+    }
 }
 
 /// Counts and times requests by their route: a path has too many values to be a label.
-async fn measure(request: Request, next: Next) -> Response {
+async fn measured(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let method = request.method().as_str().to_owned();
     let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let began = Instant::now();
-    let response = next.run(request).await;
+    let response = in_time(&app, request, next).await;
     let status = response.status().as_str().to_owned();
     let seconds = metrics::histogram!("dealog_request_seconds", "method" => method.clone(), "path" => path.clone());
     seconds.record(began.elapsed());
@@ -66,8 +69,31 @@ async fn measure(request: Request, next: Next) -> Response {
     response
 }
 
+async fn in_time(app: &App, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(app.limits.request_time, admitted(app, request, next)).await {
+        Ok(response) => response.into_response(),
+        Err(_) => Problem::busy(
+            "timeout",
+            "the request took too long; a command may have been carried out: send it again with the same \
+             Idempotency-Key",
+        )
+        .into_response(),
+    }
+}
+
+async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
+    within_limits(&app.limits, &request)?;
+    from_here(app, foreign(&request)).await?;
+    let response = next.run(request).await;
+    // Read models that a query found damaged are made anew by the next start; until then health says so.
+    if let Some(Damage(reason)) = response.extensions().get() {
+        app.views.database().distrust(reason);
+    }
+    Ok(response)
+}
+
 /// Refuses a URL or headers that nobody needs.
-async fn within_limits(State(limits): State<Limits>, request: Request, next: Next) -> Result<Response, Problem> {
+fn within_limits(limits: &Limits, request: &Request) -> Result<(), Problem> {
     let url_bytes = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
     if url_bytes > limits.url_bytes_max {
         let detail = format!("the URL has {url_bytes} bytes; at most {} are allowed", limits.url_bytes_max);
@@ -83,15 +109,7 @@ async fn within_limits(State(limits): State<Limits>, request: Request, next: Nex
             Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail).field(largest)
         );
     }
-    Ok(next.run(request).await)
-}
-
-/// Read models that a query found damaged are made anew by the next start; until then health says so.
-pub(crate) async fn distrust(State(app): State<App>, response: Response) -> Response {
-    if let Some(Damage(reason)) = response.extensions().get() {
-        app.views.database().distrust(reason);
-    }
-    response
+    Ok(())
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {
@@ -101,13 +119,13 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 /// Without tokens the server trusts whoever reaches it, and it is reached from this machine only. A browser on it also
 /// carries the requests of pages from elsewhere: those name another origin, or, where a foreign name was made to point
 /// here, another host. Both are refused.
-async fn from_here(State(app): State<App>, request: Request, next: Next) -> Result<Response, Problem> {
-    match foreign(&request) {
+async fn from_here(app: &App, foreign: Option<(&'static str, String)>) -> Result<(), Problem> {
+    match foreign {
         Some((field, found)) if app.access.is_open().await? => {
             let detail = format!("`{found}` is not this server: it answers requests to and from its own address only");
             Err(Problem::new(StatusCode::FORBIDDEN, "foreign_request", detail).field(field))
         }
-        _ => Ok(next.run(request).await),
+        _ => Ok(()),
     }
 }
 

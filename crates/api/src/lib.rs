@@ -119,8 +119,7 @@ impl Followed {
     }
 }
 
-/// What the handlers need. Cheap to clone.
-#[derive(Clone)]
+/// What the handlers need. They share one: a request passes many hands, and each is given a clone of what it is called with.
 pub struct App {
     /// Who may call.
     pub access: Access,
@@ -176,10 +175,10 @@ struct Docs;
 
 /// The API, and its description as an OpenAPI document. Each resource says what its callers must be permitted; only
 /// whether the server lives and is ready is for everyone.
-fn described(app: &App) -> OpenApiRouter<App> {
+fn described(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
     use Permission::{Customers, Deals, Log, Metrics, Pipelines, Read, Settings, Teams, Users};
-    let guarded = |router: OpenApiRouter<App>, to_read, to_write| {
-        router.route_layer(middleware::from_fn_with_state((app.clone(), Needs { to_read, to_write }), guard))
+    let guarded = |router: OpenApiRouter<Arc<App>>, to_read, to_write| {
+        router.route_layer(middleware::from_fn_with_state((Arc::clone(app), Needs { to_read, to_write }), guard))
     };
     OpenApiRouter::with_openapi(Docs::openapi())
         .merge(guarded(resources::deals::router(), Read, Deals))
@@ -197,17 +196,16 @@ fn described(app: &App) -> OpenApiRouter<App> {
 
 /// The API with its page to read and try it.
 pub fn router(app: App) -> Router {
+    let app = Arc::new(app);
     let (router, mut openapi) = described(&app).split_for_parts();
     describe::complete(&mut openapi);
     let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", openapi);
-    let outer = app.clone();
     let router = router
         .merge(docs)
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(middleware::map_response_with_state(app.clone(), layers::distrust))
-        .with_state(app);
-    layers::wrap(router, outer)
+        .with_state(Arc::clone(&app));
+    layers::wrap(router, app)
 }
 
 /// Serves the API on `listener` until `stop` returns, and then what is still under way. Streams end then by themselves.

@@ -188,7 +188,7 @@ pub(crate) struct Needs {
 
 /// Lets a request through whose caller may make it, and tells the handler who that is.
 pub(crate) async fn guard(
-    State((app, needs)): State<(App, Needs)>,
+    State((app, needs)): State<(Arc<App>, Needs)>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {

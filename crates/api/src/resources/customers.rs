@@ -1,5 +1,7 @@
 //! `/v1/customers`
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use dealog_domain::{
     Command,
@@ -18,14 +20,14 @@ use crate::{
     query::{AtLeast, PageQuery, one, seen},
 };
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(register, list)).routes(routes!(get, change))
 }
 
 /// Make a customer known.
 #[utoipa::path(post, path = "/v1/customers", tag = "customers", params(CommandHeaders), request_body = Register,
     responses((status = 201, body = Answer), CommandProblems))]
-async fn register(State(app): State<App>, asked: Asked<Register>) -> Result<Response, Problem> {
+async fn register(State(app): State<Arc<App>>, asked: Asked<Register>) -> Result<Response, Problem> {
     let stream = StreamId::Customer(CustomerId(Uuid::now_v7()));
     asked.create(&app, stream, "/v1/customers", |body| Command::Customer(customer::Command::Register(body))).await
 }
@@ -34,7 +36,7 @@ async fn register(State(app): State<App>, asked: Asked<Register>) -> Result<Resp
 #[utoipa::path(patch, path = "/v1/customers/{id}", tag = "customers",
     params(("id" = CustomerId, Path), CommandHeaders), request_body = Change,
     responses((status = 200, body = Answer), CommandProblems))]
-async fn change(State(app): State<App>, ids: PathIds, asked: Asked<Change>) -> Result<Response, Problem> {
+async fn change(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Change>) -> Result<Response, Problem> {
     let stream = StreamId::Customer(ids.get("id")?);
     asked.send(&app, stream, |body| Command::Customer(customer::Command::Change(body))).await
 }
@@ -42,7 +44,7 @@ async fn change(State(app): State<App>, ids: PathIds, asked: Asked<Change>) -> R
 /// Customers as they are now, the newest first.
 #[utoipa::path(get, path = "/v1/customers", tag = "customers", params(PageQuery),
     responses((status = 200, body = Named<Customer>), QueryProblems))]
-async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
+async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
     let page = query.page(&app)?;
     app.wait_for(query.min_position).await?;
     let customers = app.views.customers(page, app.now()).await?;
@@ -52,7 +54,7 @@ async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Resul
 /// A customer as it is now.
 #[utoipa::path(get, path = "/v1/customers/{id}", tag = "customers", params(("id" = CustomerId, Path), AtLeast),
     responses((status = 200, body = Customer), QueryProblems))]
-async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: CustomerId = ids.get("id")?;
     app.wait_for(query.min_position).await?;
     one(app.views.customer(id, app.now()).await?, |customer| customer.version, StreamId::Customer(id))

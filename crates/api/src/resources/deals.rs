@@ -1,5 +1,7 @@
 //! `/v1/deals`
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use dealog_domain::{
     Command,
@@ -21,7 +23,7 @@ use crate::{
     query::{Question, WhenText, filter_query, limit, one, seen},
 };
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(create, list))
         .routes(routes!(get, change))
@@ -40,7 +42,7 @@ fn deal_of(ids: &PathIds) -> Result<StreamId, Problem> {
 /// Begin a deal. One that a seller begins without an owner is the seller's.
 #[utoipa::path(post, path = "/v1/deals", tag = "deals", params(CommandHeaders), request_body = Create,
     responses((status = 201, body = Answer), CommandProblems))]
-async fn create(State(app): State<App>, mut asked: Asked<Create>) -> Result<Response, Problem> {
+async fn create(State(app): State<Arc<App>>, mut asked: Asked<Create>) -> Result<Response, Problem> {
     asked.body.owner = asked.body.owner.or(asked.own_deals_of());
     let stream = StreamId::Deal(DealId(Uuid::now_v7()));
     asked.create(&app, stream, "/v1/deals", |body| Command::Deal(deal::Command::Create(body))).await
@@ -49,42 +51,42 @@ async fn create(State(app): State<App>, mut asked: Asked<Create>) -> Result<Resp
 /// Move a deal to another stage of its pipeline, forward or back.
 #[utoipa::path(post, path = "/v1/deals/{id}/move", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Move, responses((status = 200, body = Answer), CommandProblems))]
-async fn move_stage(State(app): State<App>, ids: PathIds, asked: Asked<Move>) -> Result<Response, Problem> {
+async fn move_stage(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Move>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Move(body))).await
 }
 
 /// Win a deal. At another amount than the deal's, the amount is changed first.
 #[utoipa::path(post, path = "/v1/deals/{id}/win", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Option<Win>, responses((status = 200, body = Answer), CommandProblems))]
-async fn win(State(app): State<App>, ids: PathIds, asked: Asked<Win>) -> Result<Response, Problem> {
+async fn win(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Win>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Win(body))).await
 }
 
 /// Lose a deal, for a reason of the company's list.
 #[utoipa::path(post, path = "/v1/deals/{id}/lose", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Lose, responses((status = 200, body = Answer), CommandProblems))]
-async fn lose(State(app): State<App>, ids: PathIds, asked: Asked<Lose>) -> Result<Response, Problem> {
+async fn lose(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Lose>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Lose(body))).await
 }
 
 /// Take up a won or lost deal again.
 #[utoipa::path(post, path = "/v1/deals/{id}/reopen", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Reopen, responses((status = 200, body = Answer), CommandProblems))]
-async fn reopen(State(app): State<App>, ids: PathIds, asked: Asked<Reopen>) -> Result<Response, Problem> {
+async fn reopen(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Reopen>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Reopen(body))).await
 }
 
 /// Put a deal into another pipeline.
 #[utoipa::path(post, path = "/v1/deals/{id}/transfer", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Transfer, responses((status = 200, body = Answer), CommandProblems))]
-async fn transfer(State(app): State<App>, ids: PathIds, asked: Asked<Transfer>) -> Result<Response, Problem> {
+async fn transfer(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Transfer>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Transfer(body))).await
 }
 
 /// Change attributes of a deal: what is absent stays as it is, null empties.
 #[utoipa::path(patch, path = "/v1/deals/{id}", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Change, responses((status = 200, body = Answer), CommandProblems))]
-async fn change(State(app): State<App>, ids: PathIds, asked: Asked<Change>) -> Result<Response, Problem> {
+async fn change(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Change>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Change(Box::new(body)))).await
 }
 
@@ -109,7 +111,7 @@ struct GetQuery {
 /// A deal as it is now, or as it was: then without an `ETag`, since it is not what a command would change.
 #[utoipa::path(get, path = "/v1/deals/{id}", tag = "deals", params(("id" = DealId, Path), GetQuery),
     responses((status = 200, body = Deal), QueryProblems))]
-async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<GetQuery>) -> Result<Response, Problem> {
+async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<GetQuery>) -> Result<Response, Problem> {
     let id: DealId = ids.get("id")?;
     app.wait_for(query.min_position).await?;
     if query.as_of.is_none() && query.at_version.is_none() && query.known_at.is_none() {
@@ -180,7 +182,7 @@ filter_query!(
 /// Deals as they are now, or as they were known, the newest first.
 #[utoipa::path(get, path = "/v1/deals", tag = "deals", params(ListQuery),
     responses((status = 200, body = DealList), QueryProblems))]
-async fn list(State(app): State<App>, Params(query): Params<ListQuery>) -> Result<Response, Problem> {
+async fn list(State(app): State<Arc<App>>, Params(query): Params<ListQuery>) -> Result<Response, Problem> {
     let page = ListPage { limit: limit(query.limit, 50, app.limits.page_items_max)?, after: query.after };
     let Question { views, scope } = query.shared().question(&app, None).await?;
     let (status, stage) = (query.status, query.stage);
@@ -213,7 +215,7 @@ struct History {
 #[utoipa::path(get, path = "/v1/deals/{id}/history", tag = "deals", params(("id" = DealId, Path), HistoryQuery),
     responses((status = 200, body = History), QueryProblems))]
 async fn history(
-    State(app): State<App>,
+    State(app): State<Arc<App>>,
     ids: PathIds,
     Params(query): Params<HistoryQuery>,
 ) -> Result<axum::Json<History>, Problem> {

@@ -1,5 +1,7 @@
 //! `/v1/events`
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
 use dealog_events::{Envelope, Position, event_types};
 use dealog_store::Head;
@@ -16,7 +18,7 @@ use crate::{
     query::limit,
 };
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(events))
 }
 
@@ -51,7 +53,7 @@ struct EventsPage {
 /// The log, from a position on.
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(EventsQuery),
     responses((status = 200, body = EventsPage), QueryProblems))]
-async fn events(State(app): State<App>, Params(query): Params<EventsQuery>) -> Result<Json<EventsPage>, Problem> {
+async fn events(State(app): State<Arc<App>>, Params(query): Params<EventsQuery>) -> Result<Json<EventsPage>, Problem> {
     let limit = limit(query.limit, 100, app.limits.page_events_max)? as usize;
     let after = Position(query.after.unwrap_or(0));
     let types = query.types.as_deref().map(types).transpose()?.unwrap_or_default();

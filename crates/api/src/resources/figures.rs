@@ -1,5 +1,7 @@
 //! `/v1/pipeline`, `/v1/board`, `/v1/funnel`, `/v1/forecast`, and the rates over closed deals.
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use dealog_events::Slug;
 use dealog_projections::deals::query::{
@@ -17,7 +19,7 @@ use crate::{
     query::{Question, WhenText, figure_query, limit, range, seen},
 };
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(pipeline))
         .routes(routes!(board))
@@ -165,7 +167,7 @@ fn grouping(by: Option<&str>, app: &App) -> Result<Grouping, Problem> {
 /// The open deals of every stage: count, amount, weighted amount, age, stale and overdue ones; and the closed ones.
 #[utoipa::path(get, path = "/v1/pipeline", tag = "figures", params(PipelineQuery),
     responses((status = 200, body = PipelineAnswer), QueryProblems))]
-async fn pipeline(State(app): State<App>, Params(query): Params<PipelineQuery>) -> Result<Response, Problem> {
+async fn pipeline(State(app): State<Arc<App>>, Params(query): Params<PipelineQuery>) -> Result<Response, Problem> {
     let by = grouping(query.by.as_deref(), &app)?;
     let Question { views, scope } = query.question(&app).await?;
     let answer = views.pipeline(&scope, &by).await?;
@@ -175,7 +177,7 @@ async fn pipeline(State(app): State<App>, Params(query): Params<PipelineQuery>) 
 /// The open deals of one pipeline by stage, longest in the stage first, in pages.
 #[utoipa::path(get, path = "/v1/board", tag = "figures", params(BoardQuery),
     responses((status = 200, body = Board), QueryProblems))]
-async fn board(State(app): State<App>, Params(query): Params<BoardQuery>) -> Result<Response, Problem> {
+async fn board(State(app): State<Arc<App>>, Params(query): Params<BoardQuery>) -> Result<Response, Problem> {
     if query.after.is_some() && query.stage.is_none() {
         return Err(Problem::unprocessable("query", "after", "after belongs to one column: send its stage too"));
     }
@@ -189,7 +191,7 @@ async fn board(State(app): State<App>, Params(query): Params<BoardQuery>) -> Res
 /// How far deals come: by cohort, or by what happened in a period.
 #[utoipa::path(get, path = "/v1/funnel", tag = "figures", params(FunnelQuery),
     responses((status = 200, body = Funnel), QueryProblems))]
-async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> Result<Response, Problem> {
+async fn funnel(State(app): State<Arc<App>>, Params(query): Params<FunnelQuery>) -> Result<Response, Problem> {
     let by = grouping(query.by.as_deref(), &app)?;
     let Question { views, mut scope } = query.question(&app).await?;
     let period = range(("from", query.from), ("to", query.to))?;
@@ -214,7 +216,7 @@ async fn funnel(State(app): State<App>, Params(query): Params<FunnelQuery>) -> R
 /// What a period will bring: booked, weighted, by category, by history, and what is not scheduled.
 #[utoipa::path(get, path = "/v1/forecast", tag = "figures", params(ForecastQuery),
     responses((status = 200, body = Forecast), QueryProblems))]
-async fn forecast(State(app): State<App>, Params(query): Params<ForecastQuery>) -> Result<Response, Problem> {
+async fn forecast(State(app): State<Arc<App>>, Params(query): Params<ForecastQuery>) -> Result<Response, Problem> {
     let by = grouping(query.by.as_deref(), &app)?;
     let Question { views, scope } = query.question(&app).await?;
     let answer = views.forecast(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
@@ -224,7 +226,7 @@ async fn forecast(State(app): State<App>, Params(query): Params<ForecastQuery>) 
 /// How long deals stay in stages.
 #[utoipa::path(get, path = "/v1/time-in-stage", tag = "figures", params(SnapshotQuery),
     responses((status = 200, body = TimeInStage), QueryProblems))]
-async fn time_in_stage(State(app): State<App>, Params(query): Params<SnapshotQuery>) -> Result<Response, Problem> {
+async fn time_in_stage(State(app): State<Arc<App>>, Params(query): Params<SnapshotQuery>) -> Result<Response, Problem> {
     let Question { views, scope } = query.question(&app).await?;
     let answer = views.time_in_stage(&scope).await?;
     Ok(seen(answer.seen.position, &answer))
@@ -233,7 +235,7 @@ async fn time_in_stage(State(app): State<App>, Params(query): Params<SnapshotQue
 /// How many of the deals closed in a period were won.
 #[utoipa::path(get, path = "/v1/win-rate", tag = "figures", params(ClosedQuery),
     responses((status = 200, body = WinRate), QueryProblems))]
-async fn win_rate(State(app): State<App>, Params(query): Params<ClosedQuery>) -> Result<Response, Problem> {
+async fn win_rate(State(app): State<Arc<App>>, Params(query): Params<ClosedQuery>) -> Result<Response, Problem> {
     let by = grouping(query.by.as_deref(), &app)?;
     let Question { views, scope } = query.question(&app).await?;
     let answer = views.win_rate(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
@@ -243,7 +245,7 @@ async fn win_rate(State(app): State<App>, Params(query): Params<ClosedQuery>) ->
 /// How long the deals closed in a period took.
 #[utoipa::path(get, path = "/v1/cycle", tag = "figures", params(ClosedQuery),
     responses((status = 200, body = Cycle), QueryProblems))]
-async fn cycle(State(app): State<App>, Params(query): Params<ClosedQuery>) -> Result<Response, Problem> {
+async fn cycle(State(app): State<Arc<App>>, Params(query): Params<ClosedQuery>) -> Result<Response, Problem> {
     let by = grouping(query.by.as_deref(), &app)?;
     let Question { views, scope } = query.question(&app).await?;
     let answer = views.cycle(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
@@ -253,7 +255,7 @@ async fn cycle(State(app): State<App>, Params(query): Params<ClosedQuery>) -> Re
 /// How much the pipeline yields a day.
 #[utoipa::path(get, path = "/v1/velocity", tag = "figures", params(PeriodQuery),
     responses((status = 200, body = Velocity), QueryProblems))]
-async fn velocity(State(app): State<App>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
+async fn velocity(State(app): State<Arc<App>>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
     let Question { views, scope } = query.question(&app).await?;
     let answer = views.velocity(&scope, &range(("from", query.from), ("to", query.to))?).await?;
     Ok(seen(answer.seen.position, &answer))

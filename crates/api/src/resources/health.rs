@@ -1,5 +1,7 @@
 //! `/health`
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use dealog_events::Position;
 use dealog_projections::Status;
@@ -9,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{App, Followed};
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
 }
 
@@ -65,7 +67,7 @@ struct Building {
 /// Whether the server can read its log and its read models go on.
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
-async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
+async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     // The log after the read models: it is never behind them.
     let projection = projection(&app).await;
     let head = app.store().head().await.ok().map(|head| head.position);

@@ -1,5 +1,7 @@
 //! `/metrics`
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::header,
@@ -17,14 +19,14 @@ use crate::{
 /// The text format of Prometheus.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(metrics))
 }
 
 /// What has been measured since the start, for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, body = String, content_type = "text/plain"), QueryProblems))]
-async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
+async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     // Where the log and the read models are is known to their databases, whichever process moves them.
     let head = app.store().head().await?.position;
     gauge!("dealog_log_position").set(as_number(head.0));

@@ -1,5 +1,7 @@
 //! `/v1/pipelines`
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use dealog_domain::{
     Command,
@@ -18,7 +20,7 @@ use crate::{
     query::{AtLeast, one, seen},
 };
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(define, list))
         .routes(routes!(get))
@@ -35,7 +37,7 @@ fn pipeline_of(ids: &PathIds) -> Result<StreamId, Problem> {
 /// Set up a pipeline.
 #[utoipa::path(post, path = "/v1/pipelines", tag = "pipelines", params(CommandHeaders), request_body = Define,
     responses((status = 201, body = Answer), CommandProblems))]
-async fn define(State(app): State<App>, asked: Asked<Define>) -> Result<Response, Problem> {
+async fn define(State(app): State<Arc<App>>, asked: Asked<Define>) -> Result<Response, Problem> {
     let stream = StreamId::Pipeline(PipelineId(Uuid::now_v7()));
     asked.create(&app, stream, "/v1/pipelines", |body| Command::Pipeline(pipeline::Command::Define(body))).await
 }
@@ -44,7 +46,7 @@ async fn define(State(app): State<App>, asked: Asked<Define>) -> Result<Response
 #[utoipa::path(post, path = "/v1/pipelines/{id}/stages", tag = "pipelines",
     params(("id" = PipelineId, Path), CommandHeaders), request_body = AddStage,
     responses((status = 200, body = Answer), CommandProblems))]
-async fn add_stage(State(app): State<App>, ids: PathIds, asked: Asked<AddStage>) -> Result<Response, Problem> {
+async fn add_stage(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<AddStage>) -> Result<Response, Problem> {
     asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::AddStage(body))).await
 }
 
@@ -52,7 +54,7 @@ async fn add_stage(State(app): State<App>, ids: PathIds, asked: Asked<AddStage>)
 #[utoipa::path(put, path = "/v1/pipelines/{id}/stages", tag = "pipelines",
     params(("id" = PipelineId, Path), CommandHeaders), request_body = Reorder,
     responses((status = 200, body = Answer), CommandProblems))]
-async fn reorder(State(app): State<App>, ids: PathIds, asked: Asked<Reorder>) -> Result<Response, Problem> {
+async fn reorder(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Reorder>) -> Result<Response, Problem> {
     asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::Reorder(body))).await
 }
 
@@ -60,7 +62,11 @@ async fn reorder(State(app): State<App>, ids: PathIds, asked: Asked<Reorder>) ->
 #[utoipa::path(patch, path = "/v1/pipelines/{id}/stages/{stage}", tag = "pipelines",
     params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = ReviseStage,
     responses((status = 200, body = Answer), CommandProblems))]
-async fn revise_stage(State(app): State<App>, ids: PathIds, asked: Asked<ReviseStage>) -> Result<Response, Problem> {
+async fn revise_stage(
+    State(app): State<Arc<App>>,
+    ids: PathIds,
+    asked: Asked<ReviseStage>,
+) -> Result<Response, Problem> {
     let stage: Slug = ids.get("stage")?;
     asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::ReviseStage(stage, body))).await
 }
@@ -69,7 +75,7 @@ async fn revise_stage(State(app): State<App>, ids: PathIds, asked: Asked<ReviseS
 #[utoipa::path(post, path = "/v1/pipelines/{id}/stages/{stage}/retire", tag = "pipelines",
     params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
-async fn retire_stage(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+async fn retire_stage(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
     let stage: Slug = ids.get("stage")?;
     asked.send(&app, pipeline_of(&ids)?, |_| Command::Pipeline(pipeline::Command::RetireStage(stage))).await
 }
@@ -78,14 +84,14 @@ async fn retire_stage(State(app): State<App>, ids: PathIds, asked: Asked<Nothing
 #[utoipa::path(post, path = "/v1/pipelines/{id}/archive", tag = "pipelines",
     params(("id" = PipelineId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
-async fn archive(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+async fn archive(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
     asked.send(&app, pipeline_of(&ids)?, |_| Command::Pipeline(pipeline::Command::Archive)).await
 }
 
 /// All pipelines as they are now, oldest first.
 #[utoipa::path(get, path = "/v1/pipelines", tag = "pipelines", params(AtLeast),
     responses((status = 200, body = Named<PipelineDefinition>), QueryProblems))]
-async fn list(State(app): State<App>, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+async fn list(State(app): State<Arc<App>>, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     app.wait_for(query.min_position).await?;
     let pipelines = app.views.pipelines(app.now()).await?;
     Ok(seen(pipelines.position, &pipelines))
@@ -94,7 +100,7 @@ async fn list(State(app): State<App>, Params(query): Params<AtLeast>) -> Result<
 /// A pipeline as it is now.
 #[utoipa::path(get, path = "/v1/pipelines/{id}", tag = "pipelines", params(("id" = PipelineId, Path), AtLeast),
     responses((status = 200, body = PipelineDefinition), QueryProblems))]
-async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: PipelineId = ids.get("id")?;
     app.wait_for(query.min_position).await?;
     let Named { position, items, .. } = app.views.pipelines(app.now()).await?;

@@ -1,5 +1,7 @@
 //! `/v1/settings`
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use dealog_domain::{
     Command,
@@ -17,21 +19,21 @@ use crate::{
     query::{AtLeast, one},
 };
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(get, change))
 }
 
 /// Change settings: what is absent stays as it is.
 #[utoipa::path(patch, path = "/v1/settings", tag = "settings", params(CommandHeaders), request_body = Change,
     responses((status = 200, body = Answer), CommandProblems))]
-async fn change(State(app): State<App>, asked: Asked<Change>) -> Result<Response, Problem> {
+async fn change(State(app): State<Arc<App>>, asked: Asked<Change>) -> Result<Response, Problem> {
     asked.send(&app, StreamId::Settings, |body| Command::Settings(settings::Command::Change(body))).await
 }
 
 /// The settings as they are now.
 #[utoipa::path(get, path = "/v1/settings", tag = "settings", params(AtLeast),
     responses((status = 200, body = Settings), QueryProblems))]
-async fn get(State(app): State<App>, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+async fn get(State(app): State<Arc<App>>, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     app.wait_for(query.min_position).await?;
     one(app.views.settings(app.now()).await?, |settings| settings.version, StreamId::Settings)
 }

@@ -1,5 +1,7 @@
 //! `/v1/events/stream`
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::State,
@@ -28,7 +30,7 @@ const LOG_ID: HeaderName = HeaderName::from_static("dealog-log-id");
 /// Asks proxies that gather answers to let this one through as it comes.
 const NO_BUFFERING: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(stream))
 }
 
@@ -77,7 +79,7 @@ struct StreamQuery {
             description = "There are as many subscribers as there may be; try again after Retry-After")
     ))]
 async fn stream(
-    State(app): State<App>,
+    State(app): State<Arc<App>>,
     Params(query): Params<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -93,7 +95,7 @@ async fn stream(
         let detail = format!("there are {} subscribers, and no more are served", app.limits.subscribers_max);
         Problem::busy("too_many_subscribers", detail)
     })?;
-    let messages = subscriber.stream().take_until(app.access.withdrawn(headers, Permission::Log));
+    let messages = subscriber.stream().take_until(app.access.clone().withdrawn(headers, Permission::Log));
     let about = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache"), NO_BUFFERING];
     let log_id = [(LOG_ID, head.log_id.to_string())];
     Ok((about, log_id, Body::from_stream(messages)).into_response())

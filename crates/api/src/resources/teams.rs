@@ -1,5 +1,7 @@
 //! `/v1/teams`
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use dealog_domain::{
     Command,
@@ -18,14 +20,14 @@ use crate::{
     query::{AtLeast, PageQuery, one, seen},
 };
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(form, list)).routes(routes!(get)).routes(routes!(add_member, remove_member))
 }
 
 /// Set up a team.
 #[utoipa::path(post, path = "/v1/teams", tag = "teams", params(CommandHeaders), request_body = Form,
     responses((status = 201, body = Answer), CommandProblems))]
-async fn form(State(app): State<App>, asked: Asked<Form>) -> Result<Response, Problem> {
+async fn form(State(app): State<Arc<App>>, asked: Asked<Form>) -> Result<Response, Problem> {
     let stream = StreamId::Team(TeamId(Uuid::now_v7()));
     asked.create(&app, stream, "/v1/teams", |body| Command::Team(team::Command::Form(body))).await
 }
@@ -34,7 +36,7 @@ async fn form(State(app): State<App>, asked: Asked<Form>) -> Result<Response, Pr
 #[utoipa::path(put, path = "/v1/teams/{id}/members/{user}", tag = "teams",
     params(("id" = TeamId, Path), ("user" = UserId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
-async fn add_member(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+async fn add_member(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
     let (stream, user) = (StreamId::Team(ids.get("id")?), ids.get("user")?);
     asked.send(&app, stream, |_| Command::Team(team::Command::AddMember(user))).await
 }
@@ -43,7 +45,7 @@ async fn add_member(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>)
 #[utoipa::path(delete, path = "/v1/teams/{id}/members/{user}", tag = "teams",
     params(("id" = TeamId, Path), ("user" = UserId, Path), CommandHeaders),
     responses((status = 200, body = Answer), CommandProblems))]
-async fn remove_member(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+async fn remove_member(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
     let (stream, user) = (StreamId::Team(ids.get("id")?), ids.get("user")?);
     asked.send(&app, stream, |_| Command::Team(team::Command::RemoveMember(user))).await
 }
@@ -51,7 +53,7 @@ async fn remove_member(State(app): State<App>, ids: PathIds, asked: Asked<Nothin
 /// Teams as they are now, the newest first.
 #[utoipa::path(get, path = "/v1/teams", tag = "teams", params(PageQuery),
     responses((status = 200, body = Named<Team>), QueryProblems))]
-async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
+async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
     let page = query.page(&app)?;
     app.wait_for(query.min_position).await?;
     let teams = app.views.teams(page, app.now()).await?;
@@ -61,7 +63,7 @@ async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Resul
 /// A team as it is now.
 #[utoipa::path(get, path = "/v1/teams/{id}", tag = "teams", params(("id" = TeamId, Path), AtLeast),
     responses((status = 200, body = Team), QueryProblems))]
-async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: TeamId = ids.get("id")?;
     app.wait_for(query.min_position).await?;
     one(app.views.team(id, app.now()).await?, |team| team.version, StreamId::Team(id))

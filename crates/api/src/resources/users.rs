@@ -1,5 +1,7 @@
 //! `/v1/users`
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use dealog_domain::{
     Command,
@@ -18,14 +20,14 @@ use crate::{
     query::{AtLeast, PageQuery, one, seen},
 };
 
-pub(crate) fn router() -> OpenApiRouter<App> {
+pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(invite, list)).routes(routes!(get, change_role)).routes(routes!(deactivate))
 }
 
 /// Let a user in.
 #[utoipa::path(post, path = "/v1/users", tag = "users", params(CommandHeaders), request_body = Invite,
     responses((status = 201, body = Answer), CommandProblems))]
-async fn invite(State(app): State<App>, asked: Asked<Invite>) -> Result<Response, Problem> {
+async fn invite(State(app): State<Arc<App>>, asked: Asked<Invite>) -> Result<Response, Problem> {
     let stream = StreamId::User(UserId(Uuid::now_v7()));
     asked.create(&app, stream, "/v1/users", |body| Command::User(user::Command::Invite(body))).await
 }
@@ -33,7 +35,7 @@ async fn invite(State(app): State<App>, asked: Asked<Invite>) -> Result<Response
 /// Give a user another role.
 #[utoipa::path(patch, path = "/v1/users/{id}", tag = "users", params(("id" = UserId, Path), CommandHeaders),
     request_body = ChangeRole, responses((status = 200, body = Answer), CommandProblems))]
-async fn change_role(State(app): State<App>, ids: PathIds, asked: Asked<ChangeRole>) -> Result<Response, Problem> {
+async fn change_role(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<ChangeRole>) -> Result<Response, Problem> {
     let stream = StreamId::User(ids.get("id")?);
     asked.send(&app, stream, |body| Command::User(user::Command::ChangeRole(body))).await
 }
@@ -42,7 +44,7 @@ async fn change_role(State(app): State<App>, ids: PathIds, asked: Asked<ChangeRo
 #[utoipa::path(post, path = "/v1/users/{id}/deactivate", tag = "users",
     params(("id" = UserId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
-async fn deactivate(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+async fn deactivate(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
     let stream = StreamId::User(ids.get("id")?);
     asked.send(&app, stream, |_| Command::User(user::Command::Deactivate)).await
 }
@@ -50,7 +52,7 @@ async fn deactivate(State(app): State<App>, ids: PathIds, asked: Asked<Nothing>)
 /// Users as they are now, the newest first.
 #[utoipa::path(get, path = "/v1/users", tag = "users", params(PageQuery),
     responses((status = 200, body = Named<User>), QueryProblems))]
-async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
+async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
     let page = query.page(&app)?;
     app.wait_for(query.min_position).await?;
     let users = app.views.users(page, app.now()).await?;
@@ -60,7 +62,7 @@ async fn list(State(app): State<App>, Params(query): Params<PageQuery>) -> Resul
 /// A user as they are now.
 #[utoipa::path(get, path = "/v1/users/{id}", tag = "users", params(("id" = UserId, Path), AtLeast),
     responses((status = 200, body = User), QueryProblems))]
-async fn get(State(app): State<App>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
+async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: UserId = ids.get("id")?;
     app.wait_for(query.min_position).await?;
     one(app.views.user(id, app.now()).await?, |user| user.version, StreamId::User(id))
