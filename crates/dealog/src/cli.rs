@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dealog_events::{Currency, DealId, TimeZone};
 
 use crate::{
-    check, demo, import, migrate,
+    check, copy, demo, import, migrate,
     open::Failure,
     projections, replay, serve,
     settings::{DatabaseUrl, Flags, Settings},
@@ -114,6 +114,22 @@ enum Command {
     },
     /// Look for damage in all of the log: every page, every event
     Check,
+    /// Bring a log to another database, to the byte: from a folder to PostgreSQL, or back
+    #[command(
+        after_help = "A log is named by its folder or as postgres://ROLE@HOST/DATABASE. The target is empty, or was made by this \
+                      command: interrupted, it goes on where it was, and run again it brings what has come since. So a server \
+                      moves with little rest: copy beside it, stop it, copy again, start it on the new one.\n\nIdentity, \
+                      positions, times, commands and tokens come along, and both are compared at the end. Read models do not: \
+                      they are folded from the log."
+    )]
+    Copy {
+        /// The log to copy
+        #[arg(long, value_name = "LOG")]
+        from: copy::Named,
+        /// Where to copy it
+        #[arg(long, value_name = "LOG")]
+        to: copy::Named,
+    },
     /// Make the log, or bring it to this version, as the role that owns the database
     #[command(
         after_help = "Every command does this by itself, if its role may. Where a role shall serve the log that cannot rewrite \
@@ -203,6 +219,7 @@ impl Cli {
             }
             Command::Replay { deal, from, to, format } => replay::replay(&settings, deal, from, to, format).await,
             Command::Check => check::check(&settings).await,
+            Command::Copy { from, to } => copy::run(&settings, from, to).await,
             Command::Migrate { grant } => migrate::migrate(&settings, grant.as_deref()).await,
             Command::Projections { format } => projections::projections(&settings, format).await,
             Command::Rebuild => projections::rebuild(&settings).await,

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod company;
+mod copy;
 mod demo;
 mod import;
 mod limits;

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use dealog_commands::{CommandError, Commands, system_clock};
 use dealog_projections::{Database, ProjectionError, Worker, deals::Deals, put_aside_if_damaged};
-use dealog_store::{Log, Place, StoreError, TokenError};
+use dealog_store::{CopyError, Log, Place, StoreError, TokenError};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
@@ -58,6 +58,9 @@ pub(crate) enum Failure {
     /// The sample company.
     #[error(transparent)]
     Demo(#[from] DemoError),
+    /// A copy.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// The mapping of an import.
     #[error(transparent)]
     Mapping(#[from] MappingError),

@@ -62,6 +62,12 @@ pub(crate) struct Settings {
 #[serde(try_from = "String")]
 pub(crate) struct DatabaseUrl(String);
 
+impl DatabaseUrl {
+    pub(crate) fn place(&self) -> Place {
+        Place::Postgres(self.0.clone())
+    }
+}
+
 impl FromStr for DatabaseUrl {
     type Err = String;
 
@@ -131,7 +137,7 @@ impl Settings {
     /// Where the log is.
     pub(crate) fn log_place(&self) -> Place {
         match &self.database {
-            Some(DatabaseUrl(url)) => Place::Postgres(url.clone()),
+            Some(database) => database.place(),
             None => Place::Sqlite(self.log_file()),
         }
     }
@@ -139,7 +145,7 @@ impl Settings {
     /// Where the read models are.
     pub(crate) fn views_place(&self) -> Place {
         match self.views_database.as_ref().or(self.database.as_ref()) {
-            Some(DatabaseUrl(url)) => Place::Postgres(url.clone()),
+            Some(database) => database.place(),
             None => Place::Sqlite(self.data.join("views.db")),
         }
     }

@@ -13,6 +13,8 @@
 
 mod append;
 mod appender;
+mod batch;
+mod copy;
 mod decode;
 mod history;
 mod judge;
@@ -30,7 +32,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use append::{Append, AppendError, Appended, Fingerprint, NewEvent, Remembered};
-pub use place::{Log, Place};
+pub use copy::{CopyError, compare, copy};
+pub use place::Place;
 pub use tokens::{TOKENS_MAX, Token, TokenError, TokenStore};
 
 /// Named limits of a log. Each can be set; none can be switched off.
@@ -111,6 +114,14 @@ pub trait EventStore: Send + Sync {
 
     /// Ends the log in good order: reads under way end, appends that wait are committed and answered, later ones refused.
     async fn close(&self);
+}
+
+/// A log with the tokens beside it, which can be copied whole.
+#[async_trait]
+pub trait Log: EventStore + TokenStore {
+    /// Appends events as they are in another log with the same identity, and the commands that brought them, if they follow
+    /// the end of this one.
+    async fn append_copied(&self, events: &[Envelope], commands: &[Remembered]) -> Result<(), StoreError>;
 }
 
 /// Why the log could not be read.

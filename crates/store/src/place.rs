@@ -7,13 +7,9 @@ use std::{
 };
 
 use dealog_events::Envelope;
+use uuid::Uuid;
 
-use crate::{EventStore, Head, Limits, StoreError, TokenStore, postgres::PostgresStore, sqlite::SqliteStore};
-
-/// A log with the tokens beside it.
-pub trait Log: EventStore + TokenStore {}
-
-impl<L: EventStore + TokenStore> Log for L {}
+use crate::{Head, Limits, Log, StoreError, postgres::PostgresStore, sqlite::SqliteStore};
 
 /// Where a log is.
 #[derive(Debug, Clone)]
@@ -37,9 +33,14 @@ impl Display for Place {
 impl Place {
     /// Opens the log here; where there is none it is made.
     pub async fn open(&self, limits: Limits) -> Result<Arc<dyn Log>, StoreError> {
+        self.open_as(Uuid::now_v7(), limits).await
+    }
+
+    /// The same; where there is none, it is made with this identity. One that is there has its own.
+    pub async fn open_as(&self, log_id: Uuid, limits: Limits) -> Result<Arc<dyn Log>, StoreError> {
         Ok(match self {
-            Self::Sqlite(path) => Arc::new(SqliteStore::open(path, limits).await?),
-            Self::Postgres(url) => Arc::new(PostgresStore::open(url, limits).await?),
+            Self::Sqlite(path) => Arc::new(SqliteStore::open_as(path, log_id, limits).await?),
+            Self::Postgres(url) => Arc::new(PostgresStore::open_as(url, log_id, limits).await?),
         })
     }
 

@@ -20,9 +20,13 @@ use tokio::{
     sync::{Mutex, watch},
     task::JoinSet,
 };
+use uuid::Uuid;
 
 use self::session::Session;
-use crate::{Append, AppendError, Appended, EventStore, Head, Limits, Remembered, StoreError, appender::Appender};
+use crate::{
+    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, appender::Appender,
+    batch::Batch,
+};
 
 /// A log in a PostgreSQL database.
 #[derive(Debug)]
@@ -38,9 +42,14 @@ impl PostgresStore {
     /// Opens the log in the database at this URL. Where there is none it is made, and one of an older version is brought up, if
     /// the role may do that.
     pub async fn open(url: &str, limits: Limits) -> Result<Self, StoreError> {
+        Self::open_as(url, Uuid::now_v7(), limits).await
+    }
+
+    /// The same; a log that is made has this identity.
+    pub async fn open_as(url: &str, log_id: Uuid, limits: Limits) -> Result<Self, StoreError> {
         let session = Session::new(url, limits)?;
         let mut connection = session.connect().await?;
-        schema::bring_up(&mut connection).await?;
+        schema::bring_up(&mut connection, log_id).await?;
         let head = read::head(&mut connection).await?;
         let pool = session.pool(limits.read_connections_max);
         let positions = watch::Sender::new(head.position);
@@ -54,7 +63,7 @@ impl PostgresStore {
     /// Makes the log, or brings it up, and lets `role` serve it, which from then on may do so and no more.
     pub async fn migrate(url: &str, limits: Limits, role: Option<&str>) -> Result<Head, StoreError> {
         let mut connection = Session::new(url, limits)?.connect().await?;
-        schema::bring_up(&mut connection).await?;
+        schema::bring_up(&mut connection, Uuid::now_v7()).await?;
         if let Some(role) = role {
             schema::grant(&mut connection, role).await?;
         }
@@ -121,5 +130,15 @@ impl EventStore for PostgresStore {
         self.listening.lock().await.shutdown().await;
         self.appender.close().await;
         self.pool.close().await;
+    }
+}
+
+#[async_trait]
+impl Log for PostgresStore {
+    async fn append_copied(&self, events: &[Envelope], commands: &[Remembered]) -> Result<(), StoreError> {
+        let Some(batch) = Batch::of_copied(events, commands) else { return Ok(()) };
+        let mut transaction = self.pool.begin_with(read::BEGIN_WITH_LOCK).await?;
+        writer::insert(&mut transaction, &batch).await?;
+        Ok(transaction.commit().await?)
     }
 }

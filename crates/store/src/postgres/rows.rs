@@ -1,11 +1,15 @@
 //! The rows of a batch as parameters of one statement: an array for each column, which `unnest` puts together again.
 
+use std::collections::HashMap;
+
+use dealog_events::StreamId;
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
-use uuid::Uuid;
 
 use crate::{
+    Remembered,
+    batch::{Batch, EventRow},
     decode::integer,
-    judge::{Accepted, Judged},
+    judge::StreamEnd,
 };
 
 /// All that a batch writes, in one trip to the server. A part that fails takes the rest with it. The answer tells whether
@@ -31,56 +35,48 @@ pub(super) const WRITE: &str = "
 type Bound = Query<'static, Postgres, PgArguments>;
 
 /// [`WRITE`] with its parameters.
-pub(super) fn write(judged: &Judged<'_>, before: u64) -> Bound {
-    let query =
-        sqlx::query(WRITE).bind(integer(before)).bind(integer(judged.position.0)).bind(judged.recorded_at.micros());
-    bind_streams(bind_commands(bind_events(query, &judged.accepted), &judged.accepted), judged)
+pub(super) fn write(batch: &Batch<'_>) -> Bound {
+    let query = sqlx::query(WRITE)
+        .bind(integer(batch.before.0))
+        .bind(integer(batch.position.0))
+        .bind(batch.recorded_at.micros());
+    bind_streams(bind_commands(bind_events(query, &batch.events), &batch.commands), &batch.streams)
 }
 
-fn bind_events(query: Bound, accepted: &[Accepted<'_>]) -> Bound {
-    let events = || {
-        accepted.iter().flat_map(|Accepted { append, outcome, recorded_at }| {
-            let before = append.events.len() as u64;
-            let (position, version) = (outcome.position.0 - before, outcome.version.0 - before);
-            append.events.iter().enumerate().map(move |(index, event)| {
-                let number = index as u64 + 1;
-                (*append, event, index, position + number, version + number, *recorded_at)
-            })
-        })
-    };
-    let column = |of: fn(u64, u64) -> u64| -> Vec<i64> {
-        events().map(|(_, _, _, position, version, _)| integer(of(position, version))).collect()
-    };
+fn bind_events(query: Bound, events: &[EventRow<'_>]) -> Bound {
     query
-        .bind(column(|position, _| position))
-        .bind(events().map(|(append, _, index, ..)| append.command_id.event_id(index)).collect::<Vec<_>>())
-        .bind(events().map(|(append, ..)| append.stream.to_string()).collect::<Vec<_>>())
-        .bind(column(|_, version| version))
-        .bind(events().map(|(_, event, ..)| event.event_type).collect::<Vec<_>>())
-        .bind(events().map(|(_, event, ..)| i32::from(event.schema)).collect::<Vec<_>>())
-        .bind(events().map(|(_, event, ..)| event.occurred_at.micros()).collect::<Vec<_>>())
-        .bind(events().map(|(.., recorded_at)| recorded_at.micros()).collect::<Vec<_>>())
-        .bind(events().map(|(append, ..)| append.actor.to_string()).collect::<Vec<_>>())
-        .bind(events().map(|(append, ..)| append.command_id.0).collect::<Vec<_>>())
-        .bind(events().map(|(append, ..)| append.correlation_id).collect::<Vec<_>>())
-        .bind(events().map(|(append, ..)| append.causation_id).collect::<Vec<Option<Uuid>>>())
-        .bind(events().map(|(_, event, ..)| event.data.as_str()).collect::<Vec<_>>())
+        .bind(column(events, |event| integer(event.position.0)))
+        .bind(column(events, |event| event.event_id))
+        .bind(column(events, |event| event.stream.to_string()))
+        .bind(column(events, |event| integer(event.version.0)))
+        .bind(column(events, |event| event.event_type))
+        .bind(column(events, |event| i32::from(event.schema)))
+        .bind(column(events, |event| event.occurred_at.micros()))
+        .bind(column(events, |event| event.recorded_at.micros()))
+        .bind(column(events, |event| event.actor.to_string()))
+        .bind(column(events, |event| event.command_id.0))
+        .bind(column(events, |event| event.correlation_id))
+        .bind(column(events, |event| event.causation_id))
+        .bind(column(events, |event| event.data))
 }
 
-fn bind_commands(query: Bound, accepted: &[Accepted<'_>]) -> Bound {
-    let each = || accepted.iter();
+fn bind_commands(query: Bound, commands: &[Remembered]) -> Bound {
     query
-        .bind(each().map(|command| command.append.command_id.0).collect::<Vec<_>>())
-        .bind(each().map(|command| command.append.fingerprint.0.as_slice()).collect::<Vec<_>>())
-        .bind(each().map(|command| command.outcome.stream.to_string()).collect::<Vec<_>>())
-        .bind(each().map(|command| integer(command.outcome.version.0)).collect::<Vec<_>>())
-        .bind(each().map(|command| integer(command.outcome.position.0)).collect::<Vec<_>>())
-        .bind(each().map(|command| i32::try_from(command.outcome.events).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+        .bind(column(commands, |command| command.command_id.0))
+        .bind(column(commands, |command| command.fingerprint.0.to_vec()))
+        .bind(column(commands, |command| command.outcome.stream.to_string()))
+        .bind(column(commands, |command| integer(command.outcome.version.0)))
+        .bind(column(commands, |command| integer(command.outcome.position.0)))
+        .bind(column(commands, |command| i32::try_from(command.outcome.events).unwrap_or(i32::MAX)))
 }
 
-fn bind_streams(query: Bound, judged: &Judged<'_>) -> Bound {
+fn bind_streams(query: Bound, streams: &HashMap<StreamId, StreamEnd>) -> Bound {
     query
-        .bind(judged.grown.keys().map(ToString::to_string).collect::<Vec<_>>())
-        .bind(judged.grown.values().map(|end| integer(end.version.0)).collect::<Vec<_>>())
-        .bind(judged.grown.values().map(|end| end.occurred_at.micros()).collect::<Vec<_>>())
+        .bind(streams.keys().map(ToString::to_string).collect::<Vec<_>>())
+        .bind(streams.values().map(|end| integer(end.version.0)).collect::<Vec<_>>())
+        .bind(streams.values().map(|end| end.occurred_at.micros()).collect::<Vec<_>>())
+}
+
+fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
 }

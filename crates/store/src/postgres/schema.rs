@@ -25,8 +25,8 @@ const LOCK: i64 = 0x4465_616C;
 /// PostgreSQL's code for what a role may not do.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
-/// Sees to it that the schema is that of this version.
-pub(super) async fn bring_up(connection: &mut PgConnection) -> Result<(), StoreError> {
+/// Sees to it that the schema is that of this version. A new log has this identity.
+pub(super) async fn bring_up(connection: &mut PgConnection, log_id: Uuid) -> Result<(), StoreError> {
     fit(connection).await?;
     if missing(connection).await?.is_empty() {
         return Ok(());
@@ -36,7 +36,7 @@ pub(super) async fn bring_up(connection: &mut PgConnection) -> Result<(), StoreE
     // Another node may have been faster.
     let missing = missing(&mut transaction).await?;
     for (version, step) in missing {
-        run(&mut transaction, *version, step).await.map_err(|error| denied(error, *version))?;
+        run(&mut transaction, *version, step, log_id).await.map_err(|error| denied(error, *version))?;
     }
     transaction.commit().await?;
     Ok(())
@@ -113,11 +113,16 @@ async fn missing(connection: &mut PgConnection) -> Result<&'static [(usize, &'st
     })
 }
 
-async fn run(connection: &mut PgConnection, version: usize, step: &'static str) -> Result<(), sqlx::Error> {
+async fn run(
+    connection: &mut PgConnection,
+    version: usize,
+    step: &'static str,
+    log_id: Uuid,
+) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(step).execute(&mut *connection).await?;
     if version == 1 {
         sqlx::query("INSERT INTO log.head (one, log_id, position, recorded_at) VALUES (1, $1, 0, $2)")
-            .bind(Uuid::now_v7())
+            .bind(log_id)
             .bind(Timestamp::MIN.micros())
             .execute(&mut *connection)
             .await?;

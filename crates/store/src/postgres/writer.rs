@@ -15,6 +15,7 @@ use super::{read, rows, session::Session};
 use crate::{
     Append, Limits, Remembered, StoreError,
     appender::{WriteError, Writer, Written},
+    batch::Batch,
     judge::{Judged, judge},
 };
 
@@ -97,10 +98,10 @@ async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits)
     let prepared = async {
         let mut transaction = connection.begin_with(read::BEGIN_WITH_LOCK).await?;
         let known = read::known(&mut *transaction, batch).await?;
-        let before = known.position.0;
+        let before = known.position;
         let judged = judge(batch, known, limits);
         if !judged.accepted.is_empty() {
-            insert(&mut transaction, &judged, before).await?;
+            insert(&mut transaction, &Batch::of_accepted(&judged, before)).await?;
         }
         Ok((transaction, judged))
     };
@@ -113,11 +114,12 @@ async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits)
     Ok(Written { outcomes, position })
 }
 
-async fn insert(transaction: &mut PgTransaction<'_>, judged: &Judged<'_>, before: u64) -> Result<(), StoreError> {
-    let moved = rows::write(judged, before).fetch_all(&mut **transaction).await?;
+/// Writes a batch, under the lock.
+pub(super) async fn insert(transaction: &mut PgTransaction<'_>, batch: &Batch<'_>) -> Result<(), StoreError> {
+    let moved = rows::write(batch).fetch_all(&mut **transaction).await?;
     if moved.len() != 1 {
         let reason = "the head moved while its lock was held".into();
-        return Err(StoreError::Damaged { position: judged.position, reason });
+        return Err(StoreError::Damaged { position: batch.before, reason });
     }
     Ok(())
 }

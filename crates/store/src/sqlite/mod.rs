@@ -18,8 +18,12 @@ use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
 use futures_util::future::BoxFuture;
 use sqlx::{ConnectOptions as _, Connection as _, SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::sync::watch;
+use uuid::Uuid;
 
-use crate::{Append, AppendError, Appended, EventStore, Head, Limits, Remembered, StoreError, appender::Appender};
+use crate::{
+    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, appender::Appender,
+    batch::Batch,
+};
 
 /// A log in an SQLite file.
 #[derive(Debug)]
@@ -34,7 +38,12 @@ impl SqliteStore {
     /// Opens the log in this file; where there is none it is created, and its folder too. A damaged one is refused and left
     /// as it is.
     pub async fn open(path: &Path, limits: Limits) -> Result<Self, StoreError> {
-        let mut connection = schema::open(path).await?;
+        Self::open_as(path, Uuid::now_v7(), limits).await
+    }
+
+    /// The same; a log that is created has this identity.
+    pub async fn open_as(path: &Path, log_id: Uuid, limits: Limits) -> Result<Self, StoreError> {
+        let mut connection = schema::open(path, log_id).await?;
         let head = read::head(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(limits.read_connections_max)
@@ -89,5 +98,17 @@ impl EventStore for SqliteStore {
         // Readers first: the last to close the file tidies it up, which a read-only connection cannot do.
         self.readers.close().await;
         self.appender.close().await;
+    }
+}
+
+#[async_trait]
+impl Log for SqliteStore {
+    async fn append_copied(&self, events: &[Envelope], commands: &[Remembered]) -> Result<(), StoreError> {
+        let Some(batch) = Batch::of_copied(events, commands) else { return Ok(()) };
+        let mut connection = schema::write_options(&self.path).connect().await?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        writer::insert(&mut transaction, &batch).await?;
+        transaction.commit().await?;
+        Ok(connection.close().await?)
     }
 }

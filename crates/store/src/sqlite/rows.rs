@@ -5,12 +5,15 @@
 //! written by hand, since every text in it is one that needs no escaping. The events' data travels beside it as bytes,
 //! with offsets in the rows: it reaches its column without passing through any encoding.
 
-use std::fmt::{Display, Write as _};
+use std::{
+    collections::HashMap,
+    fmt::{Display, Write as _},
+};
 
-use dealog_events::CommandId;
+use dealog_events::{CommandId, StreamId};
 use uuid::Uuid;
 
-use crate::judge::{Accepted, Judged};
+use crate::{Remembered, batch::EventRow, judge::StreamEnd};
 
 /// Bytes of the JSON of one event: mostly ids.
 const EVENT_ROW_BYTES: usize = 384;
@@ -36,44 +39,38 @@ pub(super) const INSERT_COMMANDS: &str = "
     SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM jsonb_each(?1)";
 
 /// For [`INSERT_EVENTS`]: the rows, and the data of all events one after another.
-pub(super) fn events(accepted: &[Accepted<'_>]) -> (String, Vec<u8>) {
-    let all = || accepted.iter().flat_map(|accepted| &accepted.append.events);
-    let mut rows = Rows::with_capacity(all().count() * EVENT_ROW_BYTES);
-    let mut data = Vec::with_capacity(all().map(|event| event.data.len()).sum());
-    for Accepted { append, outcome, recorded_at } in accepted {
-        let before = append.events.len() as u64;
-        let (position, version) = (outcome.position.0 - before, outcome.version.0 - before);
-        for (index, event) in append.events.iter().enumerate() {
-            let number = index as u64 + 1;
-            rows.begin();
-            rows.plain(position + number);
-            rows.id(append.command_id.event_id(index));
-            rows.text(append.stream);
-            rows.plain(version + number);
-            rows.text(event.event_type);
-            rows.plain(event.schema);
-            rows.plain(event.occurred_at.micros());
-            rows.plain(recorded_at.micros());
-            rows.text(append.actor);
-            rows.id(append.command_id.0);
-            rows.id(append.correlation_id);
-            match append.causation_id {
-                Some(id) => rows.id(id),
-                None => rows.plain("null"),
-            }
-            // SQL counts from 1.
-            rows.plain(data.len() + 1);
-            rows.plain(event.data.len());
-            data.extend_from_slice(event.data.as_bytes());
+pub(super) fn events(events: &[EventRow<'_>]) -> (String, Vec<u8>) {
+    let mut rows = Rows::with_capacity(events.len() * EVENT_ROW_BYTES);
+    let mut data = Vec::with_capacity(events.iter().map(|event| event.data.len()).sum());
+    for event in events {
+        rows.begin();
+        rows.plain(event.position);
+        rows.id(event.event_id);
+        rows.text(event.stream);
+        rows.plain(event.version);
+        rows.text(event.event_type);
+        rows.plain(event.schema);
+        rows.plain(event.occurred_at.micros());
+        rows.plain(event.recorded_at.micros());
+        rows.text(event.actor);
+        rows.id(event.command_id.0);
+        rows.id(event.correlation_id);
+        match event.causation_id {
+            Some(id) => rows.id(id),
+            None => rows.plain("null"),
         }
+        // SQL counts from 1.
+        rows.plain(data.len() + 1);
+        rows.plain(event.data.len());
+        data.extend_from_slice(event.data.as_bytes());
     }
     (rows.end(), data)
 }
 
 /// For [`UPSERT_STREAMS`].
-pub(super) fn streams(judged: &Judged<'_>) -> String {
-    let mut rows = Rows::with_capacity(judged.grown.len() * ROW_BYTES);
-    for (stream, end) in &judged.grown {
+pub(super) fn streams(streams: &HashMap<StreamId, StreamEnd>) -> String {
+    let mut rows = Rows::with_capacity(streams.len() * ROW_BYTES);
+    for (stream, end) in streams {
         rows.begin();
         rows.text(stream);
         rows.plain(end.version);
@@ -83,12 +80,12 @@ pub(super) fn streams(judged: &Judged<'_>) -> String {
 }
 
 /// For [`INSERT_COMMANDS`].
-pub(super) fn commands(accepted: &[Accepted<'_>]) -> String {
-    let mut rows = Rows::with_capacity(accepted.len() * ROW_BYTES);
-    for Accepted { append, outcome, .. } in accepted {
+pub(super) fn commands(commands: &[Remembered]) -> String {
+    let mut rows = Rows::with_capacity(commands.len() * ROW_BYTES);
+    for Remembered { command_id, fingerprint, outcome } in commands {
         rows.begin();
-        rows.id(append.command_id.0);
-        rows.hex(&append.fingerprint.0);
+        rows.id(command_id.0);
+        rows.hex(&fingerprint.0);
         rows.text(outcome.stream);
         rows.plain(outcome.version);
         rows.plain(outcome.position);

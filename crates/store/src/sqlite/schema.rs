@@ -67,35 +67,35 @@ pub(crate) fn write_options(path: &Path) -> SqliteConnectOptions {
         .pragma("journal_size_limit", JOURNAL_BYTES_MAX)
 }
 
-/// Opens the file for writing, creates it where there is none, and sets it up.
-pub(crate) async fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
+/// Opens the file for writing, creates it where there is none, and sets it up. A new log has this identity.
+pub(crate) async fn open(path: &Path, log_id: Uuid) -> Result<SqliteConnection, StoreError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
     }
     for _ in 1..OPEN_ATTEMPTS_MAX {
         // Going over to WAL needs the file alone, and SQLite does not wait for that by itself.
-        match try_open(path).await {
+        match try_open(path, log_id).await {
             Err(StoreError::Database(error)) if is_busy(&error) => tokio::time::sleep(OPEN_PAUSE).await,
             outcome => return outcome,
         }
     }
-    try_open(path).await
+    try_open(path, log_id).await
 }
 
-async fn try_open(path: &Path) -> Result<SqliteConnection, StoreError> {
+async fn try_open(path: &Path, log_id: Uuid) -> Result<SqliteConnection, StoreError> {
     if path.exists() {
         check::fit(path).await?;
     }
     let mut connection = write_options(path).create_if_missing(true).connect().await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    set_up(&mut transaction).await?;
+    set_up(&mut transaction, log_id).await?;
     transaction.commit().await?;
     Ok(connection)
 }
 
-async fn set_up(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+async fn set_up(connection: &mut SqliteConnection, log_id: Uuid) -> Result<(), StoreError> {
     let found = steps(connection).await?.len();
-    bring_up(connection, found).await
+    bring_up(connection, found, log_id).await
 }
 
 /// The steps that made the file what it is; none where it is empty. One that is neither a log nor empty is refused.
@@ -119,7 +119,7 @@ pub(super) async fn steps(connection: &mut SqliteConnection) -> Result<&'static 
 }
 
 /// Runs the steps behind version `found`.
-async fn bring_up(connection: &mut SqliteConnection, found: usize) -> Result<(), StoreError> {
+async fn bring_up(connection: &mut SqliteConnection, found: usize, log_id: Uuid) -> Result<(), StoreError> {
     let missing = STEPS.get(found..).unwrap_or_default();
     if missing.is_empty() {
         return Ok(());
@@ -129,7 +129,7 @@ async fn bring_up(connection: &mut SqliteConnection, found: usize) -> Result<(),
     }
     if found == 0 {
         sqlx::query("INSERT INTO head (one, log_id, position, recorded_at) VALUES (1, ?1, 0, ?2)")
-            .bind(Uuid::now_v7())
+            .bind(log_id)
             .bind(Timestamp::MIN.micros())
             .execute(&mut *connection)
             .await?;

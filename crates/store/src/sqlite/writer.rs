@@ -6,15 +6,16 @@
 
 use std::path::PathBuf;
 
-use dealog_events::{CommandId, Position};
+use dealog_events::CommandId;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::{read, rows, schema};
 use crate::{
     Append, Limits, Remembered, StoreError,
     appender::{WriteError, Writer, Written},
+    batch::Batch,
     decode::integer,
-    judge::{self, Judged, Known, judge},
+    judge::{self, Known, judge},
 };
 
 const MOVE_HEAD: &str = "UPDATE head SET position = ?1, recorded_at = ?2 WHERE position = ?3";
@@ -79,7 +80,7 @@ async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Lim
     if judged.accepted.is_empty() {
         transaction.rollback().await?;
     } else {
-        insert(&mut transaction, &judged, before).await?;
+        insert(&mut transaction, &Batch::of_accepted(&judged, before)).await?;
         transaction.commit().await.map_err(|error| WriteError::InDoubt(error.into()))?;
     }
     Ok(Written { outcomes: judged.outcomes, position: judged.position })
@@ -97,21 +98,22 @@ async fn known(connection: &mut SqliteConnection, batch: &[Append]) -> Result<Kn
     })
 }
 
-async fn insert(connection: &mut SqliteConnection, judged: &Judged<'_>, before: Position) -> Result<(), StoreError> {
+/// Writes a batch, under the lock.
+pub(super) async fn insert(connection: &mut SqliteConnection, batch: &Batch<'_>) -> Result<(), StoreError> {
     // Events first: their trigger compares them with the head and the streams as they were.
-    let (events, data) = rows::events(&judged.accepted);
+    let (events, data) = rows::events(&batch.events);
     sqlx::query(rows::INSERT_EVENTS).bind(events).bind(data).execute(&mut *connection).await?;
-    sqlx::query(rows::INSERT_COMMANDS).bind(rows::commands(&judged.accepted)).execute(&mut *connection).await?;
-    sqlx::query(rows::UPSERT_STREAMS).bind(rows::streams(judged)).execute(&mut *connection).await?;
+    sqlx::query(rows::INSERT_COMMANDS).bind(rows::commands(&batch.commands)).execute(&mut *connection).await?;
+    sqlx::query(rows::UPSERT_STREAMS).bind(rows::streams(&batch.streams)).execute(&mut *connection).await?;
     let moved = sqlx::query(MOVE_HEAD)
-        .bind(integer(judged.position.0))
-        .bind(judged.recorded_at.micros())
-        .bind(integer(before.0))
+        .bind(integer(batch.position.0))
+        .bind(batch.recorded_at.micros())
+        .bind(integer(batch.before.0))
         .execute(connection)
         .await?;
     if moved.rows_affected() != 1 {
         let reason = "the head moved while its lock was held".into();
-        return Err(StoreError::Damaged { position: before, reason });
+        return Err(StoreError::Damaged { position: batch.before, reason });
     }
     Ok(())
 }
