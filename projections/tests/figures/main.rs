@@ -2,7 +2,7 @@
 //!
 //! `plain` computes each figure once more, from the definitions and the events alone; `random` makes up companies and
 //! what happens to them. `logs` holds one against the other, two hundred times. The rest are named cases: mistakes that
-//! other systems make, and what may happen to a worker and to a build.
+//! other systems make, and what may happen to a worker, to a build and to a lease.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
@@ -12,11 +12,13 @@ mod checks;
 mod company;
 mod dice;
 mod groups;
+mod leases;
 mod logs;
 mod memory;
 mod mistakes;
 mod model;
 mod plain;
+mod postgres;
 mod random;
 mod runtime;
 mod trouble;

@@ -21,6 +21,10 @@ pub(crate) struct MemoryStore {
     log_id: Uuid,
     log: Mutex<Vec<Envelope>>,
     grown: watch::Sender<Position>,
+    /// Whoever reads waits until this is over.
+    pub(crate) paused: watch::Sender<bool>,
+    /// How often its end was looked at.
+    pub(crate) looks: watch::Sender<usize>,
 }
 
 impl MemoryStore {
@@ -29,7 +33,13 @@ impl MemoryStore {
     }
 
     pub(crate) fn with_id(log_id: Uuid, log: Vec<Envelope>) -> Arc<Self> {
-        Arc::new(Self { log_id, log: Mutex::new(log), grown: watch::Sender::new(Position::ZERO) })
+        Arc::new(Self {
+            log_id,
+            log: Mutex::new(log),
+            grown: watch::Sender::new(Position::ZERO),
+            paused: watch::Sender::new(false),
+            looks: watch::Sender::new(0),
+        })
     }
 
     pub(crate) fn events(&self) -> Vec<Envelope> {
@@ -93,6 +103,7 @@ impl EventStore for MemoryStore {
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
+        self.looks.send_modify(|looks| *looks += 1);
         let log = self.log.lock().unwrap();
         let (position, recorded_at) =
             log.last().map_or((Position::ZERO, Timestamp::MIN), |last| (last.position, last.recorded_at));
@@ -100,6 +111,7 @@ impl EventStore for MemoryStore {
     }
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
+        self.paused.subscribe().wait_for(|paused| !paused).await.unwrap();
         let log = self.log.lock().unwrap();
         let wanted = |event: &&Envelope| types.is_empty() || types.contains(&event.event_type);
         Ok(log.iter().filter(|event| event.position > after).filter(wanted).take(limit).cloned().collect())

@@ -1,6 +1,6 @@
 //! Read models of a log: in memory to ask, in a file or on a server where their tables are looked at.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::{Duration, Instant}};
 
 use dealog_events::{Envelope, Timestamp};
 use dealog_projections::{
@@ -51,6 +51,15 @@ pub(crate) async fn rows_of(log: &[Envelope]) -> Vec<String> {
     let test = TestDatabase::new(On::Sqlite).await;
     worker(MemoryStore::holding(log.to_vec()), &test.database, 1_000).await.unwrap();
     test.rows().await
+}
+
+/// Comes back once `condition` holds.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition().await {
+        assert!(begun.elapsed() < PATIENCE, "{what}: not after {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// What a log is folded into in one go.
