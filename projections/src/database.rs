@@ -12,6 +12,7 @@ use std::{
 use sqlx::{
     Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
+    pool::PoolConnection,
 };
 
 use crate::{ProjectionError, checkpoint, damage, dialect::Dialect, lease, lock, postgres::Server, standing};
@@ -111,9 +112,14 @@ impl Database {
         }
     }
 
+    /// A connection for a single statement.
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Any>, sqlx::Error> {
+        self.pool.acquire().await
+    }
+
     /// A connection of its own, which never goes back to the others.
     pub(crate) async fn connection(&self) -> Result<AnyConnection, sqlx::Error> {
-        Ok(self.pool.acquire().await?.detach())
+        Ok(self.acquire().await?.detach())
     }
 
     /// A transaction that sees one snapshot. It must not write: see [`Database::write`].

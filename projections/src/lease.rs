@@ -3,16 +3,19 @@
 //! A lease says who holds it, until when, and by which number (the fence, which grows each time it is taken). A holder
 //! renews it in the transaction of each batch, by its number: one that was paused, and whose lease another has taken
 //! meanwhile, writes nothing. Time is the database's clock. Whoever stops gives the lease back; of one that was killed it is
-//! free when it has run out.
+//! free when it has run out, or as soon as somebody on the same machine looks: see `process.rs`.
 
 use std::time::{Duration, Instant};
 
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::{Database, ProjectionError, dialect::Dialect};
+use crate::{Database, ProjectionError, dialect::Dialect, process::Process};
 
 pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS leases (projection TEXT NOT NULL PRIMARY KEY, holder TEXT \
                                 NOT NULL, fence BIGINT NOT NULL, renewed_at BIGINT NOT NULL, expires_at BIGINT NOT NULL)";
+
+/// Less than any number that a lease is taken by.
+const NO_FENCE: i64 = 0;
 
 /// A lease that this process has, or had.
 #[derive(Debug)]
@@ -30,12 +33,6 @@ fn held(dialect: Dialect) -> String {
     format!("leases.renewed_at <= {now} AND {now} < leases.expires_at")
 }
 
-/// This process, as an operator would look for it.
-fn this_process() -> String {
-    let system = rustix::system::uname();
-    format!("{}:{}", system.nodename().to_string_lossy(), std::process::id())
-}
-
 fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
@@ -46,9 +43,11 @@ impl Lease {
         let mut db = database.read().await?;
         let holder = holder(&mut db, of).await?;
         db.rollback().await?;
-        if holder.is_some() {
-            return Ok(None);
-        }
+        let gone = match &holder {
+            None => NO_FENCE,
+            Some(holder) if holder.process.is_gone() => holder.fence,
+            Some(_) => return Ok(None),
+        };
         let dialect = database.dialect();
         let renewed = Instant::now();
         let mut db = database.write().await?;
@@ -60,9 +59,10 @@ impl Lease {
         let sql = format!(
             "INSERT INTO leases (projection, holder, fence, renewed_at, expires_at) VALUES ($1, $2, 1, {now}, {now} + $3) \
              ON CONFLICT (projection) DO UPDATE SET holder = excluded.holder, fence = leases.fence + 1, \
-             renewed_at = excluded.renewed_at, expires_at = excluded.expires_at WHERE NOT ({held}) RETURNING fence"
+             renewed_at = excluded.renewed_at, expires_at = excluded.expires_at WHERE NOT ({held}) OR leases.fence = $4 RETURNING fence"
         );
-        let taken = sqlx::query_scalar(AssertSqlSafe(sql)).bind(of).bind(this_process()).bind(micros(time));
+        let this = Process::this().to_string();
+        let taken = sqlx::query_scalar(AssertSqlSafe(sql)).bind(of).bind(this).bind(micros(time)).bind(gone);
         let taken: Option<i64> = taken.fetch_optional(&mut *db).await?;
         db.commit().await?;
         Ok(taken.map(|fence| Self { of: of.to_owned(), fence, time, renewed }))
@@ -118,8 +118,15 @@ impl Lease {
     }
 }
 
+/// Who holds a lease.
+pub(crate) struct Holder {
+    pub(crate) process: Process,
+    fence: i64,
+}
+
 /// Who holds a lease; none where it is free.
-pub(crate) async fn holder(db: &mut AnyConnection, of: &str) -> Result<Option<String>, ProjectionError> {
-    let sql = format!("SELECT holder FROM leases WHERE projection = $1 AND {}", held(Dialect::of(db)));
-    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).bind(of).fetch_optional(db).await?)
+pub(crate) async fn holder(db: &mut AnyConnection, of: &str) -> Result<Option<Holder>, ProjectionError> {
+    let sql = format!("SELECT holder, fence FROM leases WHERE projection = $1 AND {}", held(Dialect::of(db)));
+    let found: Option<(String, i64)> = sqlx::query_as(AssertSqlSafe(sql)).bind(of).fetch_optional(db).await?;
+    Ok(found.map(|(holder, fence)| Holder { process: Process::from(holder.as_str()), fence }))
 }

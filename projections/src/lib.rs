@@ -20,6 +20,7 @@ pub mod figures;
 mod lease;
 mod lock;
 mod postgres;
+mod process;
 mod standing;
 mod status;
 mod swap;

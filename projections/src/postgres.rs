@@ -52,8 +52,10 @@ impl Database {
         let server = name(&PgConnectOptions::from_str(url).map_err(unfit)?);
         let options = AnyConnectOptions::from_str(url).map_err(unfit)?;
         // A pool would try again and again, and then say no more than that it took too long.
-        let connected = AnyConnection::connect_with(&options).await;
-        let db = connected.map_err(|source| ProjectionError::Connect { server, source })?;
+        let connected = tokio::time::timeout(CONNECTION_WAIT, AnyConnection::connect_with(&options)).await;
+        let db = connected
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            .map_err(|source| ProjectionError::Connect { server, source })?;
         Self::in_schema(Server { options, schema: SCHEMA.to_owned() }, db).await
     }
 

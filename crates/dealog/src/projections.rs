@@ -28,6 +28,8 @@ struct Line {
     /// Events that the tables lack.
     lag: u64,
     state: String,
+    /// Whose worker keeps it up to date, as `host:process`.
+    leader: Option<String>,
     /// Whether it goes no further.
     stopped: bool,
 }
@@ -80,7 +82,8 @@ fn line(found: Found, head: Position) -> Line {
     let standing = match found {
         Ok(standing) => standing,
         Err(state) => {
-            return Line { name: NAME, version: None, position: None, head, lag: head.0, state, stopped: true };
+            let lag = head.0;
+            return Line { name: NAME, version: None, position: None, head, lag, state, leader: None, stopped: true };
         }
     };
     let position = standing.tables.as_ref().map(|tables| tables.position);
@@ -93,6 +96,7 @@ fn line(found: Found, head: Position) -> Line {
         head,
         lag,
         state: state(&standing, lag),
+        leader: standing.leader,
         stopped,
     }
 }
@@ -127,7 +131,7 @@ fn stopped(stop: &Stop) -> String {
 
 fn table(line: &Line) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["NAME", "VERSION", "POSITION", "HEAD", "LAG", "STATE"]);
+    table.load_style(presets::NOTHING).set_header(["NAME", "VERSION", "POSITION", "HEAD", "LAG", "STATE", "LEADER"]);
     let or_none = |number: Option<String>| number.unwrap_or_else(|| "-".into());
     table.add_row([
         line.name.to_owned(),
@@ -136,6 +140,7 @@ fn table(line: &Line) -> Table {
         line.head.to_string(),
         line.lag.to_string(),
         line.state.clone(),
+        or_none(line.leader.clone()),
     ]);
     for column in table.column_iter_mut().skip(1).take(4) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -1,6 +1,7 @@
 //! Several workers on one projection: one leads, another takes over, and each event counts once.
 
 use std::{
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,6 +25,7 @@ on_both!(
     a_worker_that_stops_gives_its_lease_back,
     a_former_holder_writes_nothing,
     a_lease_from_before_the_clock_was_set_back_is_free,
+    a_lease_of_a_process_that_has_ended_is_free_at_once,
     each_event_counts_once_for_three_workers_that_are_killed_again_and_again,
     whoever_does_not_lead_waits_for_the_one_who_does,
     queries_during_a_swap_never_see_a_half_built_model,
@@ -179,6 +181,28 @@ async fn a_lease_from_before_the_clock_was_set_back_is_free(on: On) {
     assert_eq!(leader(&test).await, None);
     let second = Following::start(&store, &test, long(20)).await;
     until("another leads", async || leader(&test).await.is_some()).await;
+    second.stop().await;
+}
+
+async fn a_lease_of_a_process_that_has_ended_is_free_at_once(on: On) {
+    let log = some_log(47).await;
+    let test = TestDatabase::new(on).await;
+    let store = MemoryStore::holding(log.clone());
+    let mut first = Following::start(&store, &test, long(20)).await;
+    first.reaches(last(&log)).await;
+    until("it leads", async || leader(&test).await.is_some()).await;
+    first.kill().await;
+    // As if it had been a process of its own, which is there no more.
+    let mut ended = Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    let [this, ended] = [std::process::id(), ended.id()].map(|pid| format!(":{pid}:"));
+    let sql = "UPDATE leases SET holder = REPLACE(holder, $1, $2)";
+    sqlx::query(sql).bind(this).bind(&ended).execute(&mut test.connection().await).await.unwrap();
+    assert!(ended.contains(leader(&test).await.unwrap().rsplit(':').next().unwrap()));
+
+    let second = Following::start(&store, &test, long(20)).await;
+    let this = format!(":{}", std::process::id());
+    until("another leads", async || leader(&test).await.is_some_and(|leader| leader.ends_with(&this))).await;
     second.stop().await;
 }
 

@@ -1,6 +1,10 @@
 //! Read models of a log: in memory to ask, in a file or on a server where their tables are looked at.
 
-use std::{path::PathBuf, sync::Arc, time::{Duration, Instant}};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use dealog_events::{Envelope, Timestamp};
 use dealog_projections::{

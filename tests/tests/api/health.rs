@@ -24,6 +24,8 @@ fn a_server_is_ready_and_its_read_models_catch_up() {
     });
     assert_eq!(ready["ready"], true);
     assert_eq!(ready["head"], server.head());
-    let deals = json!({"name": "deals", "position": server.head(), "lag": 0, "building": null, "trouble": null});
+    let leader = ready["projections"][0]["leader"].clone();
+    assert!(leader.as_str().is_some_and(|leader| leader.contains(':')), "{leader}");
+    let deals = json!({"name": "deals", "position": server.head(), "lag": 0, "building": null, "leader": leader, "trouble": null});
     assert_eq!(ready["projections"], json!([deals]));
 }

@@ -21,7 +21,9 @@ fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_ag
     let server = Server::start(&data, &[]);
     let ready = server.get("/health/ready").expect(503).body;
     assert_eq!((&ready["ready"], &ready["head"]), (&json!(false), &json!(head)));
-    let told = json!({"name": "deals", "position": null, "lag": null, "building": {"position": 0, "head": head}, "trouble": null});
+    let building = json!({"position": 0, "head": head});
+    let told =
+        json!({"name": "deals", "position": null, "lag": null, "building": building, "leader": null, "trouble": null});
     assert_eq!(ready["projections"], json!([told]));
     for path in ["/v1/pipeline".to_owned(), "/v1/deals".to_owned(), format!("/v1/settings?min_position={head}")] {
         let answer = server.get(&path).problem(503, "not_caught_up");

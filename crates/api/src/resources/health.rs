@@ -51,6 +51,8 @@ pub(crate) struct ProjectionHealth {
     /// New tables that are being made, here or by another process; null where none are. Those that are there go on to
     /// answer queries.
     building: Option<Building>,
+    /// Whose worker keeps it up to date, as `host:process`; null where none does.
+    leader: Option<String>,
     /// Why it does not go on, where it has stopped or waits for its database.
     pub(crate) trouble: Option<String>,
 }
@@ -89,9 +91,10 @@ pub(crate) async fn projection(app: &App) -> ProjectionHealth {
         _ => None,
     });
     let trouble = database.distrusted().or(app.followed.trouble());
-    let mut health = ProjectionHealth { name, position: None, lag: None, building: None, trouble };
+    let mut health = ProjectionHealth { name, position: None, lag: None, building: None, leader: None, trouble };
     match database.standing(name).await {
         Ok(standing) => {
+            health.leader = standing.leader;
             // Another version's tables are another server's.
             let understood = standing.tables.filter(|tables| tables.version == *version);
             health.position = understood.as_ref().map(|tables| tables.position);

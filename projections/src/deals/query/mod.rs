@@ -55,7 +55,8 @@ impl Views {
 
     /// The position that queries speak of now; zero where there is nothing yet that they understand.
     pub async fn position(&self) -> Result<Position, ProjectionError> {
-        let mut db = self.database.read().await?;
+        // Those who wait for a position ask often: this is one statement and no transaction.
+        let mut db = self.database.acquire().await?;
         let checkpoint = crate::checkpoint(&mut db, super::NAME).await?;
         Ok(checkpoint.filter(|found| found.version == super::VERSION).map_or(Position::ZERO, |found| found.position))
     }
