@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use dealog_tests::{Run, Server};
+use dealog_tests::{Data, Server};
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
@@ -25,9 +25,9 @@ pub(crate) struct Bench {
     pub(crate) progress: ProgressBar,
     pub(crate) maven: Maven,
     server: OnceCell<Server>,
-    demo: OnceCell<PathBuf>,
-    imported: OnceCell<PathBuf>,
     // After the server, which is gone before its files are.
+    demo: OnceCell<Data>,
+    imported: OnceCell<Data>,
     folder: TempDir,
 }
 
@@ -62,21 +62,20 @@ impl Bench {
         Ok(())
     }
 
-    /// The data folder of the sample company.
-    pub(crate) fn demo(&self) -> &Path {
+    /// The sample company.
+    pub(crate) fn demo(&self) -> &Data {
         self.demo.get_or_init(|| {
-            let data = self.path("demo");
-            let args = ["demo", "--no-serve", "--until", DEMO_UNTIL, "--data"];
-            Run::within(self.folder.path()).args(args).args([&data]).succeed();
+            let data = Data::on_sqlite();
+            data.run(["demo", "--no-serve", "--until", DEMO_UNTIL]).succeed();
             data
         })
     }
 
-    /// The data folder that Maven's files were imported into.
-    pub(crate) fn imported(&self) -> &Path {
+    /// The company that Maven's files were imported into.
+    pub(crate) fn imported(&self) -> &Data {
         self.imported.get_or_init(|| {
-            let data = self.path("maven");
-            self.maven.import(self.folder.path(), &data);
+            let data = Data::on_sqlite();
+            self.maven.import(&data);
             data
         })
     }

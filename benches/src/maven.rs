@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dealog_tests::{Run, repository};
+use dealog_tests::{Data, repository};
 
 use crate::Result;
 
@@ -33,10 +33,10 @@ impl Maven {
         Ok(Self { folder, name, rows })
     }
 
-    /// `dealog import` into an empty data folder.
-    pub(crate) fn import(&self, home: &Path, data: &Path) {
+    /// `dealog import` into an empty log.
+    pub(crate) fn import(&self, data: &Data) {
         let mapping = repository().join("examples/maven/mapping.toml");
         let args = ["import".as_ref(), "--mapping".as_ref(), mapping.as_os_str(), self.folder.as_os_str()];
-        Run::within(home).args(args).args(["--data".as_ref(), data.as_os_str()]).succeed();
+        data.run(args).succeed();
     }
 }

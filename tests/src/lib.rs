@@ -9,6 +9,8 @@
 mod binary;
 mod client;
 mod company;
+mod data;
+mod database;
 mod lines;
 mod run;
 mod server;
@@ -18,6 +20,8 @@ mod wait;
 pub use binary::{binary, command, repository};
 pub use client::{Answer, Call, Client};
 pub use company::{DEFAULT_PIPELINE, deal};
+pub use data::Data;
+pub use database::{Database, Dialect};
 pub use lines::Lines;
 pub use run::{Done, Run};
 pub use server::{Server, Worker};

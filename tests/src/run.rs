@@ -29,6 +29,11 @@ impl Run {
         Self(command(folder))
     }
 
+    /// A command that is made up elsewhere.
+    pub(crate) fn of(command: Command) -> Self {
+        Self(command)
+    }
+
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.0.args(args);

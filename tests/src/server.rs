@@ -3,7 +3,6 @@
 use std::{
     net::SocketAddr,
     ops::Deref,
-    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -11,14 +10,15 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::{Client, Lines, binary::limited_command, command, exit_within, until};
+use crate::{Client, Data, Lines, binary::limited_command, exit_within, until};
 
 /// How long a server may take to be there: it may have a log to fold first.
 const START: Duration = Duration::from_mins(1);
 /// How long it may take to end.
 const STOP: Duration = Duration::from_secs(20);
+/// Any free port, for this machine alone.
+const LISTEN: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
 /// A server. It is a client of itself: `server.get("/v1/deals")`.
 pub struct Server {
@@ -26,8 +26,8 @@ pub struct Server {
     stderr: Option<Lines>,
     address: SocketAddr,
     client: Client,
-    /// Where its data is, if that goes with it.
-    folder: Option<TempDir>,
+    /// Its data, where that goes with it.
+    data: Option<Data>,
 }
 
 impl Deref for Server {
@@ -38,55 +38,68 @@ impl Deref for Server {
 }
 
 impl Server {
-    /// `dealog serve` over this data folder.
-    pub fn start(data: &Path, args: &[&str]) -> Self {
+    /// `dealog serve` over this data.
+    pub fn start(data: &Data, args: &[&str]) -> Self {
         Self::start_command("serve", data, args)
     }
 
     /// Another command that serves, such as `demo`.
-    pub fn start_command(name: &str, data: &Path, args: &[&str]) -> Self {
-        let listen: &[&str] = if args.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
-        Self::of(spawn(command(home(data)), name, data, &[listen, args].concat()))
+    pub fn start_command(name: &str, data: &Data, args: &[&str]) -> Self {
+        let mut command = data.command();
+        command.arg(name).args(args);
+        if !args.contains(&"--listen") {
+            command.args(LISTEN);
+        }
+        Self::of(command)
     }
 
     /// `dealog serve` on a disk that is full as soon as a file has this many bytes.
-    pub fn start_on_a_full_disk(data: &Path, file_bytes_max: u64) -> Self {
-        let command = limited_command(home(data), file_bytes_max);
-        Self::of(spawn(command, "serve", data, &["--listen", "127.0.0.1:0"]))
+    pub fn start_on_a_full_disk(data: &Data, file_bytes_max: u64) -> Self {
+        let mut command = data.over_this(limited_command(data.home(), file_bytes_max));
+        command.arg("serve").args(LISTEN);
+        Self::of(command)
     }
 
-    fn of((child, stderr): (Child, Lines)) -> Self {
+    /// A command that serves.
+    pub fn of(command: Command) -> Self {
+        let (child, stderr) = spawn(command);
         let address = stderr.find("the server's address in its log", START, serving);
-        Self { child, stderr: Some(stderr), address, client: Client::of(address), folder: None }
+        Self { child, stderr: Some(stderr), address, client: Client::of(address), data: None }
     }
 
     /// A server with a new company, whose data goes when it goes.
     pub fn of_a_new_company(args: &[&str]) -> Self {
-        let folder = TempDir::new().expect("a folder can be made");
-        let server = Self::start(&folder.path().join("data"), args);
-        server.with(folder)
+        Self::with(Data::fresh(), args)
     }
 
-    /// The same for a static, which is never dropped: a watcher ends the server when this process is gone, however it
-    /// went.
+    /// A server over this data, which goes when it goes.
+    pub fn with(data: Data, args: &[&str]) -> Self {
+        let mut server = Self::start(&data, args);
+        server.data = Some(data);
+        server
+    }
+
+    /// A server with a new company for a static, which is never dropped: a watcher ends the server when this process is
+    /// gone, however it went. A PostgreSQL database stays as long as its server does, which is made for one run of the tests.
     pub fn shared(args: &[&str]) -> Self {
-        let folder = TempDir::new().expect("a folder can be made").keep();
-        let server = Self::start(&folder.join("data"), args);
+        let data = Data::fresh();
+        let mut server = Self::start(&data, args);
         let watcher = Command::new("sh")
             .args(["-c", "read -r _; kill -KILL \"$1\"; rm -rf \"$2\"", "watcher"])
             .arg(server.child.id().to_string())
-            .arg(&folder)
+            .arg(data.home())
             .stdin(Stdio::piped())
             .spawn()
             .expect("a shell can be run");
         // It waits for the end of a pipe whose other end closes with this process.
         std::mem::forget(watcher);
+        server.data = Some(data);
         server
     }
 
-    fn with(mut self, folder: TempDir) -> Self {
-        self.folder = Some(folder);
-        self
+    /// The data that goes with it.
+    pub fn data(&self) -> &Data {
+        self.data.as_ref().expect("a server that was begun with its data")
     }
 
     /// Where it listens.
@@ -174,8 +187,10 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn start(data: &Path) -> Self {
-        let (child, stderr) = spawn(command(home(data)), "work", data, &[]);
+    pub fn start(data: &Data) -> Self {
+        let mut command = data.command();
+        command.arg("work");
+        let (child, stderr) = spawn(command);
         stderr.find("that it works", START, |line| line.contains("working").then_some(()));
         Self { child, stderr: Some(stderr) }
     }
@@ -196,17 +211,9 @@ impl Drop for Worker {
     }
 }
 
-fn home(data: &Path) -> &Path {
-    data.parent().expect("the data folder is in another folder")
-}
-
 /// A command that stays, and its log.
-fn spawn(mut command: Command, name: &str, data: &Path, args: &[&str]) -> (Child, Lines) {
+fn spawn(mut command: Command) -> (Child, Lines) {
     let mut child = command
-        .arg(name)
-        .args(args)
-        .arg("--data")
-        .arg(data)
         .env("DEALOG_LOG", "info")
         .env("DEALOG_LOG_FORMAT", "json")
         .stdin(Stdio::null())

@@ -11,7 +11,7 @@ use dealog_tests::repository;
 use serde_json::Value;
 
 /// Each room with the rooms right below it. Whatever lies below those is below it too.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("dealog-events", &[]),
     ("dealog-domain", &["dealog-events"]),
     ("dealog-store", &["dealog-events"]),
@@ -19,8 +19,10 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("dealog-projections", &["dealog-events", "dealog-store"]),
     ("dealog-api", &["dealog-commands", "dealog-projections"]),
     ("dealog", &["dealog-api"]),
-    // It knows the binary, and no crate.
-    ("dealog-tests", &[]),
+    // A database for each test of whichever room asks for one.
+    ("dealog-test-postgres", &[]),
+    // It knows the binary, and none of the rooms within.
+    ("dealog-tests", &["dealog-test-postgres"]),
     // It measures rooms from within as well as the binary from outside.
     ("dealog-benches", &["dealog-commands", "dealog-projections", "dealog-tests"]),
 ];

@@ -8,6 +8,7 @@ use std::{
 
 use dealog_events::{Envelope, Position};
 use dealog_store::{EventStore as _, Limits, sqlite::SqliteStore};
+use dealog_tests::Data;
 
 use crate::{
     Result,
@@ -22,19 +23,18 @@ const BATCH_COMMANDS: usize = 256;
 const PAGE_EVENTS: usize = 10_000;
 
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
-    let events = bench.runtime.block_on(read(&bench.imported().join("log.db")))?;
+    let events = bench.runtime.block_on(read(&bench.imported().folder().join("log.db")))?;
     let batches = batches(&events)?;
     let (mut pair, mut rows) = (Pair::default(), Vec::new());
     bench.rounds("import", || {
-        let (data, bare) = (bench.path("import"), bench.path("import-bare"));
+        let (data, bare) = (Data::on_sqlite(), bench.path("import-bare"));
         let begun = Instant::now();
-        bench.maven.import(&bench.path(""), &data);
+        bench.maven.import(&data);
         let took = begun.elapsed();
         pair.dealog.push(rate(events.len(), took));
         rows.push(rate(bench.maven.rows, took));
         let took = bench.runtime.block_on(write(&bare, &batches))?;
         pair.bare.push(rate(events.len(), took));
-        fs::remove_dir_all(data)?;
         fs::remove_dir_all(bare)?;
         Ok(())
     })?;

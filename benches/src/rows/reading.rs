@@ -24,7 +24,7 @@ const SELECT: &str = "
     FROM events WHERE position > ?1 ORDER BY position LIMIT ?2";
 
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
-    let log = bench.demo().join("log.db");
+    let log = bench.demo().folder().join("log.db");
     let store = bench.runtime.block_on(SqliteStore::open(&log, Limits::default()))?;
     let options = SqliteConnectOptions::new().filename(&log).read_only(true).row_buffer_size(ROW_BUFFER);
     let mut db = bench.runtime.block_on(options.connect())?;

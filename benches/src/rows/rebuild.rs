@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,16 +19,16 @@ use crate::{
 
 const PERCENT_MIN: u32 = 60;
 
-struct Company<'b> {
+struct Company {
     name: &'static str,
-    data: &'b Path,
+    data: PathBuf,
     copy: Copy,
     pair: Pair,
 }
 
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
-    let demo = company(bench, "the demo", bench.demo())?;
-    let maven = company(bench, bench.maven.name, bench.imported())?;
+    let demo = company(bench, "the demo", bench.demo().folder())?;
+    let maven = company(bench, bench.maven.name, bench.imported().folder())?;
     let mut companies = [demo, maven];
     let folder = bench.path("rebuilt");
     bench.rounds("rebuild", || {
@@ -40,16 +40,16 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
         }
         Ok(())
     })?;
-    let line = |Company { name, copy, pair, .. }: &Company<'_>| {
+    let line = |Company { name, copy, pair, .. }: &Company| {
         let what = format!("rebuild of {name}, {} rows; bulk write of the same rows", number(copy.rows as f64));
         pair.line(what, "rows/s", Some(PERCENT_MIN))
     };
     Ok(companies.iter().map(line).collect())
 }
 
-fn company<'b>(bench: &Bench, name: &'static str, data: &'b Path) -> Result<Company<'b>> {
+fn company(bench: &Bench, name: &'static str, data: PathBuf) -> Result<Company> {
     let folder = bench.path("rebuilt");
-    bench.runtime.block_on(rebuild(data, &folder))?;
+    bench.runtime.block_on(rebuild(&data, &folder))?;
     let copy = bench.runtime.block_on(Copy::of(&folder))?;
     fs::remove_dir_all(&folder)?;
     Ok(Company { name, data, copy, pair: Pair::default() })

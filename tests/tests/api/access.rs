@@ -1,10 +1,9 @@
 //! Who may call, and what they may do.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use dealog_tests::{Answer, Client, Done, Run, Server, deal, until};
+use dealog_tests::{Answer, Client, Data, Done, Server, deal, until};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// How long a change of a token or a role may take to be felt, with something to spare on a busy machine.
 const FELT: Duration = Duration::from_secs(20);
@@ -12,7 +11,7 @@ const FELT: Duration = Duration::from_secs(20);
 /// A server with tokens for one caller of each kind.
 struct Company {
     server: Server,
-    folder: TempDir,
+    data: Data,
     admin: Client,
     manager: Client,
     anna: Client,
@@ -26,8 +25,8 @@ struct Company {
 
 impl Company {
     fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let server = Server::start(&folder.path().join("data"), &[]);
+        let data = Data::fresh();
+        let server = Server::start(&data, &[]);
         let invite =
             |name: &str, role: &str| server.post("/v1/users", &json!({"name": name, "role": role})).expect(201).id();
         let [anna_id, boris_id, manager, analyst, auditor] = [
@@ -37,8 +36,8 @@ impl Company {
             invite("Ada Lang", "analyst"),
             invite("Udo Kern", "auditor"),
         ];
-        let token_of = |user: &str| token(&folder, &["--user", user]);
-        let admin_token = token(&folder, &["--invite", "Olga Stern", "--role", "admin"]);
+        let token_of = |user: &str| token(&data, &["--user", user]);
+        let admin_token = token(&data, &["--invite", "Olga Stern", "--role", "admin"]);
         let anna_token = token_of(&anna_id);
         let client = |token: &str| server.client().with_token(token);
         let company = Self {
@@ -49,7 +48,7 @@ impl Company {
             analyst: client(&token_of(&analyst)),
             auditor: client(&token_of(&auditor)),
             server,
-            folder,
+            data,
             anna_id,
             boris_id,
             anna_token,
@@ -66,7 +65,7 @@ impl Company {
     }
 
     fn run(&self, args: &[&str]) -> Done {
-        dealog(&self.folder, args).succeed()
+        self.data.run(args).succeed()
     }
 
     fn head(&self) -> u64 {
@@ -74,18 +73,9 @@ impl Company {
     }
 }
 
-fn dealog(folder: &TempDir, args: &[&str]) -> Run {
-    let data = data(folder);
-    Run::within(folder.path()).args(args).args(["--data", data.to_str().unwrap()])
-}
-
-fn data(folder: &TempDir) -> PathBuf {
-    folder.path().join("data")
-}
-
 /// Makes a token; it alone is on standard output.
-fn token(folder: &TempDir, whom: &[&str]) -> String {
-    let done = dealog(folder, &[&["token", "create"], whom].concat()).succeed();
+fn token(data: &Data, whom: &[&str]) -> String {
+    let done = data.run([&["token", "create"], whom].concat()).succeed();
     let token = done.stdout.trim_end().to_owned();
     assert!(token.starts_with("dealog_") && !token.contains(char::is_whitespace), "{}", done.stdout);
     assert!(!done.stderr.contains(&token), "the token is in the log: {}", done.stderr);
@@ -106,7 +96,7 @@ fn move_it(client: &Client, deal: &str) -> Answer {
 fn each_event_names_who_caused_it() {
     let company = Company::new();
     let created = company.anna.post("/v1/deals", &deal("Named", &json!({}))).expect(201);
-    let ledger = token(&company.folder, &["--service", "ledger", "--allow", "read,deals"]);
+    let ledger = token(&company.data, &["--service", "ledger", "--allow", "read,deals"]);
     move_it(&company.server.client().with_token(&ledger), &created.id()).expect(200);
     let history = company.analyst.get(&format!("/v1/deals/{}/history", created.id())).expect(200).body;
     let actors: Vec<&str> =
@@ -116,7 +106,7 @@ fn each_event_names_who_caused_it() {
     assert_eq!(actors.len(), 2);
 
     // A service keeps its name whatever tokens it is given.
-    let another = token(&company.folder, &["--service", "ledger", "--allow", "deals"]);
+    let another = token(&company.data, &["--service", "ledger", "--allow", "deals"]);
     let path = format!("/v1/deals/{}", created.id());
     company.server.client().with_token(&another).patch(&path, &json!({"title": "Named again"})).expect(200);
     let history = company.analyst.get(&format!("{path}/history?after=2")).expect(200).body;
@@ -216,11 +206,11 @@ fn each_role_may_do_what_it_is_for_and_nothing_else() {
 #[test]
 fn a_service_may_do_what_its_token_lists() {
     let company = Company::new();
-    let feed = company.server.client().with_token(&token(&company.folder, &["--service", "feed", "--allow", "log"]));
+    let feed = company.server.client().with_token(&token(&company.data, &["--service", "feed", "--allow", "log"]));
     feed.get("/v1/events").expect(200);
     forbidden(feed.get("/v1/pipeline"), "forbidden");
     forbidden(feed.post("/v1/deals", &deal("No", &json!({}))), "forbidden");
-    let told = dealog(&company.folder, &["token", "create", "--service", "x", "--allow", "everything"]).end();
+    let told = company.data.run(&["token", "create", "--service", "x", "--allow", "everything"]).end();
     assert_ne!(told.code, 0);
     assert!(told.stderr.contains("`everything` is not a permission; these are: read, log, deals"), "{}", told.stderr);
 }
@@ -283,7 +273,7 @@ fn a_revoked_token_is_worth_nothing() {
     let listed = company.run(&["token", "list"]).stdout;
     let line = listed.lines().find(|line| line.contains("Anna Berg")).unwrap();
     assert!(line.contains("seller") && line.contains("revoked"), "{line}");
-    let told = dealog(&company.folder, &["token", "revoke", "0192f3a4-5b6c-7d8e-9f00-112233445566"]).fail();
+    let told = company.data.run(&["token", "revoke", "0192f3a4-5b6c-7d8e-9f00-112233445566"]).fail();
     assert!(told.contains("there is no token") && told.contains("dealog token list"), "{told}");
 }
 
@@ -312,17 +302,17 @@ fn a_change_of_role_and_a_deactivation_hold_for_tokens_given_out_before() {
     until("a deactivated user should be refused", FELT, || {
         (company.anna.get("/v1/pipeline").status == 401).then_some(())
     });
-    let told = dealog(&company.folder, &["token", "create", "--user", &company.anna_id]).fail();
+    let told = company.data.run(&["token", "create", "--user", &company.anna_id]).fail();
     assert!(told.contains("has been deactivated"), "{told}");
 }
 
 #[test]
 fn with_tokens_a_server_may_listen_anywhere_and_asks_everyone_for_one() {
     let company = Company::new();
-    let Company { folder, server, anna_token, .. } = company;
+    let Company { data, server, anna_token, .. } = company;
     server.stop();
     // All addresses of this machine; it is asked at its loopback one, under a name that is not its own.
-    let server = Server::start(&data(&folder), &["--listen", "0.0.0.0:0"]);
+    let server = Server::start(&data, &["--listen", "0.0.0.0:0"]);
     let port = server.address().port();
     let client = Client::of(([127, 0, 0, 1], port).into());
     client.get("/v1/deals").problem(401, "no_token");
@@ -335,7 +325,7 @@ fn with_tokens_a_server_may_listen_anywhere_and_asks_everyone_for_one() {
 #[test]
 fn a_token_that_expires_says_when_in_the_list() {
     let company = Company::new();
-    token(&company.folder, &["--user", &company.boris_id, "--expires-days", "30", "--name", "laptop"]);
+    token(&company.data, &["--user", &company.boris_id, "--expires-days", "30", "--name", "laptop"]);
     let listed = company.run(&["token", "list"]).stdout;
     let line = listed.lines().find(|line| line.contains("laptop")).unwrap();
     assert!(line.contains("Boris Weiss") && line.contains("valid until 20"), "{line}");
@@ -347,7 +337,7 @@ fn a_token_that_expires_says_when_in_the_list() {
         (vec!["--invite", "X", "--role", "king"], "`king` is not a role; these are: seller, manager"),
         (vec!["--user", "0192f3a4-5b6c-7d8e-9f00-112233445566"], "there is no user"),
     ] {
-        let done = dealog(&company.folder, &[&["token", "create"], &args[..]].concat()).end();
+        let done = company.data.run(&[&["token", "create"], &args[..]].concat()).end();
         assert!(done.code != 0 && done.stderr.contains(expected), "{args:?}: {}", done.stderr);
         assert_eq!(done.stdout, "");
     }

@@ -1,15 +1,13 @@
 //! Limits under load: a full queue refuses, and loses nothing that it took.
 
 use std::{
-    fs,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use dealog_tests::{Answer, Server, deal};
+use dealog_tests::{Answer, Data, Server, deal};
 use serde_json::json;
-use tempfile::TempDir;
 
 /// Callers at the same time.
 const CALLERS: usize = 32;
@@ -18,9 +16,7 @@ const FULL: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_full_queue_answers_503_with_retry_after_and_keeps_what_it_took() {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("dealog.toml"), "[limits]\nqueue_length_max = 1\nbatch_appends_max = 1\n").unwrap();
-    let server = Server::start(&folder.path().join("data"), &[]);
+    let server = Server::with(Data::fresh().with_limits("queue_length_max = 1\nbatch_appends_max = 1"), &[]);
     let begun = server.head();
     let (refused, since) = (AtomicBool::new(false), Instant::now());
     let call = || {

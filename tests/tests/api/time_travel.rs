@@ -1,6 +1,6 @@
 //! Going back: to what was so at an instant, and to what was known at a position.
 
-use dealog_tests::{Answer, Client, Server, deal};
+use dealog_tests::{Answer, Client, Data, Server, deal};
 use serde_json::{Value, json};
 
 use crate::server;
@@ -186,10 +186,8 @@ fn what_was_known_is_asked_about_then_unless_an_instant_is_named() {
 fn more_events_than_a_question_may_fold_are_refused() {
     let server = Server::of_a_new_company(&[]);
     let position = server.post("/v1/deals", &deal("One", &json!({}))).expect(201).position();
-    let folder = tempfile::TempDir::new().unwrap();
-    std::fs::write(folder.path().join("dealog.toml"), format!("[limits]\nknown_at_events_max = {}\n", position - 1))
-        .unwrap();
-    let small = Server::start(&folder.path().join("data"), &[]);
+    let limit = format!("known_at_events_max = {}", position - 1);
+    let small = Server::with(Data::fresh().with_limits(&limit), &[]);
     let position = small.post("/v1/deals", &deal("One", &json!({}))).expect(201).position();
     small.get(&format!("/v1/pipeline?known_at={}", position - 1)).expect(200);
     let refused = small.get(&format!("/v1/pipeline?known_at={position}")).problem(422, "query");

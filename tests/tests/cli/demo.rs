@@ -1,29 +1,27 @@
 //! `dealog demo`: the same company for everyone.
 
-use dealog_tests::Server;
-use tempfile::TempDir;
+use dealog_tests::{Data, Server};
 
-use super::{dealog, log_of};
+use super::log_of;
 
 const FILL: [&str; 6] = ["demo", "--no-serve", "--seed", "7", "--until", "2026-01-31"];
 
 #[test]
 fn a_seed_and_a_day_make_the_same_log_to_the_byte_and_filling_it_again_adds_nothing() {
-    let folder = TempDir::new().unwrap();
-    let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
-    let filled = dealog(&one, &FILL).succeed().stdout;
+    let [one, two] = [Data::fresh(), Data::fresh()];
+    let filled = one.run(FILL).succeed().stdout;
     let log = log_of(&one);
     let events = log.lines().count();
     assert!(filled.contains(&format!("{events} events")), "{filled}");
     assert!(events > 20_000, "{events}");
-    dealog(&two, &FILL).succeed();
+    two.run(FILL).succeed();
     assert!(log_of(&two) == log, "another log of the same seed and day");
 
-    let again = dealog(&one, &FILL).succeed().stdout;
+    let again = one.run(FILL).succeed().stdout;
     assert!(again.contains("is there already"), "{again}");
     assert!(log_of(&one) == log, "the log was changed");
 
-    let other_seed = dealog(&one, &["demo", "--no-serve", "--seed", "8"]).fail();
+    let other_seed = one.run(["demo", "--no-serve", "--seed", "8"]).fail();
     assert!(other_seed.contains("name another folder"), "{other_seed}");
 
     // Both ways to serve it answer the same.
@@ -44,13 +42,12 @@ fn a_seed_and_a_day_make_the_same_log_to_the_byte_and_filling_it_again_adds_noth
 
 #[test]
 fn a_sample_is_never_mixed_up_with_a_company_of_ones_own() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let server = Server::start(&data, &[]);
     server.get("/health/live").expect(200);
     server.stop();
     let before = log_of(&data);
-    let told = dealog(&data, &FILL).fail();
+    let told = data.run(FILL).fail();
     assert!(told.contains("name another folder"), "{told}");
     assert_eq!(log_of(&data), before);
 }

@@ -2,19 +2,17 @@
 
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
-use dealog_tests::{Done, Run, Server, command, exit_within, until};
+use dealog_tests::{Data, Database, Done, Run, Server, exit_within, until};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::{
-    dealog, events, log_of,
+    events, log_of,
     maven::{mapping, sample, write_deals},
     without_recorded_at,
 };
 
-fn import(data: &Path, files: &Path) -> Run {
-    let (mapping, files) = (mapping(), files.to_owned());
-    dealog(data, &["import", "--mapping", mapping.to_str().unwrap(), files.to_str().unwrap()])
+fn import(data: &Data, files: &Path) -> Run {
+    data.run(["import".as_ref(), "--mapping".as_ref(), mapping().as_os_str(), files.as_os_str()])
 }
 
 /// The number in the line `N new events` of a report.
@@ -25,8 +23,7 @@ fn new_events(done: &Done) -> usize {
 
 #[test]
 fn an_import_reports_what_came_of_each_file_and_again_adds_nothing() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let first = import(&data, &sample()).succeed();
     let log = log_of(&data);
     assert_eq!(new_events(&first), log.lines().count());
@@ -47,8 +44,8 @@ fn an_import_reports_what_came_of_each_file_and_again_adds_nothing() {
 
 #[test]
 fn a_bad_row_is_reported_with_its_place_and_the_others_are_taken() {
-    let folder = TempDir::new().unwrap();
-    let (data, files) = (folder.path().join("data"), folder.path().join("files"));
+    let data = Data::fresh();
+    let files = data.home().join("files");
     fs::create_dir(&files).unwrap();
     write_deals(&files, 6);
     let path = files.join("sales_pipeline.csv");
@@ -60,7 +57,7 @@ fn a_bad_row_is_reported_with_its_place_and_the_others_are_taken() {
     let created = events(&log_of(&data)).iter().filter(|event| event["type"] == "deal.created").count();
     assert_eq!(created, 5);
 
-    let strict = folder.path().join("strict");
+    let strict = Data::fresh();
     let told = import(&strict, &files).args(["--strict"]).fail();
     assert!(told.contains("sales_pipeline.csv:5"), "{told}");
     assert_eq!(log_of(&strict), "");
@@ -68,23 +65,21 @@ fn a_bad_row_is_reported_with_its_place_and_the_others_are_taken() {
 
 #[test]
 fn what_cannot_be_read_is_named() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
-    let told = import(&data, folder.path()).fail();
+    let data = Data::fresh();
+    let told = import(&data, data.home()).fail();
     assert!(told.contains(".csv: No such file"), "{told}");
-    let wrong = folder.path().join("wrong.toml");
+    let wrong = data.home().join("wrong.toml");
     fs::write(&wrong, fs::read_to_string(mapping()).unwrap().replace("since =", "sinse =")).unwrap();
     let sample = sample();
-    let done = dealog(&data, &["import", "--mapping", wrong.to_str().unwrap(), sample.to_str().unwrap()]).end();
+    let done = data.run(["import", "--mapping", wrong.to_str().unwrap(), sample.to_str().unwrap()]).end();
     assert_eq!(done.code, 1);
     assert!(done.stderr.contains("sinse"), "{}", done.stderr);
-    assert!(!data.exists() || log_of(&data).is_empty());
+    assert_eq!(Server::start(&data, &[]).head(), 4, "a company that begins has this many events");
 }
 
 #[test]
 fn a_running_server_sees_what_is_imported_beside_it() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let server = Server::start(&data, &["--currency", "USD"]);
     let founded = server.head();
     let done = import(&data, &sample()).succeed();
@@ -110,8 +105,7 @@ fn a_running_server_sees_what_is_imported_beside_it() {
 
 #[test]
 fn amounts_in_another_currency_than_the_companys_are_refused() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let server = Server::start(&data, &["--currency", "EUR"]);
     server.get("/health/live").expect(200);
     server.stop();
@@ -125,18 +119,16 @@ fn amounts_in_another_currency_than_the_companys_are_refused() {
 fn an_import_that_was_killed_goes_on_to_the_log_that_it_would_have_written() {
     const DEALS: u32 = 4_000;
     const TRIES: usize = 10;
-    let folder = TempDir::new().unwrap();
-    let files = folder.path().join("files");
+    let undisturbed = Data::fresh();
+    let files = undisturbed.home().join("files");
     fs::create_dir(&files).unwrap();
     write_deals(&files, DEALS);
-    let undisturbed = folder.path().join("undisturbed");
     import(&undisturbed, &files).succeed();
     let expected = without_recorded_at(&log_of(&undisturbed));
     assert!(expected.len() > 8_000, "{}", expected.len());
 
     // The import is quick, and a busy machine may be late to kill it: then another one is begun.
-    let killed = (0..TRIES).map(|number| folder.path().join(format!("killed-{number}")));
-    let killed = killed.into_iter().find(|data| killed_in_the_middle(data, &files));
+    let killed = (0..TRIES).map(|_| Data::fresh()).find(|data| killed_in_the_middle(data, &files));
     let killed = killed.unwrap_or_else(|| panic!("{TRIES} imports had ended before they were killed"));
     let beginning = without_recorded_at(&log_of(&killed));
     assert!(beginning.len() < expected.len(), "the import was killed too late to show anything");
@@ -148,24 +140,22 @@ fn an_import_that_was_killed_goes_on_to_the_log_that_it_would_have_written() {
 }
 
 /// Begins an import and kills it when it has written something. False where it had ended before.
-fn killed_in_the_middle(data: &Path, files: &Path) -> bool {
-    const WRITTEN_BYTES: u64 = 1_000_000;
-    let mut child = command(files)
+fn killed_in_the_middle(data: &Data, files: &Path) -> bool {
+    const WRITTEN_EVENTS: i64 = 1_000;
+    let mut child = data
+        .command()
         .arg("import")
         .arg("--mapping")
         .arg(mapping())
         .arg(files)
-        .arg("--data")
-        .arg(data)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let size = |file: &str| fs::metadata(data.join(file)).map_or(0, |file| file.len());
     until("the import should write or end", Duration::from_mins(1), || {
-        let written = size("log.db") + size("log.db-wal") > WRITTEN_BYTES;
-        (written || child.try_wait().unwrap().is_some()).then_some(())
+        let written = Database::found(data, "log", "position", "head").unwrap_or_default();
+        (written > WRITTEN_EVENTS || child.try_wait().unwrap().is_some()).then_some(())
     });
     child.kill().unwrap();
     exit_within(&mut child, Duration::from_secs(20)).code().is_none()
@@ -180,8 +170,8 @@ fn asked(server: &Server, known_at: Option<u64>) -> Value {
 
 #[test]
 fn what_was_known_before_a_backdated_import_can_still_be_asked() {
-    let folder = TempDir::new().unwrap();
-    let (data, half) = (folder.path().join("data"), folder.path().join("half"));
+    let data = Data::fresh();
+    let half = data.home().join("half");
     fs::create_dir(&half).unwrap();
     for file in ["accounts.csv", "products.csv", "sales_teams.csv", "sales_pipeline.csv"] {
         let rows = fs::read_to_string(sample().join(file)).unwrap();

@@ -11,19 +11,12 @@ mod replay;
 mod serve;
 mod settings;
 
-use std::path::Path;
-
-use dealog_tests::Run;
+use dealog_tests::Data;
 use serde_json::Value;
 
-/// `dealog` with these arguments, over this data folder.
-fn dealog(data: &Path, args: &[&str]) -> Run {
-    Run::within(data.parent().unwrap()).args(args).args(["--data".as_ref(), data.as_os_str()])
-}
-
 /// The whole log, as `replay` prints it for programs.
-fn log_of(data: &Path) -> String {
-    dealog(data, &["replay", "--format", "jsonl"]).succeed().stdout
+fn log_of(data: &Data) -> String {
+    data.run(["replay", "--format", "jsonl"]).succeed().stdout
 }
 
 /// The events of a log, a JSON object a line.

@@ -1,12 +1,9 @@
 //! Read models are made of the log and of nothing else: made anew they give the same answers, to the byte.
 
-use std::{fs, path::Path};
+use std::fs;
 
-use dealog_tests::{DEFAULT_PIPELINE, Server, deal};
+use dealog_tests::{DEFAULT_PIPELINE, Data, Database, Server, deal};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-use super::dealog;
 
 /// All that can be asked, at a fixed instant where that matters.
 fn questions(ids: &[String]) -> Vec<String> {
@@ -78,9 +75,13 @@ fn answers(server: &Server, ids: &[String]) -> Vec<(String, String)> {
     questions(ids).into_iter().map(|path| (path.clone(), server.get(&path).expect(200).text)).collect()
 }
 
-fn remove_views(data: &Path) {
+/// Removes the read models as anybody may who wants others: the files, or the schema.
+fn remove_views(data: &Data) {
+    if data.database().is_some() {
+        return Database::views(data).run("DROP SCHEMA views CASCADE");
+    }
     let mut removed = 0;
-    for entry in fs::read_dir(data).unwrap() {
+    for entry in fs::read_dir(data.folder()).unwrap() {
         let path = entry.unwrap().path();
         if path.file_name().unwrap().to_string_lossy().starts_with("views.db") {
             fs::remove_file(path).unwrap();
@@ -92,15 +93,14 @@ fn remove_views(data: &Path) {
 
 #[test]
 fn read_models_made_anew_give_the_same_answers_to_the_byte() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let server = Server::start(&data, &[]);
     let ids = work(&server);
     let before = answers(&server, &ids);
     let head = server.head();
     server.stop();
 
-    let told = dealog(&data, &["rebuild"]).succeed().stdout;
+    let told = data.run(["rebuild"]).succeed().stdout;
     assert!(told.contains(&format!("from {head} events")), "{told}");
     let server = Server::start(&data, &[]);
     assert_eq!(answers(&server, &ids), before, "after a rebuild");
@@ -108,25 +108,18 @@ fn read_models_made_anew_give_the_same_answers_to_the_byte() {
 
     remove_views(&data);
     let server = Server::start(&data, &[]);
-    assert_eq!(answers(&server, &ids), before, "after views.db was deleted");
+    assert_eq!(answers(&server, &ids), before, "after they were removed");
     server.stop();
 }
 
 #[test]
 fn read_models_of_another_log_are_refused_until_they_are_made_anew() {
-    let folder = TempDir::new().unwrap();
-    let [mine, other] = ["mine", "other"].map(|name| folder.path().join(name));
-    let once = |data: &Path| {
-        let server = Server::start(data, &[]);
-        server.get("/health/live").expect(200);
-        server.stop();
-    };
-    once(&mine);
-    once(&other);
-    remove_views(&mine);
-    fs::copy(other.join("views.db"), mine.join("views.db")).unwrap();
-    let told = dealog(&mine, &["serve", "--listen", "127.0.0.1:0", "--log", "error"]).fail();
+    let mine = Data::fresh();
+    let once = || Server::start(&mine, &[]).ready().stop();
+    once();
+    Database::views(&mine).run("UPDATE checkpoints SET log_id = '0192f3a4-0000-7000-8000-00000000cafe'");
+    let told = mine.run(["serve", "--listen", "127.0.0.1:0", "--log", "error"]).fail();
     assert!(told.contains("dealog rebuild"), "{told}");
-    dealog(&mine, &["rebuild"]).succeed();
-    once(&mine);
+    mine.run(["rebuild"]).succeed();
+    once();
 }

@@ -2,25 +2,21 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
     process::Stdio,
     sync::OnceLock,
     time::Duration,
 };
 
-use dealog_tests::{Lines, Server, command, deal, exit_within};
+use dealog_tests::{Data, Lines, Server, deal, exit_within};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::{dealog, events, log_of};
+use super::{events, log_of};
 
-/// A log of one deal that has been moved and 1,000 customers, more than a pipe holds.
-fn data() -> &'static (TempDir, PathBuf, String, Vec<Value>) {
-    static DATA: OnceLock<(TempDir, PathBuf, String, Vec<Value>)> = OnceLock::new();
-    DATA.get_or_init(|| {
-        let folder = TempDir::new().unwrap();
-        let data = folder.path().join("data");
-        let server = Server::start(&data, &["--log", "warn,dealog=info"]);
+/// A log of one deal that has been moved and 1,000 customers, more than a pipe holds; it is served, and nothing is added.
+fn data() -> (&'static Data, &'static str, &'static [Value]) {
+    static LOG: OnceLock<(Server, String, Vec<Value>)> = OnceLock::new();
+    let (server, deal, events) = LOG.get_or_init(|| {
+        let server = Server::shared(&["--log", "warn,dealog=info"]);
         let created = server.post("/v1/deals", &deal("Replayed", &json!({}))).expect(201).id();
         std::thread::scope(|scope| {
             for _ in 0..10 {
@@ -34,21 +30,21 @@ fn data() -> &'static (TempDir, PathBuf, String, Vec<Value>) {
         });
         server.post(&format!("/v1/deals/{created}/move"), &json!({"stage": "contract"})).expect(200);
         let events = server.events();
-        server.stop();
-        (folder, data, created, events)
-    })
+        (server, created, events)
+    });
+    (server.data(), deal, events)
 }
 
 #[test]
 fn for_programs_it_is_what_the_api_gives() {
-    let (_, data, _, of_the_api) = data();
-    assert_eq!(events(&log_of(data)), *of_the_api);
+    let (data, _, of_the_api) = data();
+    assert_eq!(events(&log_of(data)), of_the_api);
 }
 
 #[test]
 fn for_people_it_is_a_line_an_event_under_a_heading() {
-    let (_, data, id, of_the_api) = data();
-    let table = dealog(data, &["replay"]).succeed().stdout;
+    let (data, id, of_the_api) = data();
+    let table = data.run(["replay"]).succeed().stdout;
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), of_the_api.len() + 1);
     assert!(lines[0].contains("POSITION") && lines[0].contains("STREAM") && lines[0].contains("TYPE"));
@@ -59,9 +55,8 @@ fn for_people_it_is_a_line_an_event_under_a_heading() {
 
 #[test]
 fn a_part_of_it_can_be_asked_for() {
-    let (_, data, id, of_the_api) = data();
-    let part =
-        |args: &[&str]| events(&dealog(data, &[&["replay", "--format", "jsonl"], args].concat()).succeed().stdout);
+    let (data, id, of_the_api) = data();
+    let part = |args: &[&str]| events(&data.run([&["replay", "--format", "jsonl"], args].concat()).succeed().stdout);
     assert_eq!(part(&["--from", "3", "--to", "5"]), of_the_api[2..5]);
     assert_eq!(part(&["--from", "1001"]), of_the_api[1000..]);
     assert_eq!(part(&["--to", "1"]), of_the_api[..1]);
@@ -76,21 +71,21 @@ fn a_part_of_it_can_be_asked_for() {
 
 #[test]
 fn what_is_not_there_is_told() {
-    let (_, data, ..) = data();
-    let told = dealog(data, &["replay", "--format", "jsonl", "--deal", "0192f3a4-5b6c-7d8e-9f00-112233445566"]).fail();
+    let (data, ..) = data();
+    let told = data.run(["replay", "--format", "jsonl", "--deal", "0192f3a4-5b6c-7d8e-9f00-112233445566"]).fail();
     assert!(told.contains("there is no deal 0192f3a4"), "{told}");
-    let nowhere = TempDir::new().unwrap();
-    let told = dealog(&nowhere.path().join("nothing"), &["replay"]).fail();
-    assert!(told.contains("there is no log at") && told.contains("--data"), "{told}");
-    assert!(!nowhere.path().join("nothing").exists(), "looking begins nothing");
+    let nothing = Data::fresh();
+    let told = nothing.run(["replay"]).fail();
+    assert!(told.contains("there is no log") && told.contains("--data"), "{told}");
+    assert!(nothing.is_untouched(), "looking begins nothing");
 }
 
 #[test]
 fn whoever_reads_may_stop_reading() {
-    let (folder, data, ..) = data();
-    let mut child = command(folder.path())
-        .args(["replay", "--format", "jsonl", "--data"])
-        .arg(data)
+    let (data, ..) = data();
+    let mut child = data
+        .command()
+        .args(["replay", "--format", "jsonl"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -6,38 +6,34 @@ use std::{
     time::Duration,
 };
 
-use dealog_tests::{DEFAULT_PIPELINE, Server, Worker, deal, until};
+use dealog_tests::{DEFAULT_PIPELINE, Data, Server, Worker, deal, until};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::{dealog, log_of};
+use super::log_of;
 
 #[test]
 fn without_tokens_it_listens_on_loopback_only() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
-        let told = dealog(&data, &["serve", "--listen", address]).fail();
+        let told = data.run(["serve", "--listen", address]).fail();
         assert!(told.contains("is not a loopback address") && told.contains(address), "{told}");
     }
-    assert!(!data.exists(), "nothing was begun");
+    assert!(data.is_untouched(), "something was begun");
 }
 
 #[test]
 fn a_taken_port_is_told_and_nothing_is_begun() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let told = dealog(&data, &["serve", "--listen", &address]).fail();
+    let told = data.run(["serve", "--listen", &address]).fail();
     assert!(told.starts_with(&format!("cannot listen on {address}")) && told.contains("--listen"), "{told}");
-    assert!(!data.exists(), "nothing was begun");
+    assert!(data.is_untouched(), "something was begun");
 }
 
 #[test]
 fn a_request_under_way_comes_to_its_end_before_the_server_stops() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let server = Server::start(&data, &[]);
     let body = deal("Under way", &json!({})).to_string();
     let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -71,17 +67,16 @@ fn a_request_under_way_comes_to_its_end_before_the_server_stops() {
 
 #[test]
 fn a_request_that_never_ends_is_cut_off_after_a_while() {
-    let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("dealog.toml"), "shutdown_seconds = 1").unwrap();
-    let server = Server::start(&folder.path().join("data"), &[]);
+    let data = Data::fresh();
+    data.set("shutdown_seconds = 1");
+    let server = Server::start(&data, &[]);
     let _under_way = hang(&server);
     assert!(server.stop().contains("cut off"));
 }
 
 #[test]
 fn what_was_done_is_there_after_a_stop_and_the_company_is_founded_once() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let server = Server::start(&data, &["--currency", "SEK"]);
     let created = server.post("/v1/deals", &deal("Kept", &json!({}))).expect(201);
     let before = server.events();
@@ -96,8 +91,7 @@ fn what_was_done_is_there_after_a_stop_and_the_company_is_founded_once() {
 
 #[test]
 fn read_models_may_be_kept_by_another_process() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let server = Server::start(&data, &["--no-workers"]);
     let work = Worker::start(&data);
     let created = server.post("/v1/deals", &deal("Folded elsewhere", &json!({}))).expect(201);
@@ -110,9 +104,8 @@ fn read_models_may_be_kept_by_another_process() {
 }
 
 #[test]
-fn two_servers_on_one_folder_take_turns() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+fn two_servers_on_one_log_take_turns() {
+    let data = Data::fresh();
     let servers = [Server::start(&data, &[]), Server::start(&data, &[])];
     let mut ids = Vec::new();
     for index in 0..10 {
@@ -138,9 +131,8 @@ fn two_servers_on_one_folder_take_turns() {
 
 #[test]
 fn a_server_can_be_stopped_as_soon_as_it_says_that_it_serves() {
-    let folder = TempDir::new().unwrap();
-    for index in 0..20 {
-        Server::start(&folder.path().join(format!("data-{index}")), &[]).stop();
+    for _ in 0..20 {
+        Server::start(&Data::fresh(), &[]).stop();
     }
 }
 
@@ -155,8 +147,7 @@ fn a_question_before_there_are_read_models_is_told_to_come_again() {
 
 #[test]
 fn to_stop_again_is_to_end_at_once() {
-    let folder = TempDir::new().unwrap();
-    let mut server = Server::start(&folder.path().join("data"), &[]);
+    let mut server = Server::of_a_new_company(&[]);
     let _under_way = hang(&server);
     server.terminate();
     server.logged("stopping");
@@ -169,9 +160,8 @@ fn to_stop_again_is_to_end_at_once() {
 
 #[test]
 fn there_is_no_work_without_a_log() {
-    let folder = TempDir::new().unwrap();
-    let told = dealog(&folder.path().join("data"), &["work"]).fail();
-    assert!(told.contains("there is no log at") && told.contains("--data"), "{told}");
+    let told = Data::fresh().run(["work"]).fail();
+    assert!(told.contains("there is no log") && told.contains("--data"), "{told}");
 }
 
 /// A request whose body never comes. The server has begun with it.

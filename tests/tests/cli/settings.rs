@@ -8,11 +8,9 @@ use std::{
     time::Duration,
 };
 
-use dealog_tests::{Run, Server};
+use dealog_tests::{Data, Run, Server};
 use serde_json::json;
 use tempfile::TempDir;
-
-use super::dealog;
 
 /// A folder with a `dealog.toml` in it.
 fn folder(settings: &str) -> TempDir {
@@ -78,11 +76,10 @@ fn what_is_wrong_in_the_environment_is_named() {
 
 #[test]
 fn limits_of_the_file_hold() {
-    let folder = folder("[limits]\nbody_bytes_max = 200\npage_items_max = 3\nmin_position_wait_ms = 50");
-    let data = folder.path().join("data");
+    let data = Data::fresh().with_limits("body_bytes_max = 200\npage_items_max = 3\nmin_position_wait_ms = 50");
     let server = Server::start(&data, &["--no-workers"]);
     // The read models are made and then left alone.
-    dealog(&data, &["rebuild"]).succeed();
+    data.run(["rebuild"]).succeed();
     let told = server.post("/v1/customers", &json!({"name": "x".repeat(300)})).problem(413, "body_too_large");
     assert!(told.body["detail"].as_str().unwrap().contains("200"), "{}", told.text);
     server.get("/v1/customers?limit=4").problem(422, "limit");
@@ -96,8 +93,7 @@ fn limits_of_the_file_hold() {
 
 #[test]
 fn a_request_that_takes_too_long_is_told_so() {
-    let folder = folder("[limits]\nrequest_ms = 100");
-    let server = Server::start(&folder.path().join("data"), &[]);
+    let server = Server::with(Data::fresh().with_limits("request_ms = 100"), &[]);
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     // A body is promised and never sent.

@@ -1,39 +1,33 @@
-//! A log that is not what was written: it is not opened, and nothing in it is changed.
+//! A log file that is not what was written: it is not opened, and nothing in it is changed.
 
 use std::{
     fs::{self, OpenOptions},
     os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
 };
 
-use dealog_tests::{Server, deal};
+use dealog_tests::{Data, Server, deal};
 use serde_json::json;
-use tempfile::TempDir;
-
-use super::dealog;
 
 const PAGE_BYTES: usize = 4_096;
 const DEALS: usize = 100;
 
 /// A company with deals, closed in good order.
-fn company() -> (TempDir, PathBuf) {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+fn company(data: Data) -> Data {
     let server = Server::start(&data, &[]);
     for index in 0..DEALS {
         server.post("/v1/deals", &deal(&format!("Deal {index}"), &json!({}))).expect(201);
     }
     server.get(&format!("/v1/deals?min_position={}", server.head())).expect(200);
     server.stop();
-    (folder, data)
+    data
 }
 
 /// Every command refuses the log, says where it is bad and what to do, and leaves it and the read models as they are.
-fn is_refused(data: &Path, place: &str) {
-    let files = [data.join("log.db"), data.join("views.db")];
+fn is_refused(data: &Data, place: &str) {
+    let files = ["log.db", "views.db"].map(|file| data.folder().join(file));
     let before = files.each_ref().map(|file| fs::read(file).unwrap());
     for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["work"], &["replay"], &["rebuild"], &["check"]] {
-        let told = dealog(data, command).fail();
+        let told = data.run(command).fail();
         assert!(told.contains(&format!("{} is damaged", files[0].display())), "{command:?}: {told}");
         assert!(told.contains(place) && told.contains("Put a copy of it in its place"), "{command:?}: {told}");
         assert!(!told.contains("panicked"), "{command:?}: {told}");
@@ -43,69 +37,69 @@ fn is_refused(data: &Path, place: &str) {
 
 #[test]
 fn a_sound_log_is_checked_and_has_no_damage() {
-    let (_folder, data) = company();
-    let told = dealog(&data, &["check"]).succeed().stdout;
+    let data = company(Data::fresh());
+    let told = data.run(["check"]).succeed().stdout;
     assert!(told.starts_with(&format!("{} events, no damage found", 4 + DEALS)), "{told}");
     let server = Server::start(&data, &[]);
     server.post("/v1/deals", &deal("While it is served", &json!({}))).expect(201);
-    let told = dealog(&data, &["check"]).succeed().stdout;
+    let told = data.run(["check"]).succeed().stdout;
     assert!(told.starts_with(&format!("{} events, no damage found", 5 + DEALS)), "{told}");
     server.stop();
 }
 
 #[test]
 fn a_log_with_a_page_of_garbage_is_refused() {
-    let (_folder, data) = company();
-    let sound = fs::read(data.join("log.db")).unwrap();
+    let data = company(Data::on_sqlite());
+    let sound = fs::read(data.folder().join("log.db")).unwrap();
     for page in [1, sound.len() / PAGE_BYTES / 2, sound.len() / PAGE_BYTES] {
         let mut bytes = sound.clone();
         bytes[(page - 1) * PAGE_BYTES..page * PAGE_BYTES].fill(0xa5);
-        fs::write(data.join("log.db"), bytes).unwrap();
+        fs::write(data.folder().join("log.db"), bytes).unwrap();
         is_refused(&data, if page == 1 { "not a database" } else { "page" });
     }
 }
 
 #[test]
 fn a_log_cut_short_is_refused() {
-    let (_folder, data) = company();
-    let sound = fs::read(data.join("log.db")).unwrap();
+    let data = company(Data::on_sqlite());
+    let sound = fs::read(data.folder().join("log.db")).unwrap();
     for bytes in [10, PAGE_BYTES + 10, sound.len() - PAGE_BYTES] {
-        fs::write(data.join("log.db"), &sound[..bytes]).unwrap();
+        fs::write(data.folder().join("log.db"), &sound[..bytes]).unwrap();
         is_refused(&data, "");
     }
 }
 
 #[test]
 fn a_log_with_a_broken_event_is_refused_with_its_position() {
-    let (_folder, data) = company();
-    let mut bytes = fs::read(data.join("log.db")).unwrap();
+    let data = company(Data::on_sqlite());
+    let mut bytes = fs::read(data.folder().join("log.db")).unwrap();
     let wanted = br#"{"title":"Deal 37""#;
     let at = bytes.windows(wanted.len()).position(|window| window == wanted).expect("the event is in the file");
     bytes[at..at + 2].copy_from_slice(b"??");
-    fs::write(data.join("log.db"), bytes).unwrap();
+    fs::write(data.folder().join("log.db"), bytes).unwrap();
     is_refused(&data, &format!("position {}:", 4 + 38));
 }
 
 #[test]
 fn a_log_that_is_gone_is_not_replaced_by_a_new_company() {
-    let (_folder, data) = company();
-    let views = fs::read(data.join("views.db")).unwrap();
+    let data = company(Data::on_sqlite());
+    let views = fs::read(data.folder().join("views.db")).unwrap();
     for gone in [false, true] {
         if gone {
-            fs::remove_file(data.join("log.db")).unwrap();
+            fs::remove_file(data.folder().join("log.db")).unwrap();
         } else {
-            fs::write(data.join("log.db"), "").unwrap();
+            fs::write(data.folder().join("log.db"), "").unwrap();
         }
-        let told = dealog(&data, &["serve", "--listen", "127.0.0.1:0"]).fail();
+        let told = data.run(["serve", "--listen", "127.0.0.1:0"]).fail();
         assert!(told.contains("is gone or empty") && told.contains("put a copy of the log back"), "{told}");
-        assert!(fs::read(data.join("views.db")).unwrap() == views);
+        assert!(fs::read(data.folder().join("views.db")).unwrap() == views);
     }
 }
 
 #[test]
 fn a_copy_that_is_put_back_is_served_with_the_figures_it_had() {
-    let (_folder, data) = company();
-    let (log, copy) = (data.join("log.db"), data.join("copy"));
+    let data = company(Data::on_sqlite());
+    let (log, copy) = (data.folder().join("log.db"), data.folder().join("copy"));
     fs::copy(&log, &copy).unwrap();
     let server = Server::start(&data, &[]);
     let before = server.get("/v1/deals?limit=500").expect(200).text;
@@ -114,7 +108,7 @@ fn a_copy_that_is_put_back_is_served_with_the_figures_it_had() {
     is_refused(&data, "not a database");
     // As the message says.
     for beside in ["log.db-wal", "log.db-shm"] {
-        let _ = fs::remove_file(data.join(beside));
+        let _ = fs::remove_file(data.folder().join(beside));
     }
     fs::rename(&copy, &log).unwrap();
     let server = Server::start(&data, &[]);
@@ -124,12 +118,12 @@ fn a_copy_that_is_put_back_is_served_with_the_figures_it_had() {
 
 #[test]
 fn damage_under_a_running_server_is_a_problem_and_never_a_wrong_answer() {
-    let (_folder, data) = company();
+    let data = company(Data::on_sqlite());
     let server = Server::start(&data, &[]);
     let figures = server.get("/v1/deals?limit=500").expect(200);
     let ids: Vec<&str> =
         figures.body["deals"].as_array().unwrap().iter().map(|deal| deal["id"].as_str().unwrap()).collect();
-    let log = OpenOptions::new().write(true).open(data.join("log.db")).unwrap();
+    let log = OpenOptions::new().write(true).open(data.folder().join("log.db")).unwrap();
     let bytes = usize::try_from(log.metadata().unwrap().len()).unwrap();
     for page in 1..bytes / PAGE_BYTES {
         log.write_all_at(&[0xa5; PAGE_BYTES], (page * PAGE_BYTES) as u64).unwrap();

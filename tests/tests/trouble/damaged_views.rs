@@ -6,10 +6,10 @@ use std::{
     path::Path,
 };
 
-use dealog_tests::{Server, until};
+use dealog_tests::{Data, Server, until};
 use serde_json::json;
 
-use super::{PATIENCE, answers, company, database::Database, dealog, projection};
+use super::{PATIENCE, answers, company, projection, tables::tables};
 
 const PAGE_BYTES: u64 = 4096;
 
@@ -44,29 +44,29 @@ const HARMS: [(&str, Harm); 6] = [
 
 #[test]
 fn a_views_db_that_is_damaged_or_gone_is_made_anew_at_the_start_and_the_log_is_as_it_was_to_the_byte() {
-    let (_folder, data) = company();
-    let views = data.join("views.db");
+    let data = company(Data::on_sqlite());
+    let views = data.folder().join("views.db");
     let server = Server::start(&data, &[]).ready();
     let before = answers(&server);
     server.stop();
     for (what, harm) in HARMS {
-        let log = fs::read(data.join("log.db")).unwrap();
+        let log = fs::read(data.folder().join("log.db")).unwrap();
         harm(&views);
         let server = Server::start(&data, &[]).ready();
         assert_eq!(answers(&server), before, "{what}");
         let told = server.stop();
         let nothing_to_tell = ["deleted", "emptied"].contains(&what);
         assert!(nothing_to_tell || told.contains("the read models are damaged"), "{what}: {told}");
-        assert!(fs::read(data.join("log.db")).unwrap() == log, "{what}: the log was changed");
-        assert_eq!(data.join("views.db.damaged").exists(), !nothing_to_tell, "{what}");
-        let _ = fs::remove_file(data.join("views.db.damaged"));
+        assert!(fs::read(data.folder().join("log.db")).unwrap() == log, "{what}: the log was changed");
+        assert_eq!(data.folder().join("views.db.damaged").exists(), !nothing_to_tell, "{what}");
+        let _ = fs::remove_file(data.folder().join("views.db.damaged"));
     }
 }
 
 #[test]
 fn a_journal_that_is_left_without_its_views_db_or_is_broken_is_no_harm() {
-    let (_folder, data) = company();
-    let [views, journal, index] = ["views.db", "views.db-wal", "views.db-shm"].map(|name| data.join(name));
+    let data = company(Data::on_sqlite());
+    let [views, journal, index] = ["views.db", "views.db-wal", "views.db-shm"].map(|name| data.folder().join(name));
     let server = Server::start(&data, &[]).ready();
     let before = answers(&server);
     server.kill9();
@@ -88,23 +88,23 @@ fn a_journal_that_is_left_without_its_views_db_or_is_broken_is_no_harm() {
 
 #[test]
 fn a_rebuild_and_the_command_line_know_a_damaged_views_db() {
-    let (_folder, data) = company();
-    dealog(&data, &["rebuild"]).succeed();
-    let rows = Database::open(&data.join("views.db")).tables();
-    overwrite(&data.join("views.db"), 0, 96);
+    let data = company(Data::on_sqlite());
+    data.run(["rebuild"]).succeed();
+    let rows = tables(&data);
+    overwrite(&data.folder().join("views.db"), 0, 96);
     let (line, done) = projection(&data);
     assert_eq!(done.code, 1);
     assert!(line["state"].as_str().unwrap().contains("damaged"), "{line}");
-    let told = dealog(&data, &["rebuild"]).succeed();
+    let told = data.run(["rebuild"]).succeed();
     assert!(told.stderr.contains("the read models are damaged"), "{told:?}");
-    assert_eq!(Database::open(&data.join("views.db")).tables(), rows);
+    assert_eq!(tables(&data), rows);
     assert_eq!(projection(&data).1.code, 0);
 }
 
 #[test]
 fn damage_met_while_serving_is_told_by_health_and_mended_by_the_next_start() {
-    let (_folder, data) = company();
-    let views = data.join("views.db");
+    let data = company(Data::on_sqlite());
+    let views = data.folder().join("views.db");
     // So that nothing is left in the journal: what is read comes from the file.
     Server::start(&data, &[]).ready().stop();
     let server = Server::start(&data, &["--no-workers"]);
@@ -125,7 +125,7 @@ fn damage_met_while_serving_is_told_by_health_and_mended_by_the_next_start() {
     let created = server.post("/v1/customers", &json!({"name": "All the same"})).expect(201);
 
     // Another process must not take the file away from under this one.
-    let told = dealog(&data, &["rebuild", "--log", "error"]).fail();
+    let told = data.run(["rebuild", "--log", "error"]).fail();
     assert!(told.contains("another process has it open"), "{told}");
 
     assert!(server.stop().contains("the read models are damaged"));
@@ -136,13 +136,13 @@ fn damage_met_while_serving_is_told_by_health_and_mended_by_the_next_start() {
         |answers: &[String]| answers.iter().filter(|answer| answer.contains("deal")).cloned().collect::<Vec<_>>();
     assert!(before.len() > 10 && deals(&answers(&server)).len() == deals(&before).len());
     assert!(server.stop().contains("put aside"));
-    assert!(data.join("views.db.damaged").exists());
+    assert!(data.folder().join("views.db.damaged").exists());
 }
 
 #[test]
 fn damage_that_the_worker_meets_stops_it_and_the_next_start_mends_it() {
-    let (_folder, data) = company();
-    let views = data.join("views.db");
+    let data = company(Data::on_sqlite());
+    let views = data.folder().join("views.db");
     Server::start(&data, &[]).ready().stop();
     let server = Server::start(&data, &[]);
     for page in 1..length(&views) / PAGE_BYTES {

@@ -1,15 +1,11 @@
 //! A disk that takes no more: commands are refused and may be sent again, questions go on, and nothing is lost.
 
-use std::{path::Path, sync::atomic::AtomicUsize, time::Duration};
+use std::{sync::atomic::AtomicUsize, time::Duration};
 
-use dealog_tests::{Server, deal, until};
+use dealog_tests::{Data, Server, deal, until};
 use serde_json::json;
-use tempfile::TempDir;
 
-use super::{
-    dealog,
-    workload::{FOUNDING, Sent, check_log, views, work},
-};
+use super::workload::{FOUNDING, Sent, check_log, views, work};
 
 /// How long a file may become: enough to begin a company and fill it for a while.
 const FILE_BYTES_MAX: u64 = 1_500_000;
@@ -27,12 +23,12 @@ fn work_until_refused(server: &Server, name: &str) -> Vec<Sent> {
 }
 
 /// What `rebuild` makes of the log is what the server says.
-fn figures_are_those_of_a_rebuild(data: &Path) {
+fn figures_are_those_of_a_rebuild(data: &Data) {
     let server = Server::start(data, &[]);
     let before = views(&server);
     server.stop();
-    dealog(data, &["check"]).succeed();
-    dealog(data, &["rebuild"]).succeed();
+    data.run(["check"]).succeed();
+    data.run(["rebuild"]).succeed();
     let server = Server::start(data, &[]);
     assert_eq!(views(&server), before, "the read models are not what a rebuild makes");
     server.stop();
@@ -40,8 +36,7 @@ fn figures_are_those_of_a_rebuild(data: &Path) {
 
 #[test]
 fn a_server_on_a_full_disk_refuses_commands_and_loses_nothing() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::on_sqlite();
     let server = Server::start_on_a_full_disk(&data, FILE_BYTES_MAX);
     let mut sent = work_until_refused(&server, "first");
     assert!(sent.len() > 20, "the disk was full from the start");
@@ -80,8 +75,7 @@ fn a_server_on_a_full_disk_refuses_commands_and_loses_nothing() {
 
 #[test]
 fn read_models_that_find_no_room_fall_behind_and_commands_go_on() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::on_sqlite();
     Server::start(&data, &[]).stop();
     let server = Server::start(&data, &["--no-workers"]);
     for index in 0..DEALS {

@@ -1,7 +1,6 @@
 //! A server that is killed under load: what it acknowledged is there, and nothing is there twice.
 
 use std::{
-    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -10,13 +9,9 @@ use std::{
     time::Duration,
 };
 
-use dealog_tests::{Client, Server, until};
-use tempfile::TempDir;
+use dealog_tests::{Client, Data, Server, until};
 
-use super::{
-    dealog,
-    workload::{FOUNDING, Sent, check_log, views, work},
-};
+use super::workload::{FOUNDING, Sent, check_log, views, work};
 
 const CLIENTS: usize = 20;
 /// The server is killed after so many answers, and so often.
@@ -25,8 +20,7 @@ const KILLS: usize = 8;
 
 #[test]
 fn after_each_kill_under_load_every_acknowledged_command_is_there_once() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let mut sent = Vec::new();
     for kill in 0..KILLS {
         sent.extend(work_until_killed(&data, kill));
@@ -47,15 +41,15 @@ fn after_each_kill_under_load_every_acknowledged_command_is_there_once() {
     let server = Server::start(&data, &[]);
     let before = views(&server);
     server.stop();
-    dealog(&data, &["check"]).succeed();
-    dealog(&data, &["rebuild"]).succeed();
+    data.run(["check"]).succeed();
+    data.run(["rebuild"]).succeed();
     let server = Server::start(&data, &[]);
     assert_eq!(views(&server), before, "the read models are not what a rebuild makes");
     server.stop();
 }
 
 /// Many clients at once, each of which is left with one command without an answer.
-fn work_until_killed(data: &Path, kill: usize) -> Vec<Sent> {
+fn work_until_killed(data: &Data, kill: usize) -> Vec<Sent> {
     let server = Server::start(data, &["--log", "warn,dealog=info"]);
     let answers = AtomicUsize::new(0);
     let sent: Mutex<Vec<Sent>> = Mutex::new(Vec::new());
@@ -73,7 +67,7 @@ fn work_until_killed(data: &Path, kill: usize) -> Vec<Sent> {
         });
         if kill == 0 {
             // A log that is written to is not taken for a damaged one.
-            dealog(data, &["check"]).succeed();
+            data.run(["check"]).succeed();
         }
         server.kill9();
     });

@@ -1,16 +1,13 @@
 //! An event that this version cannot read: the read model stops right before it, loudly, and everything else goes on.
 
-use std::{fs, path::Path};
-
-use dealog_tests::{Server, deal, until};
+use dealog_tests::{Data, Database, Server, deal, until};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::{PATIENCE, database::Database, dealog, projection};
+use super::{PATIENCE, projection};
 
 /// Appends what a later version of Dealog may write, as that would; gives its position.
-fn plant(data: &Path) -> u64 {
-    let mut log = Database::open(&data.join("log.db"));
+fn plant(data: &Data) -> u64 {
+    let mut log = Database::log(data);
     log.run(
         "BEGIN IMMEDIATE;
          INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id,
@@ -26,11 +23,9 @@ fn plant(data: &Path) -> u64 {
     log.number("SELECT position FROM head").unwrap().try_into().unwrap()
 }
 
-/// A data folder whose read models have yet to meet three deals, the event, and three more deals in one batch.
-fn folder_with_an_event_from_the_future() -> (TempDir, std::path::PathBuf, u64) {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("dealog.toml"), "[limits]\nmin_position_wait_ms = 0").unwrap();
-    let data = folder.path().join("data");
+/// A company whose read models have yet to meet three deals, the event, and three more deals in one batch.
+fn company_with_an_event_from_the_future() -> (Data, u64) {
+    let data = Data::fresh().with_limits("min_position_wait_ms = 0");
     Server::start(&data, &[]).ready().stop();
     let server = Server::start(&data, &["--no-workers"]);
     let create = || server.post("/v1/deals", &deal("A deal", &json!({}))).expect(201);
@@ -38,7 +33,7 @@ fn folder_with_an_event_from_the_future() -> (TempDir, std::path::PathBuf, u64) 
     let poison = plant(&data);
     (0..3).for_each(|_| drop(create()));
     server.stop();
-    (folder, data, poison)
+    (data, poison)
 }
 
 fn stopped(server: &Server, poison: u64) -> Value {
@@ -57,7 +52,7 @@ fn stopped(server: &Server, poison: u64) -> Value {
 
 #[test]
 fn the_read_model_stops_right_before_it_and_health_log_and_command_line_tell() {
-    let (_folder, data, poison) = folder_with_an_event_from_the_future();
+    let (data, poison) = company_with_an_event_from_the_future();
     let server = Server::start(&data, &[]);
     stopped(&server, poison);
 
@@ -75,7 +70,7 @@ fn the_read_model_stops_right_before_it_and_health_log_and_command_line_tell() {
     assert_eq!((done.code, &line["position"], &line["head"]), (1, &json!(poison - 1), &json!(poison + 5)), "{line}");
     let state = line["state"].as_str().unwrap().to_owned();
     assert!(state.starts_with("stopped since") && state.contains(&format!("position {poison} ")), "{state}");
-    let told = dealog(&data, &["projections", "--log", "error"]).end();
+    let told = data.run(["projections", "--log", "error"]).end();
     assert!(told.code == 1 && told.stdout.contains("deal.exploded") && told.stderr.contains("error: "), "{told:?}");
     let other = Server::start(&data, &["--no-workers"]);
     stopped(&other, poison);
@@ -96,8 +91,8 @@ fn the_read_model_stops_right_before_it_and_health_log_and_command_line_tell() {
 
 #[test]
 fn read_models_made_anew_stop_there_too_and_are_swapped_in_with_all_before_it() {
-    let (_folder, data, poison) = folder_with_an_event_from_the_future();
-    let told = dealog(&data, &["rebuild", "--log", "error"]).fail();
+    let (data, poison) = company_with_an_event_from_the_future();
+    let told = data.run(["rebuild", "--log", "error"]).fail();
     assert!(told.contains(&format!("position {poison} ")) && told.contains("deal.exploded"), "{told}");
     let (line, done) = projection(&data);
     assert_eq!((done.code, &line["position"]), (1, &json!(poison - 1)), "{line}");
@@ -109,7 +104,7 @@ fn read_models_made_anew_stop_there_too_and_are_swapped_in_with_all_before_it() 
 
 #[test]
 fn a_worker_ends_before_it_and_says_why() {
-    let (_folder, data, poison) = folder_with_an_event_from_the_future();
-    let told = dealog(&data, &["work", "--log", "off"]).fail();
+    let (data, poison) = company_with_an_event_from_the_future();
+    let told = data.run(["work", "--log", "off"]).fail();
     assert!(told.contains(&format!("after position {}", poison - 1)) && told.contains("deal.exploded"), "{told}");
 }

@@ -2,112 +2,105 @@
 
 use std::{
     fs,
-    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
-use dealog_tests::{Client, Server, command, deal, exit_within, until};
+use dealog_tests::{Client, Data, Database, Server, deal, exit_within, until};
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::{
-    PATIENCE, answers, as_usual, company,
-    database::{Database, build_number, built_to},
-    dealog, projection, rebuilding, slowly,
+    PATIENCE, answers, as_usual, company, projection, rebuilding, slowly,
+    tables::{build_number, build_position, built_to, tables},
 };
 
-/// Where the next tables grow.
+/// Where SQLite's next tables grow.
 const NEXT: &str = "views.deals.next.db";
-
-fn tables(data: &Path) -> Vec<String> {
-    Database::open(&data.join("views.db")).tables()
-}
 
 #[test]
 fn a_rebuild_that_is_killed_leaves_the_old_tables_and_the_next_one_goes_on_where_it_was() {
-    let (folder, data) = company();
-    let views = data.join("views.db");
-    dealog(&data, &["rebuild"]).succeed();
+    let data = company(Data::fresh());
+    data.run(["rebuild"]).succeed();
     let before = tables(&data);
     assert!(before.len() > 300, "{} rows are too few to tell anything", before.len());
 
-    slowly(&folder);
+    slowly(&data);
     let mut killed = rebuilding(&data);
-    built_to(&views, 20);
+    built_to(&data, 20);
     killed.kill().unwrap();
     exit_within(&mut killed, PATIENCE);
-    assert_eq!(build_number(&views), Some(1), "it had come to its end before it was killed");
+    assert_eq!(build_number(&data), Some(1), "it had come to its end before it was killed");
     assert_eq!(tables(&data), before);
     let (interrupted, done) = projection(&data);
     assert_eq!((&interrupted["lag"], done.code), (&json!(0), 0), "{interrupted}");
     let state = interrupted["state"].as_str().unwrap();
     assert!(state.starts_with("caught up") && state.contains("interrupted at"), "{state}");
 
-    as_usual(&folder);
-    let told = dealog(&data, &["rebuild"]).succeed().stderr;
+    as_usual(&data);
+    let told = data.run(["rebuild"]).succeed().stderr;
     let at = told.lines().find(|line| line.contains("building goes on")).unwrap_or_else(|| panic!("{told}"));
     assert!(!at.contains("position=0"), "{at}");
-    assert_eq!(build_number(&views), Some(2));
+    assert_eq!(build_number(&data), Some(2));
     assert_eq!(tables(&data), before, "a build that was interrupted comes to other rows");
-    assert!(!data.join(NEXT).exists());
+    assert_eq!(build_position(&data), None);
     assert_eq!(projection(&data).0["state"], "caught up");
 }
 
 #[test]
 fn the_first_build_of_a_server_that_is_killed_is_gone_on_with_by_the_next() {
-    let (folder, data) = company();
-    slowly(&folder);
+    let data = company(Data::fresh());
+    slowly(&data);
     let server = Server::start(&data, &[]);
-    built_to(&data.join("views.db"), 20);
+    built_to(&data, 20);
     server.kill9();
-    assert!(data.join(NEXT).exists(), "it had come to its end before it was killed");
-    as_usual(&folder);
+    assert!(build_position(&data).is_some(), "it had come to its end before it was killed");
+    as_usual(&data);
     let server = Server::start(&data, &[]).ready();
     let of_server = answers(&server);
     assert!(server.stop().contains("building goes on"));
-    dealog(&data, &["rebuild"]).succeed();
+    data.run(["rebuild"]).succeed();
     let server = Server::start(&data, &[]);
     assert_eq!(answers(&server), of_server);
     server.stop();
 }
 
-/// Copies the files of a data folder.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
+/// The same files once more.
+fn copy(from: &Data) -> Data {
+    let to = Data::on_sqlite();
+    fs::create_dir(to.folder()).unwrap();
+    for entry in fs::read_dir(from.folder()).unwrap() {
         let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        fs::copy(entry.path(), to.folder().join(entry.file_name())).unwrap();
     }
+    to
 }
 
 #[test]
 fn a_rebuild_killed_during_the_swap_leaves_the_old_tables_and_the_next_one_swaps_again() {
-    let folder = TempDir::new().unwrap();
-    let built = folder.path().join("built");
-    dealog(&built, &["demo", "--no-serve", "--until", "2026-01-01", "--seed", "3"]).succeed();
-    dealog(&built, &["rebuild"]).succeed();
+    let built = Data::on_sqlite();
+    built.run(["demo", "--no-serve", "--until", "2026-01-01", "--seed", "3"]).succeed();
+    built.run(["rebuild"]).succeed();
     let before = tables(&built);
     let head = projection(&built).0["head"].as_i64().unwrap();
 
     // Killed once the next tables have caught up: all that is left to do is the swap.
-    let next = |data: &Path| Database::open(&data.join(NEXT)).number("SELECT position FROM checkpoints");
+    let next = |data: &Data| {
+        let file = data.folder().join(NEXT);
+        file.exists().then(|| Database::file(&file).number("SELECT position FROM checkpoints")).flatten()
+    };
     until("a rebuild should be killed before its swap", PATIENCE, || {
         let mut killed = rebuilding(&built);
-        built_to(&built.join("views.db"), head);
+        built_to(&built, head);
         killed.kill().unwrap();
         exit_within(&mut killed, PATIENCE);
-        (built.join(NEXT).exists() && next(&built) == Some(head)).then_some(())
+        (next(&built) == Some(head)).then_some(())
     });
-    let number = build_number(&built.join("views.db"));
+    let number = build_number(&built);
 
     // The swap writes all rows into the journal of views.db. It is killed as soon as that grows.
-    let mut attempt = 0;
     let data = until("a rebuild should be killed during its swap", PATIENCE, || {
-        attempt += 1;
-        let data = folder.path().join(format!("attempt-{attempt}"));
-        copy(&built, &data);
-        let journal = || fs::metadata(data.join("views.db-wal")).map_or(0, |journal| journal.len());
+        let data = copy(&built);
+        let journal = || fs::metadata(data.folder().join("views.db-wal")).map_or(0, |journal| journal.len());
         let mut killed = rebuilding(&data);
         while journal() < 500_000 && killed.try_wait().unwrap().is_none() {
             std::hint::spin_loop();
@@ -116,14 +109,14 @@ fn a_rebuild_killed_during_the_swap_leaves_the_old_tables_and_the_next_one_swaps
         exit_within(&mut killed, PATIENCE);
         // Whoever opens the database from here on tidies its journal up.
         let swapping = journal() >= 500_000;
-        (swapping && build_number(&data.join("views.db")) == number).then_some(data)
+        (swapping && build_number(&data) == number).then_some(data)
     });
     assert_eq!(tables(&data), before);
     assert_eq!(next(&data), Some(head), "what was built is lost");
-    dealog(&data, &["rebuild"]).succeed();
-    assert_eq!(build_number(&data.join("views.db")), number.map(|number| number + 1));
+    data.run(["rebuild"]).succeed();
+    assert_eq!(build_number(&data), number.map(|number| number + 1));
     assert_eq!(tables(&data), before);
-    assert!(!data.join(NEXT).exists());
+    assert!(!data.folder().join(NEXT).exists());
 }
 
 /// Asks again and again, and sees that no answer is older than one before it or half of one: after the company's own
@@ -143,21 +136,14 @@ fn ask(client: &Client, founded: u64, stop: &AtomicBool) -> u64 {
 
 #[test]
 fn a_server_under_load_answers_as_if_nothing_was_while_its_read_models_are_made_anew_beside_it() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let server = Server::start(&data, &[]);
     let founded = server.head();
     for index in 0..50 {
         server.post("/v1/deals", &deal(&format!("Deal {index}"), &json!({}))).expect(201);
     }
     // The rebuild alone is slow: it is another process with settings of its own.
-    let aside = folder.path().join("aside");
-    fs::create_dir(&aside).unwrap();
-    fs::write(aside.join("dealog.toml"), "[limits]\nprojection_build_events_max = 1").unwrap();
-    let rebuild = || {
-        let mut rebuild = command(&aside).args(["rebuild", "--data"]).arg(&data).spawn().unwrap();
-        assert!(exit_within(&mut rebuild, PATIENCE).success());
-    };
+    let rebuild = || data.run(["rebuild"]).env("DEALOG_LIMITS__PROJECTION_BUILD_EVENTS_MAX", "1").succeed();
 
     let stop = AtomicBool::new(false);
     let (asked, sent) = thread::scope(|scope| {
@@ -180,40 +166,39 @@ fn a_server_under_load_answers_as_if_nothing_was_while_its_read_models_are_made_
             sent
         });
         // Also where one of the others has failed, they all must end.
-        let rebuilt = thread::scope(|scope| scope.spawn(|| (0..3).for_each(|_| rebuild())).join());
+        let rebuilt = thread::scope(|scope| scope.spawn(|| (0..3).for_each(|_| drop(rebuild()))).join());
         stop.store(true, Ordering::Relaxed);
         rebuilt.unwrap();
         let asked: Vec<u64> = asking.into_iter().map(|asking| asking.join().unwrap()).collect();
         (asked, writing.join().unwrap())
     });
     assert!(asked.iter().all(|answers| *answers > 10) && sent > 10, "{asked:?} {sent}: too few to tell anything");
-    assert_eq!(build_number(&data.join("views.db")), Some(4));
+    assert_eq!(build_number(&data), Some(4));
 
     // The worker of the server has gone on with the new tables.
     let server = server.ready();
     assert_eq!(server.get("/v1/pipeline").expect(200).body["total"]["deals"], server.head() - founded);
     server.stop();
     let followed = tables(&data);
-    dealog(&data, &["rebuild"]).succeed();
+    data.run(["rebuild"]).succeed();
     assert_eq!(tables(&data), followed, "the server's worker folded other rows into the new tables");
 }
 
 #[test]
 fn what_is_being_built_is_not_built_a_second_time_beside_it() {
-    let (folder, data) = company();
-    let views = data.join("views.db");
-    dealog(&data, &["rebuild"]).succeed();
-    slowly(&folder);
+    let data = company(Data::fresh());
+    data.run(["rebuild"]).succeed();
+    slowly(&data);
     let mut first = rebuilding(&data);
-    built_to(&views, 1);
+    built_to(&data, 1);
     // The build cannot end as long as somebody else writes.
-    let mut other = Database::open(&views);
+    let mut other = Database::views(&data);
     other.run("BEGIN IMMEDIATE");
-    let told = dealog(&data, &["rebuild"]).fail();
+    let told = data.run(["rebuild"]).fail();
     assert!(told.contains("another process") && told.contains("dealog projections"), "{told}");
     let state = projection(&data).0["state"].as_str().unwrap().to_owned();
     assert!(state.contains("building version") && state.contains('%'), "{state}");
     other.run("ROLLBACK");
     assert!(exit_within(&mut first, PATIENCE).success());
-    assert_eq!(build_number(&views), Some(2));
+    assert_eq!(build_number(&data), Some(2));
 }

@@ -1,22 +1,22 @@
 //! A server over tables of another version: it serves, and says what it does.
 
-use dealog_tests::{Server, until};
+use dealog_tests::{Data, Database, Server, until};
 use serde_json::json;
 
-use super::{PATIENCE, answers, as_usual, company, database::Database, dealog, projection, slowly};
+use super::{PATIENCE, answers, as_usual, company, projection, slowly, tables::tables};
 
 #[test]
 fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_again_and_health_says_how_far_it_is() {
-    let (folder, data) = company();
+    let data = company(Data::fresh());
     let server = Server::start(&data, &[]).ready();
     let before = answers(&server);
     let head = server.head();
     server.stop();
-    let mut views = Database::open(&data.join("views.db"));
+    let mut views = Database::views(&data);
     views.run("UPDATE checkpoints SET version = version - 1");
 
     // The build cannot begin as long as somebody else writes.
-    slowly(&folder);
+    slowly(&data);
     views.run("BEGIN IMMEDIATE");
     let server = Server::start(&data, &[]);
     let ready = server.get("/health/ready").expect(503).body;
@@ -44,8 +44,8 @@ fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_ag
     let after = answers(&server);
     assert_eq!(after.len(), before.len());
     server.stop();
-    as_usual(&folder);
-    dealog(&data, &["rebuild"]).succeed();
+    as_usual(&data);
+    data.run(["rebuild"]).succeed();
     let server = Server::start(&data, &[]);
     assert_eq!(answers(&server), after);
     server.stop();
@@ -53,24 +53,24 @@ fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_ag
 
 #[test]
 fn tables_of_a_later_version_are_left_alone_until_somebody_asks_for_others() {
-    let (_folder, data) = company();
-    dealog(&data, &["rebuild"]).succeed();
-    let mut views = Database::open(&data.join("views.db"));
-    let before = views.tables();
+    let data = company(Data::fresh());
+    data.run(["rebuild"]).succeed();
+    let mut views = Database::views(&data);
+    let before = tables(&data);
     views.run("UPDATE checkpoints SET version = version + 1");
-    let told = dealog(&data, &["serve", "--listen", "127.0.0.1:0", "--log", "error"]).fail();
+    let told = data.run(["serve", "--listen", "127.0.0.1:0", "--log", "error"]).fail();
     assert!(told.contains("version 3") && told.contains("dealog rebuild"), "{told}");
-    assert_eq!(views.tables(), before);
-    dealog(&data, &["rebuild"]).succeed();
+    assert_eq!(tables(&data), before);
+    data.run(["rebuild"]).succeed();
     assert_eq!(projection(&data).0["version"], 2);
     Server::start(&data, &[]).ready().stop();
 }
 
 #[test]
 fn a_server_whose_tables_another_version_takes_over_stops_keeping_them_and_says_so() {
-    let (_folder, data) = company();
+    let data = company(Data::fresh());
     let server = Server::start(&data, &[]).ready();
-    Database::open(&data.join("views.db")).run("UPDATE checkpoints SET version = version + 1");
+    Database::views(&data).run("UPDATE checkpoints SET version = version + 1");
     server.post("/v1/customers", &json!({"name": "For nobody"})).expect(201);
     let ready = until("health should say so", PATIENCE, || {
         let ready = server.get("/health/ready");

@@ -60,7 +60,7 @@ fn a_subscriber_that_is_cut_off_fifty_times_gets_every_event_once_and_in_order()
     let mut chance = ChaCha8Rng::seed_from_u64(seed);
     let mut below = |end: u64| chance.next_u64() % end;
     // Few events are kept for subscribers: who was away for long has to catch up from the log.
-    let (server, _folder) = server_with("subscriber_queue_events_max = 200");
+    let server = server_with("subscriber_queue_events_max = 200");
     let (done, cut) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut subscriber = Resuming { client: server.client(), told: None, events: Vec::new() };
     thread::scope(|threads| {

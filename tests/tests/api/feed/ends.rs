@@ -32,7 +32,7 @@ fn a_server_that_stops_says_so_to_all_and_stops_in_order() {
 
 #[test]
 fn there_is_a_limit_of_subscribers_and_a_place_that_is_left_can_be_taken() {
-    let (server, _folder) = server_with("subscribers_max = 2");
+    let server = server_with("subscribers_max = 2");
     let one = server.subscribe("");
     let mut other = server.subscribe("");
     let refused = server.get("/v1/events/stream").problem(503, "too_many_subscribers");

@@ -2,9 +2,8 @@
 
 use std::io::{BufRead as _, BufReader};
 
-use dealog_tests::{Message, Server};
+use dealog_tests::{Data, Message, Server};
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::{create, server_with};
 
@@ -87,7 +86,7 @@ fn types_are_chosen_as_in_pages_of_events_before_and_after_catching_up() {
 
 #[test]
 fn who_sees_nothing_of_its_types_is_told_how_far_the_log_is_and_can_resume_there() {
-    let (server, _folder) = server_with("subscriber_keep_alive_ms = 100");
+    let server = server_with("subscriber_keep_alive_ms = 100");
     let mut stream = server.subscribe("?after=0&types=deal.won");
     let told = stream.expect("position");
     assert_eq!(told.id, Some(server.head()), "all that there is was passed over");
@@ -105,7 +104,7 @@ fn who_sees_nothing_of_its_types_is_told_how_far_the_log_is_and_can_resume_there
 
 #[test]
 fn a_silent_stream_gives_signs_of_life_and_outlives_the_limit_of_a_request() {
-    let (server, _folder) = server_with("subscriber_keep_alive_ms = 200\nrequest_ms = 1000");
+    let server = server_with("subscriber_keep_alive_ms = 200\nrequest_ms = 1000");
     let response = server.call("GET", &format!("/v1/events/stream?after={}", server.head())).open();
     assert_eq!(response.headers()["cache-control"], "no-cache");
     let log = server.get("/v1/events?limit=1").body["log_id"].clone();
@@ -121,8 +120,7 @@ fn a_silent_stream_gives_signs_of_life_and_outlives_the_limit_of_a_request() {
 
 #[test]
 fn what_another_process_appends_is_seen_too() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
+    let data = Data::fresh();
     let [here, there] = [Server::start(&data, &[]), Server::start(&data, &[])];
     let mut stream = here.subscribe("");
     stream.expect("position");

@@ -5,17 +5,12 @@ mod ends;
 mod following;
 mod slow;
 
-use std::fs;
-
-use dealog_tests::{Answer, Client, Server, deal};
+use dealog_tests::{Answer, Client, Data, Server, deal};
 use serde_json::json;
-use tempfile::TempDir;
 
 /// A server with limits of its own.
-fn server_with(limits: &str) -> (Server, TempDir) {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("dealog.toml"), format!("[limits]\n{limits}")).unwrap();
-    (Server::start(&folder.path().join("data"), &[]), folder)
+fn server_with(limits: &str) -> Server {
+    Server::with(Data::fresh().with_limits(limits), &[])
 }
 
 fn create(client: &Client, title: &str) -> Answer {

@@ -28,7 +28,7 @@ fn after(server: &Server, position: u64) -> Subscription {
 
 #[test]
 fn a_slow_reader_is_sent_away_with_the_reason_and_misses_nothing_when_it_resumes() {
-    let (server, _folder) = server_with("subscriber_queue_events_max = 8\nwrite_stall_ms = 600000");
+    let server = server_with("subscriber_queue_events_max = 8\nwrite_stall_ms = 600000");
     let mut slow = server.subscribe("");
     let begin = slow.expect("position").id.unwrap();
     // It reads nothing, and others are not held up by it.
@@ -51,7 +51,7 @@ fn a_slow_reader_is_sent_away_with_the_reason_and_misses_nothing_when_it_resumes
 
 #[test]
 fn who_reads_old_events_slowly_is_not_sent_away_and_gets_what_came_meanwhile() {
-    let (server, _folder) = server_with("subscriber_queue_events_max = 8\nwrite_stall_ms = 600000");
+    let server = server_with("subscriber_queue_events_max = 8\nwrite_stall_ms = 600000");
     (0..LARGE_EVENTS / 2).for_each(|index| append_large(&server, index));
     let mut slow = server.subscribe("?after=0");
     assert_eq!(slow.next().unwrap().id, Some(1));
@@ -63,7 +63,7 @@ fn who_reads_old_events_slowly_is_not_sent_away_and_gets_what_came_meanwhile() {
 
 #[test]
 fn a_connection_that_takes_nothing_at_all_is_cut_and_its_place_is_free() {
-    let (server, _folder) = server_with("subscribers_max = 1\nwrite_stall_ms = 500");
+    let server = server_with("subscribers_max = 1\nwrite_stall_ms = 500");
     (0..LARGE_EVENTS).for_each(|index| append_large(&server, index));
     let stalled = server.call("GET", "/v1/events/stream?after=0").open();
     server.get("/v1/events/stream").problem(503, "too_many_subscribers");

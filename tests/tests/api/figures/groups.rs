@@ -1,10 +1,7 @@
 //! Figures in groups: each is what the filter of its name finds, and together they are the total.
 
-use std::fs;
-
-use dealog_tests::{DEFAULT_PIPELINE, Server, deal};
+use dealog_tests::{DEFAULT_PIPELINE, Data, Server, deal};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::company::{APRIL, Company, MARCH, MAY};
 
@@ -190,9 +187,7 @@ fn open_deals_are_of_the_month_they_are_expected_in_though_it_is_over() {
 
 #[test]
 fn an_answer_has_no_more_groups_than_the_limit() {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("dealog.toml"), "[limits]\ngroups_max = 2").unwrap();
-    let server = Server::start(&folder.path().join("data"), &[]);
+    let server = Server::with(Data::fresh().with_limits("groups_max = 2"), &[]);
     for source in ["Web", "Trade fair", "Call"] {
         let answer = server.get(&format!("/v1/pipeline?by=source&min_position={}", server.head())).expect(200);
         assert!(answer.body["groups"].as_array().unwrap().len() <= 2);

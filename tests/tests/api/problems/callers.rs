@@ -2,21 +2,18 @@
 
 use std::time::Duration;
 
-use dealog_tests::{Run, Server, deal, until};
+use dealog_tests::{Server, deal, until};
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::{Bad, NOBODY, check_at, with};
 
 #[test]
 fn requests_of_those_who_may_not_make_them() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
-    let server = Server::start(&data, &[]);
+    let server = Server::of_a_new_company(&[]);
     let created = server.post("/v1/deals", &deal("Nobody's", &json!({}))).expect(201).id();
     let token = |name: &str, role: &str| {
-        let args = ["token", "create", "--invite", name, "--role", role, "--data"];
-        Run::within(folder.path()).args(args).args([&data]).succeed().stdout.trim_end().to_owned()
+        let args = ["token", "create", "--invite", name, "--role", role];
+        server.data().run(args).succeed().stdout.trim_end().to_owned()
     };
     let [seller, analyst, auditor] = ["seller", "analyst", "auditor"].map(|role| token(role, role));
     until("a request without a token should be refused", Duration::from_secs(20), || {
