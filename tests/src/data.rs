@@ -37,7 +37,12 @@ impl Data {
 
     /// In a database of its own on the server that `TEST_POSTGRES` names.
     pub fn on_postgres() -> Self {
-        Self { database: Some(Fresh::blocking()), ..Self::on_sqlite() }
+        Self::within(Fresh::blocking())
+    }
+
+    /// In this database.
+    pub fn within(database: Fresh) -> Self {
+        Self { database: Some(database), ..Self::on_sqlite() }
     }
 
     /// The same with these limits, as lines of a `dealog.toml`.

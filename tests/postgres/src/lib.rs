@@ -1,7 +1,9 @@
-//! A PostgreSQL database of one's own, for one test.
+//! A PostgreSQL database of one's own, for one test; a server of one's own, for tests that break it.
 //!
-//! The server is the one that `TEST_POSTGRES` names; `scripts/postgres` starts one for as long as a command runs.
+//! The databases are on the server that `TEST_POSTGRES` names; `scripts/postgres` starts one for as long as a command runs.
 #![allow(clippy::expect_used, clippy::panic)]
+
+mod postgres;
 
 use std::{env, str::FromStr as _, thread};
 
@@ -9,9 +11,12 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, po
 use tokio::runtime;
 use uuid::Uuid;
 
+pub use postgres::Postgres;
+
 /// A new and empty database, which goes with this value.
 #[derive(Debug)]
 pub struct Fresh {
+    server: String,
     name: String,
     url: String,
 }
@@ -30,13 +35,7 @@ impl Fresh {
     /// # Panics
     /// Where there is no server.
     pub async fn encoded(encoding: &str) -> Self {
-        let server = server();
-        let name = format!("dealog_{}", Uuid::now_v7().simple());
-        // Nobody is ever connected to this template, which would keep others from copying it.
-        let sql = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
-        execute(&server, sql).await.expect("TEST_POSTGRES names a server and a role that may create databases");
-        let url = options(&server).database(&name).to_url_lossy().to_string();
-        Self { name, url }
+        Self::on(server(), encoding).await
     }
 
     /// The same for a test that is not asynchronous.
@@ -45,6 +44,16 @@ impl Fresh {
     /// Where there is no server.
     pub fn blocking() -> Self {
         apart(Self::new())
+    }
+
+    /// Makes it on this server.
+    pub(crate) async fn on(server: String, encoding: &str) -> Self {
+        let name = format!("dealog_{}", Uuid::now_v7().simple());
+        // Nobody is ever connected to this template, which would keep others from copying it.
+        let sql = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
+        execute(&server, sql).await.expect("TEST_POSTGRES names a server and a role that may create databases");
+        let url = options(&server).database(&name).to_url_lossy().to_string();
+        Self { server, name, url }
     }
 
     /// Where it is.
@@ -68,9 +77,10 @@ impl Fresh {
 
 impl Drop for Fresh {
     fn drop(&mut self) {
+        let server = self.server.clone();
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         // A server that is gone has taken it along.
-        let _ = apart(async move { execute(&server(), sql).await });
+        let _ = apart(async move { execute(&server, sql).await });
     }
 }
 
@@ -95,6 +105,14 @@ async fn execute(url: &str, sql: String) -> Result<(), sqlx::Error> {
     let mut connection: PgConnection = options(url).connect().await?;
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
     connection.close().await
+}
+
+/// The one number that a question is answered with.
+async fn number(url: &str, sql: String) -> Result<Option<i64>, sqlx::Error> {
+    let mut connection: PgConnection = options(url).connect().await?;
+    let number = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(number)
 }
 
 /// Runs to its end in a thread of its own, wherever it is called.

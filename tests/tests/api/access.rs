@@ -210,7 +210,7 @@ fn a_service_may_do_what_its_token_lists() {
     feed.get("/v1/events").expect(200);
     forbidden(feed.get("/v1/pipeline"), "forbidden");
     forbidden(feed.post("/v1/deals", &deal("No", &json!({}))), "forbidden");
-    let told = company.data.run(&["token", "create", "--service", "x", "--allow", "everything"]).end();
+    let told = company.data.run(["token", "create", "--service", "x", "--allow", "everything"]).end();
     assert_ne!(told.code, 0);
     assert!(told.stderr.contains("`everything` is not a permission; these are: read, log, deals"), "{}", told.stderr);
 }
@@ -273,7 +273,7 @@ fn a_revoked_token_is_worth_nothing() {
     let listed = company.run(&["token", "list"]).stdout;
     let line = listed.lines().find(|line| line.contains("Anna Berg")).unwrap();
     assert!(line.contains("seller") && line.contains("revoked"), "{line}");
-    let told = company.data.run(&["token", "revoke", "0192f3a4-5b6c-7d8e-9f00-112233445566"]).fail();
+    let told = company.data.run(["token", "revoke", "0192f3a4-5b6c-7d8e-9f00-112233445566"]).fail();
     assert!(told.contains("there is no token") && told.contains("dealog token list"), "{told}");
 }
 
@@ -302,7 +302,7 @@ fn a_change_of_role_and_a_deactivation_hold_for_tokens_given_out_before() {
     until("a deactivated user should be refused", FELT, || {
         (company.anna.get("/v1/pipeline").status == 401).then_some(())
     });
-    let told = company.data.run(&["token", "create", "--user", &company.anna_id]).fail();
+    let told = company.data.run(["token", "create", "--user", &company.anna_id]).fail();
     assert!(told.contains("has been deactivated"), "{told}");
 }
 
@@ -337,7 +337,7 @@ fn a_token_that_expires_says_when_in_the_list() {
         (vec!["--invite", "X", "--role", "king"], "`king` is not a role; these are: seller, manager"),
         (vec!["--user", "0192f3a4-5b6c-7d8e-9f00-112233445566"], "there is no user"),
     ] {
-        let done = company.data.run(&[&["token", "create"], &args[..]].concat()).end();
+        let done = company.data.run([&["token", "create"], &args[..]].concat()).end();
         assert!(done.code != 0 && done.stderr.contains(expected), "{args:?}: {}", done.stderr);
         assert_eq!(done.stdout, "");
     }
