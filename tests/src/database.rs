@@ -58,6 +58,11 @@ impl Database {
         database.has(table).then(|| database.number(&format!("SELECT {column} FROM {table}"))).flatten()
     }
 
+    /// A PostgreSQL database, by this address.
+    pub fn at(url: &str) -> Self {
+        Self::connect(url, Dialect::Postgres, "")
+    }
+
     /// A file of SQLite.
     pub fn file(file: &Path) -> Self {
         let patient = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
@@ -83,9 +88,14 @@ impl Database {
 
     /// Runs statements.
     pub fn run(&mut self, statements: &str) {
+        self.try_run(statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
+    }
+
+    /// Runs statements; an error is what the database says.
+    pub fn try_run(&mut self, statements: &str) -> Result<(), String> {
         let (runtime, connection) = self.connection();
         let done = runtime.block_on(sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(connection));
-        done.unwrap_or_else(|error| panic!("{statements}: {error}"));
+        done.map(drop).map_err(|error| error.to_string())
     }
 
     /// The first column of all rows.

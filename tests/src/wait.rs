@@ -6,6 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
 /// How often a condition is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 

@@ -78,20 +78,30 @@ impl Postgres {
         run(self.command("pg_ctl").args(stop)).expect("the server stops");
     }
 
-    /// Kills the process that serves one of the connections to this database: the one at this place, round and round. The
+    /// Kills the process that serves one of the connections to the database at `url`: the one at this place, round and round. The
     /// server then ends all others and recovers. False where nobody is connected.
     ///
     /// # Panics
     /// Where the server is not there.
-    pub fn kill_backend(&self, database: &Fresh, place: usize) -> bool {
+    pub fn kill_backend(&self, url: &str, place: usize) -> bool {
         let sql = format!(
             "SELECT (array_agg(pid ORDER BY pid))[1 + {place} % greatest(count(*), 1)]::bigint FROM pg_stat_activity \
              WHERE datname = current_database() AND pid <> pg_backend_pid()"
         );
-        let url = database.url().to_owned();
+        let url = url.to_owned();
         let pid = apart(async move { number(&url, sql).await }).expect("the server answers");
         let pid = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
+    }
+
+    /// From now on it lets nobody in without a password but the role of [`Self::url`].
+    ///
+    /// # Panics
+    /// Where it is not running.
+    pub fn demand_passwords(&self) {
+        let rules = "host all dealog all trust\nhost all all all scram-sha-256\n";
+        fs::write(self.folder.join("data/pg_hba.conf"), rules).expect("its settings can be written");
+        run(self.command("pg_ctl").args(["reload", "--silent"])).expect("the server reads its settings");
     }
 
     /// A new and empty database on it.

@@ -11,7 +11,7 @@ use std::{
 
 use dealog_tests::{Client, Data, Server, until};
 
-use super::workload::{FOUNDING, Sent, check_log, views, work};
+use dealog_tests::workload::{FOUNDING, Sent, check_log, views, work};
 
 const CLIENTS: usize = 20;
 /// The server is killed after so many answers, and so often.

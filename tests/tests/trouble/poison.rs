@@ -1,25 +1,29 @@
 //! An event that this version cannot read: the read model stops right before it, loudly, and everything else goes on.
 
-use dealog_tests::{Data, Database, Server, deal, until};
+use dealog_tests::{Data, Database, Dialect, PATIENCE, Server, deal, until};
 use serde_json::{Value, json};
-
-use super::{PATIENCE, projection};
 
 /// Appends what a later version of Dealog may write, as that would; gives its position.
 fn plant(data: &Data) -> u64 {
     let mut log = Database::log(data);
-    log.run(
-        "BEGIN IMMEDIATE;
+    let (id, fingerprint) = match log.dialect() {
+        Dialect::Sqlite => ("randomblob(16)", "randomblob(32)"),
+        Dialect::Postgres => ("gen_random_uuid()", "sha256('exploded')"),
+    };
+    log.run(&format!(
+        "BEGIN;
+         UPDATE head SET position = position + 1;
          INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id,
              correlation_id, causation_id, data)
-         SELECT position + 1, randomblob(16), 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1,
-             recorded_at, recorded_at, 'local', randomblob(16), randomblob(16), NULL, '{\"loud\":true}' FROM head;
-         INSERT INTO streams SELECT 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, recorded_at FROM head;
-         INSERT INTO commands SELECT command_id, randomblob(32), stream, version, position, 1 FROM events
-         WHERE position = (SELECT position + 1 FROM head);
-         UPDATE head SET position = position + 1;
-         COMMIT",
-    );
+         SELECT position, {id}, 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1, recorded_at,
+             recorded_at, 'local', {id}, {id}, NULL, '{{\"loud\":true}}' FROM head;
+         INSERT INTO streams (stream, version, occurred_at)
+         SELECT stream, version, occurred_at FROM events WHERE position = (SELECT position FROM head);
+         INSERT INTO commands (command_id, fingerprint, stream, version, position, events)
+         SELECT command_id, {fingerprint}, stream, version, position, 1 FROM events
+         WHERE position = (SELECT position FROM head);
+         COMMIT"
+    ));
     log.number("SELECT position FROM head").unwrap().try_into().unwrap()
 }
 
@@ -66,7 +70,7 @@ fn the_read_model_stops_right_before_it_and_health_log_and_command_line_tell() {
     assert_eq!(server.head(), poison + 5);
 
     // Whoever looks from another process sees it too, and one without a worker.
-    let (line, done) = projection(&data);
+    let (line, done) = data.projection();
     assert_eq!((done.code, &line["position"], &line["head"]), (1, &json!(poison - 1), &json!(poison + 5)), "{line}");
     let state = line["state"].as_str().unwrap().to_owned();
     assert!(state.starts_with("stopped since") && state.contains(&format!("position {poison} ")), "{state}");
@@ -85,7 +89,7 @@ fn the_read_model_stops_right_before_it_and_health_log_and_command_line_tell() {
     // The same version never gets over it, and it has been known since it was known.
     let server = Server::start(&data, &[]);
     stopped(&server, poison);
-    assert_eq!(projection(&data).0["state"], state);
+    assert_eq!(data.projection().0["state"], state);
     server.stop();
 }
 
@@ -94,7 +98,7 @@ fn read_models_made_anew_stop_there_too_and_are_swapped_in_with_all_before_it() 
     let (data, poison) = company_with_an_event_from_the_future();
     let told = data.run(["rebuild", "--log", "error"]).fail();
     assert!(told.contains(&format!("position {poison} ")) && told.contains("deal.exploded"), "{told}");
-    let (line, done) = projection(&data);
+    let (line, done) = data.projection();
     assert_eq!((done.code, &line["position"]), (1, &json!(poison - 1)), "{line}");
     let server = Server::start(&data, &[]);
     stopped(&server, poison);

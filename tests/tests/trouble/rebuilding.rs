@@ -1,37 +1,30 @@
 //! `dealog rebuild`, beside a server under load, and killed at any time.
 
 use std::{
-    fs,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
-use dealog_tests::{Client, Data, Database, Server, deal, exit_within, until};
+use dealog_tests::{Client, Data, Database, PATIENCE, Server, company, deal, exit_within};
 use serde_json::json;
 
-use super::{
-    PATIENCE, answers, as_usual, company, projection, rebuilding, slowly,
-    tables::{build_number, build_position, built_to, tables},
-};
-
-/// Where SQLite's next tables grow.
-const NEXT: &str = "views.deals.next.db";
+use super::{as_usual, slowly};
 
 #[test]
 fn a_rebuild_that_is_killed_leaves_the_old_tables_and_the_next_one_goes_on_where_it_was() {
     let data = company(Data::fresh());
     data.run(["rebuild"]).succeed();
-    let before = tables(&data);
+    let before = data.tables();
     assert!(before.len() > 300, "{} rows are too few to tell anything", before.len());
 
     slowly(&data);
-    let mut killed = rebuilding(&data);
-    built_to(&data, 20);
+    let mut killed = data.rebuilding();
+    data.built_to(20);
     killed.kill().unwrap();
     exit_within(&mut killed, PATIENCE);
-    assert_eq!(build_number(&data), Some(1), "it had come to its end before it was killed");
-    assert_eq!(tables(&data), before);
-    let (interrupted, done) = projection(&data);
+    assert_eq!(data.build_number(), Some(1), "it had come to its end before it was killed");
+    assert_eq!(data.tables(), before);
+    let (interrupted, done) = data.projection();
     assert_eq!((&interrupted["lag"], done.code), (&json!(0), 0), "{interrupted}");
     let state = interrupted["state"].as_str().unwrap();
     assert!(state.starts_with("caught up") && state.contains("interrupted at"), "{state}");
@@ -40,10 +33,10 @@ fn a_rebuild_that_is_killed_leaves_the_old_tables_and_the_next_one_goes_on_where
     let told = data.run(["rebuild"]).succeed().stderr;
     let at = told.lines().find(|line| line.contains("building goes on")).unwrap_or_else(|| panic!("{told}"));
     assert!(!at.contains("position=0"), "{at}");
-    assert_eq!(build_number(&data), Some(2));
-    assert_eq!(tables(&data), before, "a build that was interrupted comes to other rows");
-    assert_eq!(build_position(&data), None);
-    assert_eq!(projection(&data).0["state"], "caught up");
+    assert_eq!(data.build_number(), Some(2));
+    assert_eq!(data.tables(), before, "a build that was interrupted comes to other rows");
+    assert_eq!(data.build_position(), None);
+    assert_eq!(data.projection().0["state"], "caught up");
 }
 
 #[test]
@@ -51,72 +44,17 @@ fn the_first_build_of_a_server_that_is_killed_is_gone_on_with_by_the_next() {
     let data = company(Data::fresh());
     slowly(&data);
     let server = Server::start(&data, &[]);
-    built_to(&data, 20);
+    data.built_to(20);
     server.kill9();
-    assert!(build_position(&data).is_some(), "it had come to its end before it was killed");
+    assert!(data.build_position().is_some(), "it had come to its end before it was killed");
     as_usual(&data);
     let server = Server::start(&data, &[]).ready();
-    let of_server = answers(&server);
+    let of_server = server.answers();
     assert!(server.stop().contains("building goes on"));
     data.run(["rebuild"]).succeed();
     let server = Server::start(&data, &[]);
-    assert_eq!(answers(&server), of_server);
+    assert_eq!(server.answers(), of_server);
     server.stop();
-}
-
-/// The same files once more.
-fn copy(from: &Data) -> Data {
-    let to = Data::on_sqlite();
-    fs::create_dir(to.folder()).unwrap();
-    for entry in fs::read_dir(from.folder()).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.folder().join(entry.file_name())).unwrap();
-    }
-    to
-}
-
-#[test]
-fn a_rebuild_killed_during_the_swap_leaves_the_old_tables_and_the_next_one_swaps_again() {
-    let built = Data::on_sqlite();
-    built.run(["demo", "--no-serve", "--until", "2026-01-01", "--seed", "3"]).succeed();
-    built.run(["rebuild"]).succeed();
-    let before = tables(&built);
-    let head = projection(&built).0["head"].as_i64().unwrap();
-
-    // Killed once the next tables have caught up: all that is left to do is the swap.
-    let next = |data: &Data| {
-        let file = data.folder().join(NEXT);
-        file.exists().then(|| Database::file(&file).number("SELECT position FROM checkpoints")).flatten()
-    };
-    until("a rebuild should be killed before its swap", PATIENCE, || {
-        let mut killed = rebuilding(&built);
-        built_to(&built, head);
-        killed.kill().unwrap();
-        exit_within(&mut killed, PATIENCE);
-        (next(&built) == Some(head)).then_some(())
-    });
-    let number = build_number(&built);
-
-    // The swap writes all rows into the journal of views.db. It is killed as soon as that grows.
-    let data = until("a rebuild should be killed during its swap", PATIENCE, || {
-        let data = copy(&built);
-        let journal = || fs::metadata(data.folder().join("views.db-wal")).map_or(0, |journal| journal.len());
-        let mut killed = rebuilding(&data);
-        while journal() < 500_000 && killed.try_wait().unwrap().is_none() {
-            std::hint::spin_loop();
-        }
-        killed.kill().unwrap();
-        exit_within(&mut killed, PATIENCE);
-        // Whoever opens the database from here on tidies its journal up.
-        let swapping = journal() >= 500_000;
-        (swapping && build_number(&data) == number).then_some(data)
-    });
-    assert_eq!(tables(&data), before);
-    assert_eq!(next(&data), Some(head), "what was built is lost");
-    data.run(["rebuild"]).succeed();
-    assert_eq!(build_number(&data), number.map(|number| number + 1));
-    assert_eq!(tables(&data), before);
-    assert!(!data.folder().join(NEXT).exists());
 }
 
 /// Asks again and again, and sees that no answer is older than one before it or half of one: after the company's own
@@ -173,15 +111,15 @@ fn a_server_under_load_answers_as_if_nothing_was_while_its_read_models_are_made_
         (asked, writing.join().unwrap())
     });
     assert!(asked.iter().all(|answers| *answers > 10) && sent > 10, "{asked:?} {sent}: too few to tell anything");
-    assert_eq!(build_number(&data), Some(4));
+    assert_eq!(data.build_number(), Some(4));
 
     // The worker of the server has gone on with the new tables.
     let server = server.ready();
     assert_eq!(server.get("/v1/pipeline").expect(200).body["total"]["deals"], server.head() - founded);
     server.stop();
-    let followed = tables(&data);
+    let followed = data.tables();
     data.run(["rebuild"]).succeed();
-    assert_eq!(tables(&data), followed, "the server's worker folded other rows into the new tables");
+    assert_eq!(data.tables(), followed, "the server's worker folded other rows into the new tables");
 }
 
 #[test]
@@ -189,16 +127,16 @@ fn what_is_being_built_is_not_built_a_second_time_beside_it() {
     let data = company(Data::fresh());
     data.run(["rebuild"]).succeed();
     slowly(&data);
-    let mut first = rebuilding(&data);
-    built_to(&data, 1);
+    let mut first = data.rebuilding();
+    data.built_to(1);
     // The build cannot end as long as somebody else writes.
     let mut other = Database::views(&data);
     other.run("BEGIN IMMEDIATE");
     let told = data.run(["rebuild"]).fail();
     assert!(told.contains("another process") && told.contains("dealog projections"), "{told}");
-    let state = projection(&data).0["state"].as_str().unwrap().to_owned();
+    let state = data.projection().0["state"].as_str().unwrap().to_owned();
     assert!(state.contains("building version") && state.contains('%'), "{state}");
     other.run("ROLLBACK");
     assert!(exit_within(&mut first, PATIENCE).success());
-    assert_eq!(build_number(&data), Some(2));
+    assert_eq!(data.build_number(), Some(2));
 }

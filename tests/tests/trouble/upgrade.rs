@@ -1,15 +1,15 @@
 //! A server over tables of another version: it serves, and says what it does.
 
-use dealog_tests::{Data, Database, Server, until};
+use dealog_tests::{Data, Database, PATIENCE, Server, company, until};
 use serde_json::json;
 
-use super::{PATIENCE, answers, as_usual, company, projection, slowly, tables::tables};
+use super::{as_usual, slowly};
 
 #[test]
 fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_again_and_health_says_how_far_it_is() {
     let data = company(Data::fresh());
     let server = Server::start(&data, &[]).ready();
-    let before = answers(&server);
+    let before = server.answers();
     let head = server.head();
     server.stop();
     let mut views = Database::views(&data);
@@ -31,7 +31,7 @@ fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_ag
     }
     let created = server.post("/v1/customers", &json!({"name": "Meanwhile"})).expect(201);
     server.get("/health/live").expect(200);
-    let state = projection(&data).0["state"].as_str().unwrap().to_owned();
+    let state = data.projection().0["state"].as_str().unwrap().to_owned();
     assert!(state.starts_with("of an earlier version"), "{state}");
 
     views.run("ROLLBACK");
@@ -41,13 +41,13 @@ fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_ag
     });
     let customer = server.get(&format!("/v1/customers/{}?min_position={}", created.id(), created.position()));
     assert_eq!(customer.expect(200).body["name"], "Meanwhile");
-    let after = answers(&server);
+    let after = server.answers();
     assert_eq!(after.len(), before.len());
     server.stop();
     as_usual(&data);
     data.run(["rebuild"]).succeed();
     let server = Server::start(&data, &[]);
-    assert_eq!(answers(&server), after);
+    assert_eq!(server.answers(), after);
     server.stop();
 }
 
@@ -56,13 +56,13 @@ fn tables_of_a_later_version_are_left_alone_until_somebody_asks_for_others() {
     let data = company(Data::fresh());
     data.run(["rebuild"]).succeed();
     let mut views = Database::views(&data);
-    let before = tables(&data);
+    let before = data.tables();
     views.run("UPDATE checkpoints SET version = version + 1");
     let told = data.run(["serve", "--listen", "127.0.0.1:0", "--log", "error"]).fail();
     assert!(told.contains("version 3") && told.contains("dealog rebuild"), "{told}");
-    assert_eq!(tables(&data), before);
+    assert_eq!(data.tables(), before);
     data.run(["rebuild"]).succeed();
-    assert_eq!(projection(&data).0["version"], 2);
+    assert_eq!(data.projection().0["version"], 2);
     Server::start(&data, &[]).ready().stop();
 }
 

@@ -6,10 +6,8 @@ use std::{
     path::Path,
 };
 
-use dealog_tests::{Data, Server, until};
+use dealog_tests::{Data, PATIENCE, Server, company, until};
 use serde_json::json;
-
-use super::{PATIENCE, answers, company, projection, tables::tables};
 
 const PAGE_BYTES: u64 = 4096;
 
@@ -47,13 +45,13 @@ fn a_views_db_that_is_damaged_or_gone_is_made_anew_at_the_start_and_the_log_is_a
     let data = company(Data::on_sqlite());
     let views = data.folder().join("views.db");
     let server = Server::start(&data, &[]).ready();
-    let before = answers(&server);
+    let before = server.answers();
     server.stop();
     for (what, harm) in HARMS {
         let log = fs::read(data.folder().join("log.db")).unwrap();
         harm(&views);
         let server = Server::start(&data, &[]).ready();
-        assert_eq!(answers(&server), before, "{what}");
+        assert_eq!(server.answers(), before, "{what}");
         let told = server.stop();
         let nothing_to_tell = ["deleted", "emptied"].contains(&what);
         assert!(nothing_to_tell || told.contains("the read models are damaged"), "{what}: {told}");
@@ -68,21 +66,21 @@ fn a_journal_that_is_left_without_its_views_db_or_is_broken_is_no_harm() {
     let data = company(Data::on_sqlite());
     let [views, journal, index] = ["views.db", "views.db-wal", "views.db-shm"].map(|name| data.folder().join(name));
     let server = Server::start(&data, &[]).ready();
-    let before = answers(&server);
+    let before = server.answers();
     server.kill9();
     assert!(length(&journal) > 0, "there is no journal");
     fs::remove_file(&views).unwrap();
     let server = Server::start(&data, &[]).ready();
-    assert_eq!(answers(&server), before, "without its database");
+    assert_eq!(server.answers(), before, "without its database");
     server.kill9();
     overwrite(&index, 0, 4096);
     let server = Server::start(&data, &[]).ready();
-    assert_eq!(answers(&server), before, "its index broken");
+    assert_eq!(server.answers(), before, "its index broken");
     server.kill9();
     fs::write(&index, "").unwrap();
     overwrite(&journal, 0, 64);
     let server = Server::start(&data, &[]).ready();
-    assert_eq!(answers(&server), before, "broken");
+    assert_eq!(server.answers(), before, "broken");
     server.stop();
 }
 
@@ -90,15 +88,15 @@ fn a_journal_that_is_left_without_its_views_db_or_is_broken_is_no_harm() {
 fn a_rebuild_and_the_command_line_know_a_damaged_views_db() {
     let data = company(Data::on_sqlite());
     data.run(["rebuild"]).succeed();
-    let rows = tables(&data);
+    let rows = data.tables();
     overwrite(&data.folder().join("views.db"), 0, 96);
-    let (line, done) = projection(&data);
+    let (line, done) = data.projection();
     assert_eq!(done.code, 1);
     assert!(line["state"].as_str().unwrap().contains("damaged"), "{line}");
     let told = data.run(["rebuild"]).succeed();
     assert!(told.stderr.contains("the read models are damaged"), "{told:?}");
-    assert_eq!(tables(&data), rows);
-    assert_eq!(projection(&data).1.code, 0);
+    assert_eq!(data.tables(), rows);
+    assert_eq!(data.projection().1.code, 0);
 }
 
 #[test]
@@ -108,7 +106,7 @@ fn damage_met_while_serving_is_told_by_health_and_mended_by_the_next_start() {
     // So that nothing is left in the journal: what is read comes from the file.
     Server::start(&data, &[]).ready().stop();
     let server = Server::start(&data, &["--no-workers"]);
-    let before = answers(&server);
+    let before = server.answers();
     server.stop();
     let server = Server::start(&data, &["--no-workers"]);
     for page in 1..length(&views) / PAGE_BYTES {
@@ -134,7 +132,7 @@ fn damage_met_while_serving_is_told_by_health_and_mended_by_the_next_start() {
     assert_eq!(server.get(&path).expect(200).body["name"], "All the same");
     let deals =
         |answers: &[String]| answers.iter().filter(|answer| answer.contains("deal")).cloned().collect::<Vec<_>>();
-    assert!(before.len() > 10 && deals(&answers(&server)).len() == deals(&before).len());
+    assert!(before.len() > 10 && deals(&server.answers()).len() == deals(&before).len());
     assert!(server.stop().contains("put aside"));
     assert!(data.folder().join("views.db.damaged").exists());
 }

@@ -5,7 +5,7 @@ use std::{sync::atomic::AtomicUsize, time::Duration};
 use dealog_tests::{Data, Server, deal, until};
 use serde_json::json;
 
-use super::workload::{FOUNDING, Sent, check_log, views, work};
+use dealog_tests::workload::{FOUNDING, Sent, check_log, views, work};
 
 /// How long a file may become: enough to begin a company and fill it for a while.
 const FILE_BYTES_MAX: u64 = 1_500_000;

@@ -2,24 +2,24 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use dealog_tests::{Answer, Client, DEFAULT_PIPELINE, Server, deal};
+use crate::{Answer, Client, DEFAULT_PIPELINE, PATIENCE, Server, deal, until};
 use serde_json::{Value, json};
 
 /// Events of a company that has just been set up.
-pub(crate) const FOUNDING: usize = 4;
+pub const FOUNDING: usize = 4;
 const STAGES: [&str; 5] = ["qualified", "needs_found", "offer_made", "negotiation", "contract"];
 
 /// A command as it was sent, and what was acknowledged, if anything was.
-pub(crate) struct Sent {
+pub struct Sent {
     key: String,
     path: String,
     body: Value,
-    pub(crate) acknowledged: Option<Value>,
+    pub acknowledged: Option<Value>,
     /// The answer of a server that did not carry it out.
-    pub(crate) refused: Option<Answer>,
+    pub refused: Option<Answer>,
 }
 
 impl Sent {
@@ -28,7 +28,7 @@ impl Sent {
     }
 
     /// Sends it, again if it was sent before.
-    pub(crate) fn send(&mut self, client: &Client) {
+    pub fn send(&mut self, client: &Client) {
         let call = client.call("POST", &self.path).header("idempotency-key", &self.key).json(&self.body);
         match call.try_send() {
             Ok(answer) if answer.status == 200 || answer.status == 201 => self.acknowledged = Some(answer.body),
@@ -38,7 +38,7 @@ impl Sent {
     }
 
     /// Sends it once more: it was done, and the answer says the same again.
-    pub(crate) fn is_remembered(&self, client: &Client) {
+    pub fn is_remembered(&self, client: &Client) {
         let mut again = Self::new(self.key.clone(), self.path.clone(), self.body.clone());
         again.send(client);
         let mut again = again.acknowledged.unwrap_or_else(|| panic!("{} is refused by now", self.key));
@@ -57,7 +57,33 @@ impl Sent {
 }
 
 /// Creates deals and moves each through the stages, until something is not acknowledged.
-pub(crate) fn work(client: &Client, name: &str, answers: &AtomicUsize) -> Vec<Sent> {
+pub fn work(client: &Client, name: &str, answers: &AtomicUsize) -> Vec<Sent> {
+    commands(name, |command| {
+        command.send(client);
+        let acknowledged = command.acknowledged.is_some();
+        answers.fetch_add(usize::from(acknowledged), Ordering::Relaxed);
+        acknowledged
+    })
+}
+
+/// The same until it is over. What is not acknowledged is sent again, to one client after another.
+pub fn persist(clients: &[Client], name: &str, answers: &AtomicUsize, over: &AtomicBool) -> Vec<Sent> {
+    let mut turn = clients.iter().cycle().peekable();
+    commands(name, |command| {
+        until(&format!("{} should be carried out", command.key), PATIENCE, || {
+            command.send(turn.peek().expect("there are clients"));
+            if command.acknowledged.is_none() {
+                turn.next();
+            }
+            command.acknowledged.as_ref().map(|_| ())
+        });
+        answers.fetch_add(1, Ordering::Relaxed);
+        !over.load(Ordering::Relaxed)
+    })
+}
+
+/// Deals that are created and moved through the stages, a command after the other, for as long as `send` goes on.
+fn commands(name: &str, mut send: impl FnMut(&mut Sent) -> bool) -> Vec<Sent> {
     let mut sent: Vec<Sent> = Vec::new();
     for round in 0.. {
         let mut id = None;
@@ -67,13 +93,12 @@ pub(crate) fn work(client: &Client, name: &str, answers: &AtomicUsize) -> Vec<Se
                 _ => ("/v1/deals".to_owned(), deal(&format!("Deal {name}:{round}"), &json!({}))),
             };
             let mut command = Sent::new(format!("{name}:{round}:{step}"), path, body);
-            command.send(client);
+            let go_on = send(&mut command);
             id = command.acknowledged.as_ref().map(|answer| answer["id"].as_str().unwrap().to_owned());
             sent.push(command);
-            if id.is_none() {
+            if !go_on {
                 return sent;
             }
-            answers.fetch_add(1, Ordering::Relaxed);
         }
     }
     sent
@@ -81,7 +106,7 @@ pub(crate) fn work(client: &Client, name: &str, answers: &AtomicUsize) -> Vec<Se
 
 /// Each acknowledged command's event stands where the answer said and tells what was asked for, nothing is there twice, and
 /// nothing that nobody sent.
-pub(crate) fn check_log(events: &[Value], sent: &[Sent]) {
+pub fn check_log(events: &[Value], sent: &[Sent]) {
     for (index, event) in events.iter().enumerate() {
         assert_eq!(event["position"], index + 1, "the log has a gap");
     }
@@ -104,7 +129,7 @@ pub(crate) fn check_log(events: &[Value], sent: &[Sent]) {
 }
 
 /// What the read models say of the whole log, without the instant of asking.
-pub(crate) fn views(server: &Server) -> Vec<String> {
+pub fn views(server: &Server) -> Vec<String> {
     let head = server.head();
     let (mut pages, mut after) = (Vec::new(), String::new());
     loop {

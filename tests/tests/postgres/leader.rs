@@ -1,0 +1,87 @@
+//! The server that keeps the read models is killed under load: the others go on, and nothing that anybody accepted is lost.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use dealog_tests::{
+    Client, Data, Database, PATIENCE, Server, deal, until,
+    workload::{FOUNDING, Sent, check_log, persist, views},
+};
+use serde_json::json;
+
+use super::nodes::{agree, nodes, stop};
+
+const CLIENTS: usize = 6;
+/// Answers before the kill, and again after it.
+const ANSWERS: usize = 200;
+/// How long the read models may stand still.
+const TAKE_OVER: Duration = Duration::from_secs(10);
+
+/// Which of these servers keeps the read models.
+fn leader(data: &Data, nodes: &[Server]) -> usize {
+    until("somebody should keep the read models", PATIENCE, || {
+        let holders = Database::views(data).texts("SELECT holder FROM leases");
+        nodes.iter().position(|node| holders.iter().any(|holder| holder.ends_with(&format!(":{}", node.id()))))
+    })
+}
+
+/// Waits until the read models have taken in an event that is appended now.
+fn go_on(node: &Client) {
+    let created = node.post("/v1/customers", &json!({"name": "Seen at last"})).expect(201);
+    let path = format!("/v1/customers/{}?min_position={}", created.id(), created.position());
+    until("the read models should go on", PATIENCE, || (node.get(&path).status == 200).then_some(()));
+}
+
+#[test]
+fn when_the_node_that_keeps_the_read_models_is_killed_under_load_the_others_go_on_and_nothing_is_lost() {
+    let data = Data::on_postgres();
+    let mut nodes = nodes(&data);
+    nodes[0].post("/v1/deals", &deal("The first", &json!({}))).expect(201);
+    let leader = leader(&data, &nodes);
+    let (answers, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let answered = |more: usize| {
+        let wanted = answers.load(Ordering::Relaxed) + more;
+        until("commands should be carried out", PATIENCE, || (answers.load(Ordering::Relaxed) >= wanted).then_some(()));
+    };
+    let (sent, stood_still) = thread::scope(|scope| {
+        // Each begins at another node, and goes to the next where it gets no answer.
+        let working: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let clients: Vec<Client> =
+                    (0..nodes.len()).map(|turn| nodes[(number + turn) % nodes.len()].client()).collect();
+                let (answers, over) = (&answers, &over);
+                scope.spawn(move || persist(&clients, &format!("client {number}"), answers, over))
+            })
+            .collect();
+        answered(ANSWERS);
+        nodes.remove(leader).kill9();
+        let killed = Instant::now();
+        go_on(&nodes[0]);
+        let stood_still = killed.elapsed();
+        answered(ANSWERS);
+        over.store(true, Ordering::Relaxed);
+        let sent: Vec<Sent> = working.into_iter().flat_map(|client| client.join().unwrap()).collect();
+        (sent, stood_still)
+    });
+    assert!(stood_still < TAKE_OVER, "the read models stood still for {stood_still:?}");
+
+    let events = nodes[1].events();
+    // The first deal and the customer are nobody's of the load.
+    let mine: Vec<_> = events.iter().filter(|event| event["type"] != "customer.registered").cloned().collect();
+    assert_eq!(mine.len(), FOUNDING + 1 + sent.len(), "one event for each command");
+    check_log(&events, &sent);
+    for command in &sent {
+        command.is_remembered(&nodes[1]);
+    }
+    agree(&nodes);
+
+    let before = views(&nodes[0]);
+    stop(nodes);
+    data.run(["check"]).succeed();
+    data.run(["rebuild"]).succeed();
+    let again = Server::start(&data, &[]);
+    assert_eq!(views(&again), before, "the read models are not what a rebuild makes");
+}

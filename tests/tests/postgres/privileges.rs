@@ -1,0 +1,67 @@
+//! A role that serves a log and cannot rewrite it.
+
+use dealog_test_postgres::Postgres;
+use dealog_tests::{Data, Database, Server, deal, workload::FOUNDING};
+use serde_json::json;
+
+/// What nobody should be able to do who only serves.
+const REWRITES: [&str; 13] = [
+    "UPDATE log.events SET data = '{}'",
+    "DELETE FROM log.events WHERE position = 5",
+    "TRUNCATE log.events CASCADE",
+    "UPDATE log.commands SET position = 1",
+    "DELETE FROM log.commands",
+    "DELETE FROM log.streams",
+    "UPDATE log.streams SET stream = 'settings'",
+    "UPDATE log.head SET log_id = gen_random_uuid()",
+    "DELETE FROM log.head",
+    "DELETE FROM log.tokens",
+    "DROP TABLE log.events",
+    "ALTER TABLE log.events DISABLE TRIGGER ALL",
+    "SET session_replication_role = replica",
+];
+
+/// A role that may connect and no more, and the address by which it does.
+fn role(owner: &str) -> String {
+    Database::at(owner).run("CREATE ROLE dealog_app LOGIN");
+    owner.replace("dealog@", "dealog_app@")
+}
+
+#[test]
+fn a_role_that_was_granted_no_more_than_it_needs_serves_and_cannot_rewrite_history() {
+    let postgres = Postgres::start();
+    let data = Data::within(postgres.fresh());
+    let owner = data.database().unwrap().to_owned();
+    let app = role(&owner);
+    let told = data.run(["migrate", "--grant", "dealog_app"]).succeed().stdout;
+    assert!(told.contains("dealog_app may append to it and read it"), "{told}");
+
+    let server = Server::start(&data, &["--database", &app]);
+    let created = server.post("/v1/deals", &deal("Not to be rewritten", &json!({}))).expect(201);
+    let path = format!("/v1/deals/{}?min_position={}", created.id(), created.position());
+    assert_eq!(server.get(&path).expect(200).body["title"], "Not to be rewritten");
+    let events = server.events();
+    assert_eq!(events.len(), FOUNDING + 1);
+    for rewrite in REWRITES {
+        let refused = Database::at(&app).try_run(rewrite).expect_err(rewrite);
+        let denied = ["permission denied", "must be owner"].iter().any(|words| refused.contains(words));
+        assert!(denied, "{rewrite}: {refused}");
+    }
+    assert_eq!(server.events(), events);
+    server.stop();
+
+    // The rest of the command line does with as little.
+    for command in [&["rebuild"][..], &["check"], &["replay"], &["projections"], &["token", "list"], &["migrate"]] {
+        data.run(command).args(["--database", &app]).succeed();
+    }
+}
+
+#[test]
+fn a_role_that_may_make_nothing_is_told_who_has_to_begin() {
+    let postgres = Postgres::start();
+    let data = Data::within(postgres.fresh());
+    let app = role(data.database().unwrap());
+    let told = data.run(["serve", "--listen", "127.0.0.1:0", "--database", &app]).fail();
+    assert!(told.contains("dealog migrate") && told.contains("the role that owns the database"), "{told}");
+    assert!(data.is_untouched(), "something was begun");
+}
