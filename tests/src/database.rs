@@ -98,6 +98,18 @@ impl Database {
         done.map(drop).map_err(|error| error.to_string())
     }
 
+    /// Keeps everybody else from writing read models, until [`Self::let_go`]; they may be read.
+    pub fn hold(&mut self) {
+        self.run(match self.dialect {
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+            Dialect::Postgres => "BEGIN; LOCK TABLE checkpoints, builds IN SHARE ROW EXCLUSIVE MODE",
+        });
+    }
+
+    pub fn let_go(&mut self) {
+        self.run("ROLLBACK");
+    }
+
     /// The first column of all rows.
     pub fn texts(&mut self, question: &str) -> Vec<String> {
         let (runtime, connection) = self.connection();

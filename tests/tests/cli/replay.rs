@@ -85,7 +85,7 @@ fn whoever_reads_may_stop_reading() {
     let (data, ..) = data();
     let mut child = data
         .command()
-        .args(["replay", "--format", "jsonl"])
+        .args(["replay", "--format", "jsonl", "--log", "error"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

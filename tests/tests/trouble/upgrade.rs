@@ -17,7 +17,7 @@ fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_ag
 
     // The build cannot begin as long as somebody else writes.
     slowly(&data);
-    views.run("BEGIN IMMEDIATE");
+    views.hold();
     let server = Server::start(&data, &[]);
     let ready = server.get("/health/ready").expect(503).body;
     assert_eq!((&ready["ready"], &ready["head"]), (&json!(false), &json!(head)));
@@ -34,7 +34,7 @@ fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_ag
     let state = data.projection().0["state"].as_str().unwrap().to_owned();
     assert!(state.starts_with("of an earlier version"), "{state}");
 
-    views.run("ROLLBACK");
+    views.let_go();
     let server = server.ready();
     until("the build should be over", PATIENCE, || {
         server.get("/health/ready").expect(200).body["projections"][0]["building"].is_null().then_some(())
