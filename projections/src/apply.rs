@@ -4,7 +4,7 @@
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use dealog_events::{Envelope, Position};
-use dealog_store::{EventStore, StoreError};
+use dealog_store::{EventStore, StoreError, failpoints};
 use futures_util::FutureExt as _;
 use sqlx::{
     AnyConnection,
@@ -117,7 +117,9 @@ impl Applier {
         self.fold(&mut db, events).await?;
         checkpoint::save(&mut db, name, &next).await?;
         standing::goes_on(&mut db, name, next.version).await?;
+        failpoints::pass("views-before-commit")?;
         db.commit().await?;
+        failpoints::pass("views-after-commit")?;
         if let Some(lease) = lease {
             lease.renewed(begun);
         }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use dealog_events::Position;
+use dealog_store::failpoints;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::{
@@ -165,6 +166,7 @@ async fn beside(
         run(&mut db, applier.projection.indexes()).await?;
         db.commit().await?;
     }
+    failpoints::pass("build-before-swap")?;
     Ok(at)
 }
 

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use dealog_store::failpoints;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 
 use crate::{
@@ -49,7 +50,9 @@ pub(crate) async fn swap(
     }
     checkpoint::save(&mut db, name, &at).await?;
     standing::built(&mut db, name).await?;
+    failpoints::pass("swap-before-commit")?;
     db.commit().await?;
+    failpoints::pass("swap-after-commit")?;
     connection.close().await?;
     Ok(at)
 }

@@ -16,10 +16,17 @@ use crate::{
     token::{self, TokenCommand},
 };
 
+/// A build that can be broken on purpose says so.
+const VERSION: &str = if cfg!(feature = "failpoints") {
+    concat!(env!("CARGO_PKG_VERSION"), " with failpoints")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
+
 /// An event-sourced engine for sales deals: a log that nobody rewrites, figures as of any instant, one binary.
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    version = VERSION,
     after_help = "Begin here:\n  dealog demo                      look around in a sample company\n  dealog serve                     \
                   your own company, in ./dealog-data\n  dealog import --mapping M.toml DIR   bring its history along\n\n\
                   Settings come from flags, then the environment (DEALOG_LISTEN=127.0.0.1:9000), then a TOML file \

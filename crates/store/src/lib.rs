@@ -16,6 +16,7 @@ mod appender;
 mod batch;
 mod copy;
 mod decode;
+pub mod failpoints;
 mod history;
 mod judge;
 mod place;

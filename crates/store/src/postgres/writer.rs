@@ -16,6 +16,7 @@ use crate::{
     Append, Limits, Remembered, StoreError,
     appender::{WriteError, Writer, Written},
     batch::Batch,
+    failpoints,
     judge::{Judged, judge},
 };
 
@@ -109,7 +110,9 @@ async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits)
     if accepted.is_empty() {
         transaction.rollback().await?;
     } else {
+        failpoints::pass("log-before-commit")?;
         in_time(limits, async { Ok(transaction.commit().await?) }).await.map_err(WriteError::InDoubt)?;
+        failpoints::pass("log-after-commit").map_err(|error| WriteError::InDoubt(error.into()))?;
     }
     Ok(Written { outcomes, position })
 }

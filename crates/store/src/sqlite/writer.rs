@@ -15,6 +15,7 @@ use crate::{
     appender::{WriteError, Writer, Written},
     batch::Batch,
     decode::integer,
+    failpoints,
     judge::{self, Known, judge},
 };
 
@@ -81,7 +82,9 @@ async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Lim
         transaction.rollback().await?;
     } else {
         insert(&mut transaction, &Batch::of_accepted(&judged, before)).await?;
+        failpoints::pass("log-before-commit")?;
         transaction.commit().await.map_err(|error| WriteError::InDoubt(error.into()))?;
+        failpoints::pass("log-after-commit").map_err(|error| WriteError::InDoubt(error.into()))?;
     }
     Ok(Written { outcomes: judged.outcomes, position: judged.position })
 }

@@ -1,0 +1,150 @@
+//! What goes wrong, each kind in a file: it says what the servers are started with, and strikes while callers work.
+
+mod clock;
+mod cut;
+mod disk;
+mod failpoint;
+mod kill;
+mod postgres;
+mod versions;
+
+use std::{sync::Arc, time::Duration};
+
+use clap::ValueEnum;
+use tokio::time::timeout;
+
+use crate::{
+    Backend,
+    broken::{Broken, Result, ensure},
+    chance::Chance,
+    cluster::Cluster,
+    place::Faults,
+    proxy::Proxy,
+    shim::{self, Shim},
+    witness::Witness,
+};
+
+/// How long callers may have to wait until commands are carried out again.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A kind of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Servers are killed under load
+    Kill,
+    /// Servers are killed while they start
+    KillStart,
+    /// Rebuilds of the read models are killed, at random and between the steps of their swap
+    KillRebuild,
+    /// A server fails, panics, waits or ends right before or after a commit of the log or of the read models
+    Failpoint,
+    /// Writes or fsync fail, as on a full or broken disk (Linux)
+    Disk,
+    /// The clock jumps back and forth (Linux)
+    Clock,
+    /// Connections between callers and servers stall and are cut
+    Cut,
+    /// Nothing but two servers, and a check and a rebuild beside them
+    Two,
+    /// The log is brought back to an earlier version, and made one of a later version
+    Versions,
+    /// PostgreSQL: immediate shutdown, and start again
+    DatabaseStop,
+    /// PostgreSQL: the processes of the server that work for Dealog are killed
+    DatabaseKill,
+    /// PostgreSQL: connections to it stall and are cut
+    DatabaseCut,
+}
+
+impl Kind {
+    /// Those that there are for a back end on this system.
+    pub(crate) fn all(backend: Backend) -> Vec<Self> {
+        let postgres = [Self::DatabaseStop, Self::DatabaseKill, Self::DatabaseCut];
+        let of_backend = |kind: &Self| backend == Backend::Postgres || !postgres.contains(kind);
+        let possible = |kind: &Self| shim::IS_POSSIBLE || ![Self::Disk, Self::Clock].contains(kind);
+        Self::value_variants().iter().copied().filter(|kind| of_backend(kind) && possible(kind)).collect()
+    }
+
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// How the servers are started.
+    pub(crate) async fn prepare(self, run: &mut Run) -> Result<Faults> {
+        run.cluster.by_proxy = self == Self::Cut;
+        match self {
+            Self::Failpoint => Ok(failpoint::faults(run)),
+            Self::Disk => disk::faults(run).await,
+            Self::Clock => Ok(run.shim()?.faults("")),
+            Self::Two => {
+                run.nodes = 2;
+                Ok(Faults::none())
+            }
+            Self::DatabaseCut => postgres::by_proxy(run).await,
+            _ => Ok(Faults::none()),
+        }
+    }
+
+    /// Does its worst, and sees to it that things can go on.
+    pub(crate) async fn strike(self, run: &mut Run) -> Result<()> {
+        match self {
+            Self::Kill => kill::servers(run).await,
+            Self::KillStart => kill::starts(run).await,
+            Self::KillRebuild => kill::rebuilds(run).await,
+            Self::Failpoint => failpoint::strike(run).await,
+            Self::Disk => disk::strike(run).await,
+            Self::Clock => clock::strike(run).await,
+            Self::Cut => cut::strike(run).await,
+            Self::Two => {
+                run.cluster.place.succeed(&["check"]).await?;
+                run.cluster.place.succeed(&["rebuild"]).await?;
+                run.goes_on(300, 300).await
+            }
+            Self::Versions => versions::strike(run).await,
+            Self::DatabaseStop => postgres::stop(run).await,
+            Self::DatabaseKill => postgres::kill(run).await,
+            Self::DatabaseCut => postgres::cut(run).await,
+        }
+    }
+}
+
+/// A cycle on its way, as trouble sees it.
+pub(crate) struct Run {
+    pub(crate) cluster: Cluster,
+    pub(crate) witness: Arc<Witness>,
+    pub(crate) chance: Chance,
+    /// How many servers there are when nothing is wrong.
+    pub(crate) nodes: usize,
+    shim: Option<Shim>,
+    /// The way to PostgreSQL, where that can be cut.
+    database: Option<Proxy>,
+}
+
+impl Run {
+    pub(crate) fn new(cluster: Cluster, witness: Arc<Witness>, chance: Chance) -> Self {
+        Self { cluster, witness, chance, nodes: 1, shim: None, database: None }
+    }
+
+    /// Waits until some more commands have been acknowledged, by chance as few or as many.
+    pub(crate) async fn goes_on(&mut self, least: u64, most: u64) -> Result<()> {
+        let mut acknowledged = self.witness.acknowledged();
+        let wanted = *acknowledged.borrow() + self.chance.within(least, most);
+        let enough = acknowledged.wait_for(|acknowledged| *acknowledged >= wanted);
+        let in_time = matches!(timeout(PATIENCE, enough).await, Ok(Ok(_)));
+        self.witness.check()?;
+        let found = *acknowledged.borrow();
+        ensure!(in_time, "commands are not carried out any more: {found} of {wanted}");
+        Ok(())
+    }
+
+    pub(crate) async fn replace(&mut self) -> Result<()> {
+        self.cluster.replace(self.nodes).await
+    }
+
+    fn shim(&mut self) -> Result<&Shim> {
+        if self.shim.is_none() {
+            self.shim = Some(Shim::build(&self.cluster.place.folder)?);
+        }
+        self.shim.as_ref().ok_or_else(|| Broken("there is no shim".into()))
+    }
+}
