@@ -46,8 +46,9 @@ impl Log {
         let place = Arc::new(Place { folder: folder.path().to_owned(), postgres });
         let witness = Arc::new(Witness::new());
         let mut cluster = Cluster::over(place);
-        cluster.start(1, &Faults::none()).await.when("the first start")?;
         let mut chance = Chance::new(seed, 0);
+        // Two may come upon nothing at the same time.
+        cluster.start(1 + usize::from(chance.percent(50)), &Faults::none()).await.when("the first start")?;
         let mut shared = Vec::new();
         for number in 1..=SHARED_DEALS {
             shared.push(create(&cluster, &witness, Command::create(format!("shared-{number}"), &mut chance)).await?);
@@ -76,7 +77,9 @@ impl Log {
         run.cluster.start(run.nodes, &faults).await?;
         let seed = self.seed.wrapping_add(number << 32);
         let load = Load::start(&number.to_string(), &self.shared, &run.cluster.addresses(), &run.witness, seed)?;
-        run.goes_on(20, 200).await?;
+        if !kind.strikes_by_itself() {
+            run.goes_on(20, 200).await?;
+        }
         kind.strike(run).await?;
         run.goes_on(20, 20).await.when("after the trouble")?;
         load.stop().await?;

@@ -1,5 +1,7 @@
 //! Processes that end between one instruction and the next.
 
+use std::process::Stdio;
+
 use tokio::time::{sleep, timeout};
 
 use super::Run;
@@ -45,7 +47,7 @@ pub(super) async fn rebuilds(run: &mut Run) -> Result<()> {
             _ => faults,
         };
         let mut rebuild =
-            run.cluster.place.dealog(&["rebuild"], &faults).stderr(std::process::Stdio::null()).spawn()?;
+            run.cluster.place.dealog(&["rebuild"], &faults).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         // It is over by then, or is killed.
         let _ = timeout(run.chance.pause(2 * MOMENTS_MS_MAX), rebuild.wait()).await;
         rebuild.kill().await?;

@@ -85,6 +85,11 @@ impl Kind {
         }
     }
 
+    /// Whether it comes with the work, and not at a moment of the harness's choice.
+    pub(crate) fn strikes_by_itself(self) -> bool {
+        self == Self::Failpoint
+    }
+
     /// Does its worst, and sees to it that things can go on.
     pub(crate) async fn strike(self, run: &mut Run) -> Result<()> {
         match self {
