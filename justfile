@@ -36,6 +36,16 @@ bench *ARGS:
     BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" \
         "${CARGO_TARGET_DIR:-$PWD/target}/release/dealog-benches" {{ARGS}}
 
+# Break Dealog N times on each back end in every way there is, and see that nothing is lost (--help for the ways)
+crash *ARGS:
+    cargo build -p dealog -p dealog-crash --features dealog/failpoints
+    BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/debug/dealog" \
+        "${CARGO_TARGET_DIR:-$PWD/target}/debug/dealog-crash" {{ARGS}}
+
+# See that the crash harness catches the bugs that are planted for it
+crash-bugs *ARGS:
+    scripts/crash-bugs {{ARGS}}
+
 # Measure commands alone and beside 200 slow readers of the live feed
 slow-readers:
     cargo build --release -p dealog

@@ -11,7 +11,7 @@ use dealog_tests::repository;
 use serde_json::Value;
 
 /// Each room with the rooms right below it. Whatever lies below those is below it too.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("dealog-events", &[]),
     ("dealog-domain", &["dealog-events"]),
     ("dealog-store", &["dealog-events"]),
@@ -23,6 +23,8 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("dealog-test-postgres", &[]),
     // It knows the binary, and none of the rooms within.
     ("dealog-tests", &["dealog-test-postgres"]),
+    // It breaks the binary, and knows it from outside.
+    ("dealog-crash", &["dealog-tests"]),
     // It measures rooms from within as well as the binary from outside.
     ("dealog-benches", &["dealog-commands", "dealog-projections", "dealog-tests"]),
 ];

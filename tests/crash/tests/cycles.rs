@@ -1,0 +1,26 @@
+//! A short run of the crash harness for each back end; `just crash` is the long one. The binary under test must have
+//! failpoints, as `scripts/test` builds it.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::process::Command;
+
+/// Each kind of trouble comes at least once.
+const CYCLES: &str = "20";
+
+fn nothing_is_lost(database: &str) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_dealog-crash")).args([CYCLES, "--database", database]).output().unwrap();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn nothing_is_lost_in_files_whatever_breaks() {
+    nothing_is_lost("sqlite");
+}
+
+#[test]
+fn nothing_is_lost_in_postgresql_whatever_breaks() {
+    nothing_is_lost("postgres");
+}
