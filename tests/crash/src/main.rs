@@ -182,14 +182,15 @@ impl<'a> Driver<'a> {
     }
 
     fn told(&self, seed: u64, number: u64, kind: Kind, log: Log, broken: &Broken) -> Broken {
-        let only: String = self.args.only.iter().map(|kind| format!(" --only {}", kind.name())).collect();
+        let only: Vec<_> = self.args.only.iter().map(|kind| format!(" --only {}", kind.name())).collect();
         let (database, name) = (self.backend.name(), kind.name());
         let kept = match log.keep() {
             Ok(folder) => format!("all of it is kept in {}", folder.display()),
             Err(Broken(error)) => format!("it could not be kept: {error}"),
         };
         Broken(format!(
-            "after {name}: {broken}\n  again: just crash {number} --database {database} --seed {seed}{only}\n  {kept}"
+            "after {name}: {broken}\n  again: just crash {number} --database {database} --seed {seed}{}\n  {kept}",
+            only.concat()
         ))
     }
 }

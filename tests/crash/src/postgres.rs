@@ -55,6 +55,11 @@ impl Server {
         Ok(server)
     }
 
+    /// Where it may write, whoever it runs as.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -95,6 +100,11 @@ impl Server {
     /// Ends it as a power cut would: what it had not written is recovered at the next start.
     pub(crate) async fn stop(&self) -> Result<()> {
         self.run("pg_ctl", &["stop", "--silent", "--mode", "immediate"], &Faults::none()).await
+    }
+
+    /// Whether it runs, or is about to.
+    pub(crate) async fn is_up(&self) -> bool {
+        self.run("pg_ctl", &["status"], &Faults::none()).await.is_ok()
     }
 
     /// A connection to one of its databases, once it takes any.

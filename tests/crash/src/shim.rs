@@ -1,8 +1,8 @@
 //! A disk that fails and a clock that jumps, by a library that is put before the C library of a process.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    os::unix::fs::FileExt as _,
+    fs::{self, File, OpenOptions, Permissions},
+    os::unix::fs::{FileExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -45,6 +45,8 @@ impl Shim {
         let output = compiler.output().when("the C compiler (cc), which the shim needs")?;
         ensure!(output.status.success(), "the shim does not compile: {}", String::from_utf8_lossy(&output.stderr));
         let control = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
+        // PostgreSQL may run as somebody else.
+        control.set_permissions(Permissions::from_mode(0o666))?;
         let shim = Self { library, path, control };
         shim.set(Control::default())?;
         Ok(shim)

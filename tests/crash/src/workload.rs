@@ -83,9 +83,10 @@ impl Command {
             Ask::Reopen => json!({"reason": key}),
             Ask::Change { source, .. } => json!({"title": key, "source": source}),
         };
-        if let (Ask::Create { amount: Some(amount) } | Ask::Win { amount: Some(amount) }, Some(body))
-        | (Ask::Change { amount: Some(amount), .. }, Some(body)) = (&self.ask, body.as_object_mut())
-        {
+        let (Ask::Create { amount } | Ask::Win { amount } | Ask::Change { amount, .. }) = &self.ask else {
+            return body;
+        };
+        if let (Some(amount), Some(body)) = (amount, body.as_object_mut()) {
             body.insert("amount".into(), amount.clone());
         }
         body

@@ -63,7 +63,9 @@ async fn seen(cluster: &Cluster, client: &Client, witness: &Witness) -> Result<V
             "position {last_seen} was seen, and the log ends at {}",
             written.len()
         );
-        written.iter().for_each(|written| witness.sees(written, "who reads the log afterwards"));
+        for written in &written {
+            witness.sees(written, "who reads the log afterwards");
+        }
     }
     witness.check()?;
     Ok(written)

@@ -1,13 +1,27 @@
 //! A disk that is full, or broken, for a while.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::Run;
 use crate::{broken::Result, place::Faults, shim::Control};
 
 const EIO: i64 = 5;
 const ENOSPC: i64 = 28;
 
-/// The files that fail: those of the log or those of the read models; with PostgreSQL its journal.
+/// How long PostgreSQL's disk stays broken.
+const BROKEN_MS_MAX: u64 = 700;
+
+/// The files of the log fail, or those of the read models; with PostgreSQL its journal.
 pub(super) async fn faults(run: &mut Run) -> Result<Faults> {
+    if let Some(database) = &run.cluster.place.clone().postgres {
+        let server = &database.server;
+        let faults = run.shim()?.faults("/pg_wal/");
+        server.stop().await?;
+        server.start(&faults).await?;
+        return Ok(Faults::none());
+    }
     let file = if run.chance.percent(70) { "/data/log.db" } else { "/data/views.db" };
     Ok(run.shim()?.faults(file))
 }
@@ -23,8 +37,32 @@ pub(super) async fn strike(run: &mut Run) -> Result<()> {
             ..Control::default()
         };
         run.shim()?.set(control)?;
+        if run.cluster.place.postgres.is_some() {
+            postgres_recovers(run).await?;
+        }
         // It has failed often enough when commands go on.
         run.goes_on(10, 80).await?;
     }
-    run.shim()?.set(Control::default())
+    run.shim()?.set(Control::default())?;
+    match &run.cluster.place.postgres {
+        // The next one finds its own server without a shim.
+        Some(database) => {
+            database.server.stop().await?;
+            database.server.start(&Faults::none()).await
+        }
+        None => Ok(()),
+    }
+}
+
+/// A server whose journal fails ends all that it does and recovers from what is there; where that fails too, it ends.
+async fn postgres_recovers(run: &mut Run) -> Result<()> {
+    let place = run.cluster.place.clone();
+    sleep(run.chance.pause(BROKEN_MS_MAX) + Duration::from_millis(100)).await;
+    let shim = run.shim()?;
+    shim.set(Control::default())?;
+    let faults = shim.faults("/pg_wal/");
+    match &place.postgres {
+        Some(database) if !database.server.is_up().await => database.server.start(&faults).await,
+        _ => Ok(()),
+    }
 }

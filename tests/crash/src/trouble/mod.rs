@@ -148,7 +148,9 @@ impl Run {
 
     fn shim(&mut self) -> Result<&Shim> {
         if self.shim.is_none() {
-            self.shim = Some(Shim::build(&self.cluster.place.folder)?);
+            let place = &self.cluster.place;
+            let folder = place.postgres.as_ref().map_or(place.folder.as_path(), |database| database.server.folder());
+            self.shim = Some(Shim::build(folder)?);
         }
         self.shim.as_ref().ok_or_else(|| Broken("there is no shim".into()))
     }

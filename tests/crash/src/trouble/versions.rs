@@ -13,21 +13,62 @@ pub(super) async fn strike(run: &mut Run) -> Result<()> {
         run.cluster.stop_all().await?;
     }
     let place = run.cluster.place.clone();
-    let present = sqlite::version(&place).await?;
-    sqlite::make_later(&place).await?;
-    let before = sqlite::contents(&place)?;
+    let present = version(&place).await?;
+    make_later(&place).await?;
+    let before = contents(&place).await?;
     let (code, said) = place.run(&["serve", "--listen", "127.0.0.1:0"], &Faults::none()).await?;
     ensure!(code == Some(1) && said.contains("newer"), "a later log: {code:?} {said}");
-    ensure!(sqlite::contents(&place)? == before, "a later log was refused, and changed");
-    sqlite::make_earlier(&place, present).await?;
+    ensure!(contents(&place).await? == before, "a later log was refused, and changed");
+    make_earlier(&place, present).await?;
     run.cluster.start(run.nodes, &Faults::none()).await?;
-    let found = sqlite::version(&place).await?;
+    let found = version(&place).await?;
     ensure!(found == present, "an earlier log was brought to version {found} and not {present}");
     Ok(())
 }
 
+async fn version(place: &Place) -> Result<i64> {
+    match &place.postgres {
+        None => sqlite::version(place).await,
+        Some(database) => {
+            let sql = "SELECT max(version)::bigint FROM log.migrations";
+            Ok(sqlx::query_scalar(sql).fetch_one(&mut database.connect().await?).await?)
+        }
+    }
+}
+
+async fn make_later(place: &Place) -> Result<()> {
+    match &place.postgres {
+        None => sqlite::run(place, "PRAGMA user_version = 999").await,
+        Some(database) => database.execute("INSERT INTO log.migrations (version) VALUES (999)").await,
+    }
+}
+
+/// The earliest version that there is. In files that had no tokens; in PostgreSQL it is the only one.
+async fn make_earlier(place: &Place, present: i64) -> Result<()> {
+    let known = if place.postgres.is_none() { 2 } else { 1 };
+    ensure!(present == known, "the log has version {present}: say here how to undo what it added");
+    match &place.postgres {
+        None => sqlite::run(place, "DROP TABLE tokens; PRAGMA user_version = 1").await,
+        Some(database) => database.execute("DELETE FROM log.migrations WHERE version = 999").await,
+    }
+}
+
+/// All that a server could have changed.
+async fn contents(place: &Place) -> Result<Vec<u8>> {
+    match &place.postgres {
+        None => Ok(std::fs::read(place.data().join("log.db"))?),
+        Some(database) => {
+            let sql = "SELECT (SELECT string_agg(m::text, ',' ORDER BY m::text) FROM log.migrations m) \
+                       || (SELECT h::text FROM log.head h) || (SELECT count(*) FROM log.events) \
+                       || (SELECT string_agg(c.oid::regclass::text, ',' ORDER BY c.oid) FROM pg_class c)";
+            let found: String = sqlx::query_scalar(sql).fetch_one(&mut database.connect().await?).await?;
+            Ok(found.into_bytes())
+        }
+    }
+}
+
 mod sqlite {
-    use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+    use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
     use super::{Place, Result};
 
@@ -43,23 +84,9 @@ mod sqlite {
         Ok(version)
     }
 
-    async fn run(place: &Place, statements: String) -> Result<()> {
+    pub(super) async fn run(place: &Place, statements: &'static str) -> Result<()> {
         let mut connection = connect(place).await?;
-        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await?;
+        sqlx::raw_sql(statements).execute(&mut connection).await?;
         Ok(connection.close().await?)
-    }
-
-    pub(super) async fn make_later(place: &Place) -> Result<()> {
-        run(place, "PRAGMA user_version = 999".into()).await
-    }
-
-    /// The first version had no tokens.
-    pub(super) async fn make_earlier(place: &Place, present: i64) -> Result<()> {
-        assert_eq!(present, 2, "say here what version {present} has added");
-        run(place, "DROP TABLE tokens; PRAGMA user_version = 1".into()).await
-    }
-
-    pub(super) fn contents(place: &Place) -> Result<Vec<u8>> {
-        Ok(std::fs::read(place.data().join("log.db"))?)
     }
 }
