@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
-    broken::{Result, When as _, ensure},
+    broken::{Broken, Result, When as _, ensure},
     workload::Command,
 };
 
@@ -90,8 +90,10 @@ impl Client {
             if status.is_success() {
                 return Ok(text);
             }
-            let behind = status == StatusCode::SERVICE_UNAVAILABLE && begun.elapsed() < CHECK;
-            ensure!(behind, "GET {path}: {status}: {text}");
+            if status != StatusCode::SERVICE_UNAVAILABLE || begun.elapsed() > CHECK {
+                let health = self.request("GET", node, "/health/ready")?.timeout(CHECK).send().await?.text().await?;
+                return Err(Broken(format!("GET {path}: {status}: {text}; it says of its health: {health}")));
+            }
             sleep(AGAIN).await;
         }
     }
