@@ -161,9 +161,11 @@ async fn beside(
         }
     }
     if let NextPlace::Schema(..) = next.place {
-        // Which are swapped in as they are.
+        // These are swapped in as they are, and asked at once: how is decided by what is known of their rows.
+        let counts = applier.projection.tables().into_iter().map(|table| format!("ANALYZE {table}"));
         let mut db = next.database.write().await?;
         run(&mut db, applier.projection.indexes()).await?;
+        run(&mut db, counts.collect()).await?;
         db.commit().await?;
     }
     failpoints::pass("build-before-swap")?;

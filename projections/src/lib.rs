@@ -21,6 +21,7 @@ mod lease;
 mod lock;
 mod postgres;
 mod process;
+mod projection;
 mod standing;
 mod status;
 mod swap;
@@ -34,9 +35,10 @@ pub use checkpoint::{Checkpoint, checkpoint};
 pub use damage::put_aside_if_damaged;
 pub use database::Database;
 pub use dialect::Dialect;
+pub use projection::Projection;
 pub use standing::{Build, Standing, Stop};
 pub use status::Status;
-pub use worker::{Limits, Projection, Worker};
+pub use worker::{Limits, Worker};
 
 /// Why a projection could not go on, or could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +118,10 @@ pub enum ProjectionError {
     )]
     NotBuilt,
     /// A file that SQLite cannot read, or a stored value that no fold ever writes.
-    #[error("the read models are damaged ({0}): stop dealog and start it again, which makes them anew")]
+    #[error(
+        "the read models are damaged ({0}): stop dealog and start it again, which makes those in a file anew; for those on a \
+         server run `dealog rebuild` before"
+    )]
     Damaged(String),
     /// The file of a build is damaged, and not that of the tables that are there.
     #[error("the read models that were being made are damaged ({0}): they are begun anew")]

@@ -88,12 +88,12 @@ impl Server {
     /// The statements that a connection begins with.
     fn settings(&self) -> String {
         let statement_time = if self.schema == SCHEMA { STATEMENT_TIME } else { Duration::ZERO };
-        // A commit that is lost in a crash takes its checkpoint with it and is folded again. And compiling a question takes
-        // longer than answering it.
+        // A commit that is lost in a crash takes its checkpoint with it and is folded again. What is asked for decides how it is
+        // best found, and tables grow: plans are made each time, and never compiled, which takes longer than to answer.
         format!(
             "SET search_path = {}; SET application_name = 'dealog views'; SET statement_timeout = {}; \
              SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET synchronous_commit = off; \
-             SET jit = off",
+             SET plan_cache_mode = force_custom_plan; SET jit = off",
             self.schema,
             statement_time.as_millis(),
             LOCK_WAIT.as_millis(),

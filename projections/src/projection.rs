@@ -1,0 +1,32 @@
+//! What makes a read model.
+
+use async_trait::async_trait;
+use dealog_events::Envelope;
+use sqlx::AnyConnection;
+
+use crate::{Dialect, ProjectionError};
+
+/// A read model: its tables and the fold that fills them.
+#[async_trait]
+pub trait Projection: Send + Sync {
+    /// Its name, as in its checkpoint.
+    fn name(&self) -> &'static str;
+
+    /// Raised whenever its tables or its fold change: the tables of a version before are made anew.
+    fn version(&self) -> i64;
+
+    /// The names of its tables.
+    fn tables(&self) -> Vec<&'static str>;
+
+    /// The statements that make its tables, with the indexes that the fold itself looks things up by.
+    fn schema(&self, dialect: Dialect) -> Vec<String>;
+
+    /// The statements that make the indexes for queries. A build makes them last, when all rows are there.
+    fn indexes(&self) -> Vec<String>;
+
+    /// Applies events, which follow those applied before without a gap, within the transaction that `db` is in.
+    async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError>;
+
+    /// Forgets what it keeps in memory: the tables may have changed by other hands.
+    fn forget(&mut self);
+}
