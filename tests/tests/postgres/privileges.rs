@@ -21,18 +21,18 @@ const REWRITES: [&str; 13] = [
     "SET session_replication_role = replica",
 ];
 
-/// A role that may connect and no more, and the address by which it does.
-fn role(owner: &str) -> String {
-    Database::at(owner).run("CREATE ROLE dealog_app LOGIN");
-    owner.replace("dealog@", "dealog_app@")
+/// An empty database, and its address for a role that may connect and no more.
+fn with_a_role(postgres: &Postgres) -> (Data, String) {
+    let database = postgres.fresh();
+    Database::at(database.url()).run("CREATE ROLE dealog_app LOGIN");
+    let app = database.url_of("dealog_app");
+    (Data::within(database), app)
 }
 
 #[test]
 fn a_role_that_was_granted_no_more_than_it_needs_serves_and_cannot_rewrite_history() {
     let postgres = Postgres::start();
-    let data = Data::within(postgres.fresh());
-    let owner = data.database().unwrap().to_owned();
-    let app = role(&owner);
+    let (data, app) = with_a_role(&postgres);
     let told = data.run(["migrate", "--grant", "dealog_app"]).succeed().stdout;
     assert!(told.contains("dealog_app may append to it and read it"), "{told}");
 
@@ -59,8 +59,7 @@ fn a_role_that_was_granted_no_more_than_it_needs_serves_and_cannot_rewrite_histo
 #[test]
 fn a_role_that_may_make_nothing_is_told_who_has_to_begin() {
     let postgres = Postgres::start();
-    let data = Data::within(postgres.fresh());
-    let app = role(data.database().unwrap());
+    let (data, app) = with_a_role(&postgres);
     let told = data.run(["serve", "--listen", "127.0.0.1:0", "--database", &app]).fail();
     assert!(told.contains("dealog migrate") && told.contains("the role that owns the database"), "{told}");
     assert!(data.is_untouched(), "something was begun");
