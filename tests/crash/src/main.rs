@@ -28,7 +28,7 @@ use std::{
     collections::BTreeMap,
     process::ExitCode,
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use clap::{Parser, ValueEnum};
@@ -115,8 +115,8 @@ struct Driver<'a> {
     kinds: Vec<Kind>,
     server: Option<Arc<postgres::Server>>,
     bar: ProgressBar,
-    /// How often each kind has struck.
-    struck: BTreeMap<String, u32>,
+    /// How often each kind has struck, and how long its cycles took.
+    struck: BTreeMap<String, (u32, Duration)>,
 }
 
 impl<'a> Driver<'a> {
@@ -149,7 +149,8 @@ impl<'a> Driver<'a> {
             seed += 1;
         }
         self.bar.finish_and_clear();
-        let kinds: Vec<_> = self.struck.iter().map(|(kind, times)| format!("{kind} {times}")).collect();
+        let kinds: Vec<_> =
+            self.struck.iter().map(|(kind, (times, took))| format!("{kind} {times} in {} s", took.as_secs())).collect();
         println!(
             "{}: {} cycles in {} s, {commands} commands, {events} events, nothing lost ({})",
             self.backend.name(),
@@ -168,6 +169,7 @@ impl<'a> Driver<'a> {
         let mut events = 0;
         for (number, kind) in (1..=cycles).zip(kinds.into_iter().cycle()) {
             self.bar.set_message(kind.name());
+            let begun = Instant::now();
             match log.cycle(number, kind).await {
                 Ok(length) => events = length,
                 Err(broken) => {
@@ -175,7 +177,8 @@ impl<'a> Driver<'a> {
                     return Err(self.told(seed, number, kind, log, &broken));
                 }
             }
-            *self.struck.entry(kind.name()).or_default() += 1;
+            let (times, took) = self.struck.entry(kind.name()).or_default();
+            (*times, *took) = (*times + 1, *took + begun.elapsed());
             self.bar.inc(1);
         }
         Ok((log.commands(), events))

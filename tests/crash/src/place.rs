@@ -16,6 +16,9 @@ use crate::{
 /// How long a command may take that nothing is wrong with.
 const BOUND: Duration = Duration::from_mins(1);
 
+/// Each kill of a server may cost the time of a lease, in which the read models stand still.
+const LEASE: (&str, &str) = ("DEALOG_LIMITS__PROJECTION_LEASE_MS", "1000");
+
 /// A log and its read models, in a folder or in a PostgreSQL database.
 pub(crate) struct Place {
     /// All that belongs to it: logs of servers, the shim's file, and without PostgreSQL the databases.
@@ -54,7 +57,10 @@ impl Place {
         if let Some(postgres) = &self.postgres {
             command.env("DEALOG_DATABASE", faults.database.as_deref().unwrap_or(&postgres.url));
         }
-        command.env("DEALOG_LOG_FORMAT", "json").envs(faults.variables.iter().map(|(name, value)| (name, value)));
+        command
+            .env(LEASE.0, LEASE.1)
+            .env("DEALOG_LOG_FORMAT", "json")
+            .envs(faults.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -66,9 +67,19 @@ ssize_t pwrite64(int fd, const void *from, size_t bytes, off64_t at) {
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
     int failed = REAL(clock_gettime)(clock, time);
-    if (failed || clock != CLOCK_REALTIME || !control || !control->clock_offset_ns) return failed;
+    if (failed || clock != CLOCK_REALTIME || !control) return failed;
     int64_t now = time->tv_sec * 1000000000LL + time->tv_nsec + control->clock_offset_ns;
     time->tv_sec = now / 1000000000LL;
     time->tv_nsec = now % 1000000000LL;
+    return 0;
+}
+
+// The clock that SQLite looks at.
+int gettimeofday(struct timeval *restrict time, void *restrict zone) {
+    int failed = REAL(gettimeofday)(time, zone);
+    if (failed || !control) return failed;
+    int64_t now = time->tv_sec * 1000000LL + time->tv_usec + control->clock_offset_ns / 1000;
+    time->tv_sec = now / 1000000LL;
+    time->tv_usec = now % 1000000LL;
     return 0;
 }
