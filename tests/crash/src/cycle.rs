@@ -96,8 +96,13 @@ impl Log {
         Ok(events)
     }
 
-    pub(crate) fn commands(&self) -> usize {
-        self.run.witness.history().commands.len()
+    /// Removes all of it, and says how many commands it was about.
+    pub(crate) async fn end(self) -> Result<usize> {
+        let commands = self.run.witness.history().commands.len();
+        if let Some(postgres) = &self.run.cluster.place.postgres {
+            postgres.drop().await?;
+        }
+        Ok(commands)
     }
 
     /// Keeps all that there is to be looked at, and says where.

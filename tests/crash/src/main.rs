@@ -181,7 +181,7 @@ impl<'a> Driver<'a> {
             (*times, *took) = (*times + 1, *took + begun.elapsed());
             self.bar.inc(1);
         }
-        Ok((log.commands(), events))
+        Ok((log.end().await?, events))
     }
 
     fn told(&self, seed: u64, number: u64, kind: Kind, log: Log, broken: &Broken) -> Broken {

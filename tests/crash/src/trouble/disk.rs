@@ -62,7 +62,7 @@ async fn postgres_recovers(run: &mut Run) -> Result<()> {
     shim.set(Control::default())?;
     let faults = shim.faults("/pg_wal/");
     match &place.postgres {
-        Some(database) if !database.server.is_up().await => database.server.start(&faults).await,
-        _ => Ok(()),
+        Some(database) => database.server.revive(&faults).await,
+        None => Ok(()),
     }
 }
