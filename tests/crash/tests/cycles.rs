@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 /// Each kind of trouble comes at least once.
 const CYCLES: &str = "20";
@@ -18,6 +18,20 @@ fn nothing_is_lost(database: &str) {
 #[test]
 fn nothing_is_lost_in_files_whatever_breaks() {
     nothing_is_lost("sqlite");
+}
+
+/// Whether the harness catches them is what `just crash-bugs` takes longer to see.
+#[test]
+fn every_seeded_bug_can_still_be_planted() {
+    let bugs = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/bugs")).unwrap().map(|bug| bug.unwrap().path());
+    let bugs: Vec<_> = bugs.collect();
+    assert_eq!(bugs.len(), 4);
+    for bug in bugs {
+        let mut git = Command::new("git");
+        git.current_dir(dealog_tests::repository()).args(["apply", "--check"]).arg(&bug);
+        let output = git.output().unwrap();
+        assert!(output.status.success(), "{}: {}", bug.display(), String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]
