@@ -25,6 +25,7 @@ mod projection;
 mod standing;
 mod status;
 mod swap;
+mod verify;
 mod worker;
 
 use dealog_events::{Position, ReadError};
@@ -38,6 +39,7 @@ pub use dialect::Dialect;
 pub use projection::Projection;
 pub use standing::{Build, Standing, Stop};
 pub use status::Status;
+pub use verify::{Verified, verify};
 pub use worker::{Limits, Worker};
 
 /// Why a projection could not go on, or could not be asked.

@@ -59,6 +59,18 @@ impl Database {
         Self::in_schema(Server { options, schema: SCHEMA.to_owned() }, db).await
     }
 
+    /// Whether there are read models in the database at `url`. Opening makes empty ones where there are none.
+    pub async fn is_in_postgres(url: &str) -> Result<bool, ProjectionError> {
+        let options = PgConnectOptions::from_str(url)?;
+        let server = name(&options);
+        let connect = |source| ProjectionError::Connect { server, source };
+        let mut db = sqlx::PgConnection::connect_with(&options).await.map_err(connect)?;
+        let there = format!("SELECT to_regclass('{SCHEMA}.checkpoints') IS NOT NULL");
+        let there = sqlx::query_scalar(AssertSqlSafe(there)).fetch_one(&mut db).await?;
+        db.close().await?;
+        Ok(there)
+    }
+
     /// The same in another schema of this database, which is built in.
     pub(crate) async fn open_schema(&self, server: &Server, schema: String) -> Result<Self, ProjectionError> {
         let db = self.connection().await?;

@@ -1,14 +1,17 @@
-//! `dealog check`: all of the log, looked at for damage.
+//! `dealog check`: all of the log, looked at for damage, and the read models, folded once more and compared.
 
-use dealog_events::{Envelope, interpret};
-use dealog_store::{Head, StoreError};
+use std::sync::Arc;
+
+use dealog_events::{Envelope, Position, interpret};
+use dealog_projections::{Database, ProjectionError, Verified, deals::Deals, verify};
+use dealog_store::{EventStore, Head, Log, StoreError};
 
 use crate::{
-    open::{Failure, count_bar},
+    open::{self, Failure, count_bar},
     settings::Settings,
 };
 
-/// Looks at every page and every event, and changes nothing.
+/// Looks at every page, every event and every row of the read models, and changes nothing.
 pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
     let place = settings.existing_log().await?;
     let bar = count_bar("Checking");
@@ -20,7 +23,39 @@ pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
     let Head { log_id, position, .. } = outcome.await?;
     bar.finish_and_clear();
     println!("{position} events, no damage found in log {log_id}.");
+    let views = settings.views_place();
+    if !open::is_there(&views).await? {
+        println!("There are no read models yet: they are folded from the log.");
+        return Ok(());
+    }
+    let database = open::database(&views).await?;
+    let store = open::log(settings).await?;
+    let verified = read_models(Arc::<dyn Log>::clone(&store), &database).await;
+    database.close().await;
+    store.close().await;
+    match verified? {
+        Verified::NotMade => println!("There are no read models of this version yet: they are folded from the log."),
+        Verified::Equal(position) => println!("The read models are what the log says, up to position {position}."),
+        Verified::Differs { position, table, found, expected } => {
+            let [found, expected] = [found, expected].map(|row| row.unwrap_or_else(|| "no row".into()));
+            return Err(Failure::Views(format!(
+                "the read models are not what the log says at position {position}. The first difference is in {table}:\n  \
+                 is      {found}\n  should  {expected}\n`dealog rebuild` makes them anew"
+            )));
+        }
+    }
     Ok(())
+}
+
+async fn read_models(log: Arc<dyn EventStore>, database: &Database) -> Result<Verified, ProjectionError> {
+    let bar = count_bar("Comparing");
+    let told = |position: Position, end: Position| {
+        bar.set_length(end.0);
+        bar.set_position(position.0);
+    };
+    let verified = verify(&log, database, Box::<Deals>::default(), told).await;
+    bar.finish_and_clear();
+    verified
 }
 
 /// An event that says nothing to this version would stop its read models.

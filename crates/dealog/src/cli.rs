@@ -119,7 +119,13 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
-    /// Look for damage in all of the log: every page, every event
+    /// Look for damage in all of the log, every page and every event, and compare the read models with it
+    #[command(
+        after_help = "It changes nothing, works beside a server, and ends with exit code 1 at the first thing that is not as it \
+                      must be: positions and versions without gaps, events that this version can read, and read models equal \
+                      to those that a rebuild would make. Run it on what was restored from a backup.\n\nThe pages of a \
+                      PostgreSQL database are PostgreSQL's to check: data checksums, pg_amcheck."
+    )]
     Check,
     /// Bring a log to another database, to the byte: from a folder to PostgreSQL, or back
     #[command(

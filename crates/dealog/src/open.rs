@@ -49,6 +49,9 @@ pub(crate) enum Failure {
     /// A projection goes no further; which one and why has been printed.
     #[error("the projection {0} goes no further")]
     Stopped(&'static str),
+    /// The read models are not what they should be.
+    #[error("{0}")]
+    Views(String),
     /// A command.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -118,6 +121,14 @@ pub(crate) async fn views(settings: &Settings) -> Result<Database, Failure> {
         tracing::warn!(file = %file.display(), reason, "the read models are damaged: put aside, and made anew from the log");
     }
     Ok(database(&place).await?)
+}
+
+/// Whether there are read models, which opening them would make.
+pub(crate) async fn is_there(place: &Place) -> Result<bool, ProjectionError> {
+    match place {
+        Place::Sqlite(file) => Ok(file.exists()),
+        Place::Postgres(url) => Database::is_in_postgres(url).await,
+    }
 }
 
 /// The database of the read models, as it is.

@@ -22,3 +22,4 @@ mod postgres;
 mod random;
 mod runtime;
 mod trouble;
+mod verified;
