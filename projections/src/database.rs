@@ -132,6 +132,11 @@ impl Database {
         self.pool.begin_with(self.dialect.begin_write()).await
     }
 
+    /// A transaction that writes what must outlast a crash of the server.
+    pub(crate) async fn write_lasting(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
+        self.pool.begin_with(self.dialect.begin_lasting()).await
+    }
+
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -41,6 +41,15 @@ impl Dialect {
         }
     }
 
+    /// The same where the commit must outlast a crash of the server, which others need not: see `postgres.rs`.
+    pub(crate) fn begin_lasting(self) -> &'static str {
+        match self {
+            // A crash of the machine ends all who have the file open, and what they believe to have written.
+            Self::Sqlite => self.begin_write(),
+            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on",
+        }
+    }
+
     /// Ends a SELECT whose row nobody else may change until the transaction ends.
     pub(crate) fn for_update(self) -> &'static str {
         match self {

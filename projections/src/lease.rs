@@ -50,11 +50,8 @@ impl Lease {
         };
         let dialect = database.dialect();
         let renewed = Instant::now();
-        let mut db = database.write().await?;
-        if dialect == Dialect::Postgres {
-            // The number must not be given again after a crash, as other commits may be.
-            sqlx::query("SET LOCAL synchronous_commit = on").execute(&mut *db).await?;
-        }
+        // Or its number could be given again.
+        let mut db = database.write_lasting().await?;
         let (now, held) = (dialect.now(), held(dialect));
         let sql = format!(
             "INSERT INTO leases (projection, holder, fence, renewed_at, expires_at) VALUES ($1, $2, 1, {now}, {now} + $3) \

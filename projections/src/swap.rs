@@ -77,5 +77,7 @@ async fn shift(db: &mut AnyConnection, applier: &Applier, next: &str) -> Result<
     db.execute("LOCK TABLE builds IN ACCESS EXCLUSIVE MODE").await?;
     drop_tables(db, applier).await?;
     let tables = applier.projection.tables().into_iter();
-    run(db, tables.map(|table| format!("ALTER TABLE {next}.{table} SET SCHEMA {SCHEMA}")).collect()).await
+    run(db, tables.map(|table| format!("ALTER TABLE {next}.{table} SET SCHEMA {SCHEMA}")).collect()).await?;
+    // With its checkpoint, which a later build would go on from.
+    run(db, vec![format!("DROP SCHEMA {next} CASCADE")]).await
 }

@@ -8,7 +8,7 @@ use std::{
 
 use dealog_events::{Envelope, Position};
 use dealog_projections::{
-    Limits, Status, Worker,
+    Limits, ProjectionError, Status, Worker,
     deals::{Deals, NAME, Views, query::ListPage},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -245,6 +245,30 @@ async fn whoever_does_not_lead_waits_for_the_one_who_does(on: On) {
     assert_eq!(test.rows().await, rows_of(&log).await);
     assert!(leader(&test).await.is_some(), "it took the lease away from the one who leads");
     leading.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_builder_whose_lease_another_has_taken_swaps_nothing_in() {
+    let log = some_log(48).await;
+    let test = TestDatabase::new(On::Postgres).await;
+    let store = MemoryStore::holding(log.clone());
+    worker(store.clone(), &test.database, 100).await.unwrap();
+    store.paused.send_replace(true);
+    let mut builder = Worker::idle(store.clone(), test.again().await, Box::<Deals>::default(), short(100));
+    let building = tokio::spawn(async move { builder.rebuild().await });
+    let under_way = async || {
+        let building = test.database.standing(NAME).await.unwrap().building;
+        building.is_some_and(|build| build.under_way)
+    };
+    until("it builds", under_way).await;
+    let taken = "UPDATE leases SET holder = 'another', fence = fence + 1, expires_at = expires_at + 600000000 WHERE \
+                 projection = 'deals next'";
+    test.execute(taken).await;
+    store.paused.send_replace(false);
+    let error = building.await.unwrap().unwrap_err();
+    assert!(matches!(error, ProjectionError::BeingBuilt), "{error}");
+    assert_eq!(test.database.standing(NAME).await.unwrap().tables.unwrap().build, 1);
+    assert_eq!(test.rows().await, rows_of(&log).await);
 }
 
 async fn queries_during_a_swap_never_see_a_half_built_model(on: On) {
