@@ -36,7 +36,10 @@ impl Database {
         match self.place() {
             Place::Memory => Ok(false),
             Place::File(file) => Ok(lock::is_taken(&lock_file(&file.path))),
-            Place::Server(_) => Ok(lease::holder(db, &of_build(projection)).await?.is_some()),
+            Place::Server(_) => {
+                let builder = lease::holder(db, &of_build(projection)).await?;
+                Ok(builder.is_some_and(|builder| !builder.process.is_gone()))
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ impl Lease {
         let mut db = database.read().await?;
         let holder = holder(&mut db, of).await?;
         db.rollback().await?;
-        let gone = match &holder {
+        let of_the_gone = match &holder {
             None => NO_FENCE,
             Some(holder) if holder.process.is_gone() => holder.fence,
             Some(_) => return Ok(None),
@@ -56,10 +56,11 @@ impl Lease {
         let sql = format!(
             "INSERT INTO leases (projection, holder, fence, renewed_at, expires_at) VALUES ($1, $2, 1, {now}, {now} + $3) \
              ON CONFLICT (projection) DO UPDATE SET holder = excluded.holder, fence = leases.fence + 1, \
-             renewed_at = excluded.renewed_at, expires_at = excluded.expires_at WHERE NOT ({held}) OR leases.fence = $4 RETURNING fence"
+             renewed_at = excluded.renewed_at, expires_at = excluded.expires_at WHERE NOT ({held}) OR \
+             leases.fence = $4 RETURNING fence"
         );
         let this = Process::this().to_string();
-        let taken = sqlx::query_scalar(AssertSqlSafe(sql)).bind(of).bind(this).bind(micros(time)).bind(gone);
+        let taken = sqlx::query_scalar(AssertSqlSafe(sql)).bind(of).bind(this).bind(micros(time)).bind(of_the_gone);
         let taken: Option<i64> = taken.fetch_optional(&mut *db).await?;
         db.commit().await?;
         Ok(taken.map(|fence| Self { of: of.to_owned(), fence, time, renewed }))

@@ -108,7 +108,8 @@ impl Database {
                 under_way: self.is_being_built(&mut db, projection).await?,
             });
         }
-        let leader = lease::holder(&mut db, projection).await?.map(|holder| holder.process.name());
+        let leader = lease::holder(&mut db, projection).await?.filter(|holder| !holder.process.is_gone());
+        let leader = leader.map(|holder| holder.process.name());
         Ok(Standing { tables, stopped: stopped.map(Stop::from), building, leader })
     }
 }

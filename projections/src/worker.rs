@@ -111,7 +111,7 @@ impl Worker {
     }
 
     /// Makes the tables anew from the whole log, beside those that are there, whatever these are; or goes on where that
-    /// was interrupted. Of a process that is doing so it waits for a sign of life.
+    /// was interrupted. Where another process is at it, it waits for as long as a lease lasts: that one may have been killed.
     pub async fn rebuild(&mut self) -> Result<(), ProjectionError> {
         let begun = Instant::now();
         loop {
