@@ -73,7 +73,22 @@ impl Place {
         Ok((output.status.code(), said.concat()))
     }
 
-    /// The same, to its good end.
+    /// Which is safe as long as there is no server: they are made anew.
+    pub(crate) async fn remove_read_models(&self) -> Result<()> {
+        if let Some(postgres) = &self.postgres {
+            return postgres.execute("DROP SCHEMA IF EXISTS views CASCADE").await;
+        }
+        for entry in self.data().read_dir()? {
+            let path = entry?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if name.starts_with("views.db") {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a command line to its good end.
     pub(crate) async fn succeed(&self, args: &[&str]) -> Result<String> {
         match self.run(args, &Faults::none()).await? {
             (Some(0), said) => Ok(said),

@@ -24,14 +24,16 @@ pub(super) async fn servers(run: &mut Run) -> Result<()> {
     Ok(())
 }
 
-/// Beside a server that is up, or without one.
+/// Beside a server that is up, or without one; and then it may be that the read models are gone and each start makes them anew.
 pub(super) async fn starts(run: &mut Run) -> Result<()> {
-    let alone = run.chance.percent(50);
-    if alone {
+    if run.chance.percent(60) {
         run.cluster.kill_all().await?;
+        if run.chance.percent(60) {
+            run.cluster.place.remove_read_models().await?;
+        }
     }
     for _ in 0..run.chance.within(2, 5) {
-        let mut node = run.cluster.spawn(9, &Faults::none())?;
+        let mut node = run.cluster.spawn(9, &Faults::none().with(BATCH.0, BATCH.1))?;
         sleep(run.chance.pause(MOMENTS_MS_MAX)).await;
         node.kill().await?;
     }
