@@ -28,6 +28,12 @@ impl Sent {
         })
     }
 
+    /// Whether all who sent it were told that nothing was written.
+    fn was_denied(&self) -> bool {
+        let denied = |answer: &Answer| matches!(answer, Answer::Unknown(text) if text.contains("\"unavailable\""));
+        self.calls.iter().all(|call| denied(&call.answer))
+    }
+
     /// Whether nobody knows what came of it.
     fn is_open(&self) -> bool {
         self.calls.iter().all(|call| matches!(call.answer, Answer::Unknown(_)))
@@ -130,6 +136,8 @@ pub(super) async fn retry(cluster: &Cluster, client: &Client, witness: &Witness,
     let again: Vec<_> = (0..AGAIN).filter_map(|_| chance.pick(&known).copied()).collect();
     for (number, sent) in open.chain(again) {
         let first = settle(cluster, client, witness, chance, number, sent).await?;
+        let written = matches!(&first, Answer::Done(done) if done.replayed);
+        ensure!(!(written && sent.was_denied()), "nothing was written, it was said, and it was: {sent:?} {first:?}");
         let second = settle(cluster, client, witness, chance, number, sent).await?;
         let expected = match first {
             Answer::Done(done) => Answer::Done(Done { replayed: done.events > 0, ..done }),
