@@ -30,6 +30,8 @@ pub(crate) const BUILD_CACHE: &str = "PRAGMA cache_size = -65536";
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: AnyPool,
+    /// For what is written. To a file that is one connection: whoever else wrote would make it forget its pages.
+    writer: AnyPool,
     dialect: Dialect,
     place: Place,
 }
@@ -80,19 +82,21 @@ impl Database {
     async fn connect(url: &str, pool: AnyPoolOptions, place: Place) -> Result<Self, ProjectionError> {
         sqlx::any::install_default_drivers();
         let options = AnyConnectOptions::from_str(url)?;
-        let pool = pool
-            .after_connect(|db, _| Box::pin(prepare(db)))
-            .after_release(|db, _| Box::pin(is_done(db)))
-            .connect_with(options)
-            .await?;
+        let connections =
+            pool.after_connect(|db, _| Box::pin(prepare(db))).after_release(|db, _| Box::pin(is_done(db)));
+        let pool = connections.clone().connect_with(options.clone()).await?;
         for table in tables(Dialect::Sqlite) {
             pool.execute(AssertSqlSafe(table)).await?;
         }
-        Ok(Self::of(pool, Dialect::Sqlite, place))
+        let writer = match place {
+            Place::File(_) => connections.max_connections(1).connect_lazy_with(options),
+            Place::Memory | Place::Server(_) => pool.clone(),
+        };
+        Ok(Self { pool, writer, dialect: Dialect::Sqlite, place })
     }
 
     pub(crate) fn of(pool: AnyPool, dialect: Dialect, place: Place) -> Self {
-        Self { pool, dialect, place }
+        Self { writer: pool.clone(), pool, dialect, place }
     }
 
     /// Which SQL it speaks.
@@ -129,7 +133,7 @@ impl Database {
 
     /// A transaction that writes.
     pub(crate) async fn write(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
-        self.pool.begin_with(self.dialect.begin_write()).await
+        self.writer.begin_with(self.dialect.begin_write()).await
     }
 
     /// A transaction that writes what must outlast a crash of the server.
@@ -139,6 +143,7 @@ impl Database {
 
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
+        self.writer.close().await;
         self.pool.close().await;
     }
 }
@@ -194,6 +199,9 @@ async fn set_up(db: &mut AnyConnection) -> Result<(), sqlx::Error> {
     db.execute("PRAGMA temp_store = MEMORY").await?;
     // For each connection: under load all of them fill it, and what one has dropped is still in the system's cache.
     db.execute("PRAGMA cache_size = -4000").await?;
+    // As for the log: busy pages are written over and over, and the rarer a checkpoint, the fewer of them reach the file.
+    db.execute("PRAGMA wal_autocheckpoint = 8192").await?;
+    db.execute("PRAGMA journal_size_limit = 67108864").await?;
     db.ping().await
 }
 
