@@ -5,9 +5,9 @@ use sqlx::SqliteExecutor;
 
 use super::rows;
 use crate::{
-    Head, Remembered, StoreError,
-    decode::{self, integer, select},
-    judge::StreamEnd,
+    Append, Head, Remembered, StoreError,
+    decode::{self, Behind, Columns as _, integer, select},
+    judge::{self, Known},
 };
 
 pub(super) async fn head(executor: impl SqliteExecutor<'_>) -> Result<Head, StoreError> {
@@ -23,15 +23,31 @@ pub(super) async fn remembered(
     found.iter().map(decode::remembered).collect()
 }
 
-/// Where these streams end; nothing of those that do not exist.
-pub(super) async fn stream_ends(
-    executor: impl SqliteExecutor<'_>,
-    streams: impl Iterator<Item = StreamId>,
-    head: Position,
-) -> Result<impl Iterator<Item = Result<(StreamId, StreamEnd), StoreError>>, StoreError> {
-    let sql = select!(streams "streams WHERE stream IN (SELECT value FROM json_each(?1))");
-    let found = sqlx::query(sql).bind(rows::list(streams)).fetch_all(executor).await?;
-    Ok(found.into_iter().map(move |row| decode::stream_end(&row, head)))
+/// All that a batch is judged by, in one trip to the connection's thread: each row has the columns of what it tells of, and
+/// says in the last one what that is.
+pub(super) async fn known(executor: impl SqliteExecutor<'_>, batch: &[Append]) -> Result<Known, StoreError> {
+    const KIND: usize = 6;
+    let sql = concat!(
+        "SELECT *, NULL, NULL, NULL, 'head' FROM (",
+        select!(head "head WHERE one = 1"),
+        ") UNION ALL SELECT *, 'command' FROM (",
+        select!(commands "commands WHERE command_id IN (SELECT unhex(value) FROM json_each(?1))"),
+        ") UNION ALL SELECT *, NULL, NULL, NULL, 'stream' FROM (",
+        select!(streams "streams WHERE stream IN (SELECT value FROM json_each(?2))"),
+        ")"
+    );
+    let ids = rows::ids(batch.iter().map(|append| append.command_id));
+    let found = sqlx::query(sql).bind(ids).bind(rows::list(judge::streams(batch))).fetch_all(executor).await?;
+    let telling = |of: &'static str| found.iter().filter(move |row| row.text(KIND).is_ok_and(|kind| kind == of));
+    let head = decode::head(telling("head").next().map(|row| Behind(row, 0)))?;
+    let commands = telling("command").map(|row| decode::remembered(row).map(|it| (it.command_id, it)));
+    let streams = telling("stream").map(|row| decode::stream_end(row, head.position));
+    Ok(Known {
+        position: head.position,
+        recorded_at: head.recorded_at,
+        commands: commands.collect::<Result<_, _>>()?,
+        streams: streams.collect::<Result<_, _>>()?,
+    })
 }
 
 pub(super) async fn events(

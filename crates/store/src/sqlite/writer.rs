@@ -16,7 +16,7 @@ use crate::{
     batch::Batch,
     decode::integer,
     failpoints,
-    judge::{self, Known, judge},
+    judge::judge,
 };
 
 const MOVE_HEAD: &str = "UPDATE head SET position = ?1, recorded_at = ?2 WHERE position = ?3";
@@ -75,7 +75,7 @@ impl Writer for SqliteWriter {
 
 async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Limits) -> Result<Written, WriteError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let known = known(&mut transaction, batch).await?;
+    let known = read::known(&mut *transaction, batch).await?;
     let before = known.position;
     let judged = judge(batch, known, limits);
     if judged.accepted.is_empty() {
@@ -87,18 +87,6 @@ async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Lim
         failpoints::pass("log-after-commit").map_err(|error| WriteError::InDoubt(error.into()))?;
     }
     Ok(Written { outcomes: judged.outcomes, position: judged.position })
-}
-
-async fn known(connection: &mut SqliteConnection, batch: &[Append]) -> Result<Known, StoreError> {
-    let head = read::head(&mut *connection).await?;
-    let commands = read::remembered(&mut *connection, batch.iter().map(|append| append.command_id)).await?;
-    let streams = read::stream_ends(connection, judge::streams(batch), head.position).await?;
-    Ok(Known {
-        position: head.position,
-        recorded_at: head.recorded_at,
-        commands: commands.into_iter().map(|first| (first.command_id, first)).collect(),
-        streams: streams.collect::<Result<_, _>>()?,
-    })
 }
 
 /// Writes a batch, under the lock.
