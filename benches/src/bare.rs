@@ -19,7 +19,11 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::{Result, moving::DEALS, table::rate};
+use crate::{
+    Result,
+    moving::DEALS,
+    table::{millis, rate},
+};
 
 const EVENTS: &str = "
     INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id,
@@ -79,6 +83,16 @@ impl Bare {
             written += batch_events;
         }
         Ok(rate(written, took))
+    }
+
+    /// What appends of one event each took, in milliseconds.
+    pub(crate) async fn alone(&mut self, slice: Duration) -> Result<Vec<f64>> {
+        let (begun, mut took) = (Instant::now(), Vec::new());
+        while begun.elapsed() < slice {
+            let event = self.next_move()?;
+            took.push(millis(self.write(&Batch::of(&[event])?).await?));
+        }
+        Ok(took)
     }
 
     /// Writes a batch, and tells how long that took.

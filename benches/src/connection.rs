@@ -39,6 +39,20 @@ impl Connection {
         Ok(serde_json::from_slice(self.send(&request).await?)?)
     }
 
+    /// Reads the stream at `path` until `take`, which is given what has come and takes what it needs no more, has enough.
+    pub(crate) async fn stream(&mut self, path: &str, mut take: impl FnMut(&mut Vec<u8>) -> bool) -> Result<()> {
+        let request = self.request("GET", path, "");
+        self.stream.write_all(&request).await?;
+        self.answer.clear();
+        while !take(&mut self.answer) {
+            if self.stream.read_buf(&mut self.answer).await? == 0 {
+                let text = String::from_utf8_lossy(&self.answer);
+                return Err(format!("{path}: the stream ended after {text}").into());
+            }
+        }
+        Ok(())
+    }
+
     /// A request as it goes over the wire.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Vec<u8> {
         let (host, length) = (&self.host, body.len());

@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
 
-use crate::{Result, table::rate};
+use crate::{
+    Result,
+    table::{millis, rate},
+};
 
 /// Deals that there are to move.
 pub(crate) const DEALS: usize = 1_024;
@@ -74,6 +77,34 @@ impl Moving {
         }
         Ok(rate(done, begun.elapsed()))
     }
+
+    /// What commands took that were sent one after another, in milliseconds.
+    pub(crate) async fn alone(&mut self, slice: Duration) -> Result<Vec<f64>> {
+        let (begun, mut took) = (Instant::now(), Vec::new());
+        loop {
+            for deal in &mut self.deals {
+                let asked = Instant::now();
+                if asked >= begun + slice {
+                    return Ok(took);
+                }
+                deal.move_on(&self.commands).await?;
+                took.push(millis(asked.elapsed()));
+            }
+        }
+    }
+}
+
+impl Deal {
+    async fn move_on(&mut self, commands: &Commands) -> Result<()> {
+        let command = Command::Deal(deal::Command::Move(serde_json::from_value(to_stage(self.moves))?));
+        let outcome = commands.execute(&request(self.stream, command)).await?;
+        // A command appends one event, so that commands and events a second are the same.
+        if outcome.events != 1 {
+            return Err(format!("{}: a move appended {} events", self.stream, outcome.events).into());
+        }
+        self.moves += 1;
+        Ok(())
+    }
 }
 
 async fn move_deals(commands: Commands, mut deals: Vec<Deal>, until: Instant) -> Result<(Vec<Deal>, usize)> {
@@ -83,13 +114,7 @@ async fn move_deals(commands: Commands, mut deals: Vec<Deal>, until: Instant) ->
             if Instant::now() >= until {
                 return Ok((deals, done));
             }
-            let command = Command::Deal(deal::Command::Move(serde_json::from_value(to_stage(deal.moves))?));
-            let outcome = commands.execute(&request(deal.stream, command)).await?;
-            // A command appends one event, so that commands and events a second are the same.
-            if outcome.events != 1 {
-                return Err(format!("{}: a move appended {} events", deal.stream, outcome.events).into());
-            }
-            deal.moves += 1;
+            deal.move_on(&commands).await?;
             done += 1;
         }
     }

@@ -3,6 +3,7 @@
 use dealog_store::Place;
 use dealog_test_postgres::Fresh;
 
+use super::commands::line;
 use crate::{
     Result,
     bare_postgres::Bare,
@@ -11,25 +12,26 @@ use crate::{
     table::{Line, Pair},
 };
 
-/// Tasks that send commands, and events of a bare batch, with the least ratio that is aimed at.
-const TASKS: [(usize, Option<u32>); 4] = [(1, None), (8, None), (64, Some(50)), (256, Some(50))];
+/// Tasks that send commands, and events of a bare batch.
+const TASKS: [usize; 4] = [1, 8, 64, 256];
+
+/// Of a bare append, at 64 tasks and more.
+const PERCENT_MIN: u32 = 50;
+
+/// Commands a second, by tasks.
+const RATES_MIN: [(usize, u32); 2] = [(64, 20_000), (256, 30_000)];
 
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let (log, bare) = (Fresh::blocking(), Fresh::blocking());
     let mut moving = bench.runtime.block_on(Moving::found(&Place::Postgres(log.url().to_owned())))?;
     let mut bare = bench.runtime.block_on(Bare::create(bare.url()))?;
-    let mut pairs = TASKS.map(|(tasks, percent_min)| (tasks, percent_min, Pair::default()));
+    let mut pairs = TASKS.map(|tasks| (tasks, Pair::default()));
     bench.rounds("commands", || {
-        for (tasks, _, pair) in &mut pairs {
+        for (tasks, pair) in &mut pairs {
             pair.dealog.push(bench.runtime.block_on(moving.rate(*tasks, bench.slice))?);
             pair.bare.push(bench.runtime.block_on(bare.rate(*tasks, bench.slice))?);
         }
         Ok(())
     })?;
-    let line = |(tasks, percent_min, pair): &(usize, Option<u32>, Pair)| {
-        let what =
-            format!("commands of one event each, in process, {tasks} at once, PostgreSQL; bare append of {tasks}");
-        pair.line(what, "commands/s", *percent_min)
-    };
-    Ok(pairs.iter().map(line).collect())
+    Ok(pairs.iter().map(|(tasks, pair)| line(*tasks, pair, "PostgreSQL", &RATES_MIN, PERCENT_MIN)).collect())
 }

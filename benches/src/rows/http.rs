@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
-use tokio::runtime;
+use tokio::{runtime, time::Interval};
 
 use crate::{
     Result,
@@ -15,17 +15,22 @@ use crate::{
     bench::Bench,
     connection::Connection,
     moving,
-    table::{Line, Pair, millis, percentile, rate},
+    table::{Line, Pair, Target, millis, percentile, rate},
 };
 
 /// Connections, and events of a bare batch.
 const CONNECTIONS: [usize; 3] = [1, 8, 64];
 
+/// The connections at which something is aimed at. That no command fails is asked of all: an error ends the bench.
+const TARGETED: usize = 64;
+const RATE_MIN: u32 = 12_000;
+const P99_MILLIS_MAX: u32 = 25;
+
 /// Deals that each connection moves.
 const DEALS_EACH: usize = 16;
 
 /// A connection with deals of its own.
-struct Sender {
+pub(super) struct Sender {
     connection: Connection,
     deals: Vec<Deal>,
 }
@@ -41,7 +46,8 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let pipeline = bench.server().post("/v1/pipelines", &moving::pipeline()).expect(201).id();
     // On this thread alone: nothing of what the load costs is spent on waking threads.
     let client = runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut senders = client.block_on(senders(address, &pipeline))?;
+    let most = CONNECTIONS.into_iter().max().unwrap_or_default();
+    let mut senders = client.block_on(senders(address, &pipeline, most))?;
     let mut bare = runtime.block_on(Bare::create(&bench.path("http-bare")))?;
     let mut measured = CONNECTIONS.map(|connections| (connections, Pair::default(), Vec::new()));
     bench.rounds("http", || {
@@ -59,9 +65,9 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     Ok(measured.into_iter().map(line).collect())
 }
 
-async fn senders(address: SocketAddr, pipeline: &str) -> Result<Vec<Sender>> {
+pub(super) async fn senders(address: SocketAddr, pipeline: &str, connections: usize) -> Result<Vec<Sender>> {
     let mut senders = Vec::new();
-    for _ in 0..CONNECTIONS.into_iter().max().unwrap_or_default() {
+    for _ in 0..connections {
         let mut sender = Sender { connection: Connection::open(address).await?, deals: Vec::new() };
         for number in 0..DEALS_EACH {
             let body = json!({"title": format!("Deal {number}"), "pipeline": pipeline});
@@ -86,6 +92,21 @@ async fn load(senders: &mut [Sender], connections: usize, slice: Duration) -> Re
 }
 
 impl Sender {
+    /// Moves one deal after another, one at each tick, and tells when each was sent, by the position of its event.
+    pub(super) async fn send_at(&mut self, mut ticks: Interval, count: usize) -> Result<Vec<(u64, Instant)>> {
+        let mut sent = Vec::with_capacity(count);
+        while sent.len() < count {
+            for deal in self.deals.iter_mut().take(count - sent.len()) {
+                ticks.tick().await;
+                let at = Instant::now();
+                let answer: Value = serde_json::from_slice(deal.move_on(&mut self.connection).await?)?;
+                let position = answer.get("position").and_then(Value::as_u64).ok_or("an answer has a position")?;
+                sent.push((position, at));
+            }
+        }
+        Ok(sent)
+    }
+
     /// Moves its deals in turn, each command after the answer to the one before.
     async fn send(&mut self, until: Instant) -> Result<Vec<f64>> {
         let mut took = Vec::new();
@@ -95,12 +116,20 @@ impl Sender {
                 if asked >= until {
                     return Ok(took);
                 }
-                let [next, then] = &mut deal.moves;
-                self.connection.send(next).await?;
-                std::mem::swap(next, then);
+                deal.move_on(&mut self.connection).await?;
                 took.push(millis(asked.elapsed()));
             }
         }
+    }
+}
+
+impl Deal {
+    /// The answer.
+    async fn move_on<'c>(&mut self, connection: &'c mut Connection) -> Result<&'c [u8]> {
+        let [next, then] = &mut self.moves;
+        let answer = connection.send(next).await?;
+        std::mem::swap(next, then);
+        Ok(answer)
     }
 }
 
@@ -108,5 +137,9 @@ fn line((connections, pair, latencies): (usize, Pair, Vec<f64>)) -> Line {
     let plural = if connections == 1 { "" } else { "s" };
     let what = format!("commands over HTTP, {connections} connection{plural}; bare append, {connections} a batch");
     let (p50, p99) = (percentile(latencies.clone(), 50), percentile(latencies, 99));
-    pair.line(what, &format!("commands/s, p50 {p50:.2} ms, p99 {p99:.2} ms"), None)
+    let line = pair.line(what, &format!("commands/s, p50 {p50:.2} ms, p99 {p99:.2} ms"));
+    if connections != TARGETED {
+        return line;
+    }
+    line.aiming(Target::at_least(pair.rate(), RATE_MIN)).aiming(Target::below(p99, P99_MILLIS_MAX, "ms").of("p99"))
 }

@@ -44,7 +44,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
         number(bench.maven.rows as f64),
         number(events.len() as f64)
     );
-    Ok(vec![pair.line(what, &format!("events/s, {} rows/s", number(median(rows))), None)])
+    Ok(vec![pair.line(what, &format!("events/s, {} rows/s", number(median(rows))))])
 }
 
 async fn read(log: &Path) -> Result<Vec<Envelope>> {

@@ -2,6 +2,9 @@
 
 mod commands;
 mod commands_postgres;
+mod delivery;
+mod disk;
+mod feed;
 mod http;
 mod import;
 mod memory;
@@ -22,6 +25,10 @@ pub(crate) enum Kind {
     CommandsPostgres,
     /// Reading the log
     Reading,
+    /// Reading the log over HTTP
+    Feed,
+    /// What an event takes on the disk
+    Disk,
     /// Making the read models anew
     Rebuild,
     /// Importing Maven's files
@@ -30,20 +37,25 @@ pub(crate) enum Kind {
     Queries,
     /// Commands over HTTP
     Http,
+    /// From a command to a subscriber
+    Delivery,
     /// The server's memory after queries and commands
     Memory,
 }
 
 impl Kind {
     /// In the order of the table. Commands over HTTP come after the queries, since they add to the server's data.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Commands,
         Self::CommandsPostgres,
         Self::Reading,
+        Self::Feed,
+        Self::Disk,
         Self::Rebuild,
         Self::Import,
         Self::Queries,
         Self::Http,
+        Self::Delivery,
         Self::Memory,
     ];
 
@@ -52,10 +64,13 @@ impl Kind {
             Self::Commands => commands::measure(bench),
             Self::CommandsPostgres => commands_postgres::measure(bench),
             Self::Reading => reading::measure(bench),
+            Self::Feed => feed::measure(bench),
+            Self::Disk => disk::measure(bench),
             Self::Rebuild => rebuild::measure(bench),
             Self::Import => import::measure(bench),
             Self::Queries => queries::measure(bench),
             Self::Http => http::measure(bench),
+            Self::Delivery => delivery::measure(bench),
             Self::Memory => memory::measure(bench),
         }
     }

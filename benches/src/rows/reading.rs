@@ -1,6 +1,6 @@
 //! Reading the log from end to end in pages, as the read models do, beside a SELECT of the same columns.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use dealog_events::Position;
 use dealog_store::{EventStore as _, Limits, sqlite::SqliteStore};
@@ -26,8 +26,7 @@ const SELECT: &str = "
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let log = bench.demo().folder().join("log.db");
     let store = bench.runtime.block_on(SqliteStore::open(&log, Limits::default()))?;
-    let options = SqliteConnectOptions::new().filename(&log).read_only(true).row_buffer_size(ROW_BUFFER);
-    let mut db = bench.runtime.block_on(options.connect())?;
+    let mut db = bench.runtime.block_on(bare(&log))?;
     let mut pair = Pair::default();
     bench.rounds("reading", || {
         pair.dealog.push(bench.runtime.block_on(rate(bench, async || read(&store).await))?);
@@ -35,11 +34,17 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
         Ok(())
     })?;
     bench.runtime.block_on(store.close());
-    Ok(vec![pair.line(format!("reading the log, {PAGE_EVENTS} a page; bare SELECT"), "events/s", None)])
+    Ok(vec![pair.line(format!("reading the log, {PAGE_EVENTS} a page; bare SELECT"), "events/s")])
+}
+
+/// A connection that reads and nothing else.
+pub(super) async fn bare(log: &Path) -> Result<SqliteConnection> {
+    let options = SqliteConnectOptions::new().filename(log).read_only(true).row_buffer_size(ROW_BUFFER);
+    Ok(options.connect().await?)
 }
 
 /// Events a second, of as many readings of the whole log as fit.
-async fn rate(bench: &Bench, mut read: impl AsyncFnMut() -> Result<usize>) -> Result<f64> {
+pub(super) async fn rate(bench: &Bench, mut read: impl AsyncFnMut() -> Result<usize>) -> Result<f64> {
     let begun = Instant::now();
     let mut events = 0;
     while begun.elapsed() < bench.slice {
@@ -58,7 +63,7 @@ async fn read(store: &SqliteStore) -> Result<usize> {
     }
 }
 
-async fn select(db: &mut SqliteConnection) -> Result<usize> {
+pub(super) async fn select(db: &mut SqliteConnection) -> Result<usize> {
     let (mut after, mut events) = (0_i64, 0);
     loop {
         let page = sqlx::query(SELECT).bind(after).bind(i64::try_from(PAGE_EVENTS)?).fetch_all(&mut *db).await?;
