@@ -105,7 +105,7 @@ impl Server {
         format!(
             "SET search_path = {}; SET application_name = 'dealog views'; SET statement_timeout = {}; \
              SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET synchronous_commit = off; \
-             SET plan_cache_mode = force_custom_plan; SET jit = off",
+             SET plan_cache_mode = force_custom_plan; SET jit = off; SET client_min_messages = warning",
             self.schema,
             statement_time.as_millis(),
             LOCK_WAIT.as_millis(),

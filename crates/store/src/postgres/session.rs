@@ -74,7 +74,7 @@ fn set_up(limits: &Limits) -> String {
             .map(|timeout: Duration| timeout.as_millis());
     format!(
         "SET lock_timeout = {lock}; SET statement_timeout = {statement}; SET idle_in_transaction_session_timeout = {idle}; \
-         SET enable_seqscan = off; SET jit = off; \
+         SET enable_seqscan = off; SET jit = off; SET client_min_messages = warning; \
          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
     )
 }
