@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{Result, moving::DEALS, table::rate};
 
-const HEAD: &str = "UPDATE log.head SET position = $1, recorded_at = $2";
+const HEAD: &str = "SELECT 1 FROM log.head WHERE one = 1 FOR UPDATE";
 
 const EVENTS: &str = "
     INSERT INTO log.events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor,
@@ -67,7 +67,7 @@ impl Bare {
 
         let begun = Instant::now();
         let mut transaction = self.db.begin().await?;
-        sqlx::query(HEAD).bind(self.position).bind(now.first()).execute(&mut *transaction).await?;
+        sqlx::query(HEAD).execute(&mut *transaction).await?;
         sqlx::query(EVENTS)
             .bind(&positions)
             .bind(&ids)

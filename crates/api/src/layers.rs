@@ -27,7 +27,8 @@ use crate::{
 };
 
 pub(crate) fn wrap(router: Router, app: Arc<App>) -> Router {
-    let trace = TraceLayer::new_for_http().make_span_with(span).on_response(told);
+    // A refusal with 503 is no failure of the server's, and is told once.
+    let trace = TraceLayer::new_for_http().make_span_with(span).on_response(told).on_failure(());
     let body_limit = DefaultBodyLimit::max(app.limits.body_bytes_max);
     // As one: layers that are added one by one are boxed one by one, and cloned with all within them for each request.
     router.layer((

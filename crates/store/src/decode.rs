@@ -117,8 +117,8 @@ pub(crate) fn head(row: Option<impl Columns>) -> Result<Head, StoreError> {
     let decode = |row: &dyn Columns| -> Result<Head, Unfit> {
         Ok(Head {
             log_id: row.id(0)?,
-            position: Position(row.integer(1)?.try_into()?),
-            recorded_at: timestamp(row.integer(2)?)?,
+            position: Position(row.optional_integer(1)?.unwrap_or_default().try_into()?),
+            recorded_at: row.optional_integer(2)?.map_or(Ok(Timestamp::MIN), timestamp)?,
         })
     };
     let decoded = row.ok_or_else(|| "there is no head".into()).and_then(|row| decode(&row));

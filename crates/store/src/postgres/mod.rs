@@ -138,7 +138,12 @@ impl Log for PostgresStore {
     async fn append_copied(&self, events: &[Envelope], commands: &[Remembered]) -> Result<(), StoreError> {
         let Some(batch) = Batch::of_copied(events, commands) else { return Ok(()) };
         let mut transaction = self.pool.begin_with(read::BEGIN_WITH_LOCK).await?;
-        writer::insert(&mut transaction, &batch).await?;
+        let end = read::head(&mut *transaction).await?.position;
+        if end != batch.before {
+            let reason = format!("a copy goes on behind {}, and the log ends here", batch.before);
+            return Err(StoreError::Damaged { position: end, reason });
+        }
+        rows::write(&batch).execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     }
 }

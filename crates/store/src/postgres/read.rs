@@ -10,8 +10,16 @@ use crate::{
     judge::{self, Known},
 };
 
+/// The head with the last event, of which there is none in an empty log.
+macro_rules! from_head {
+    () => {
+        "log.head LEFT JOIN LATERAL (SELECT position, recorded_at FROM log.events ORDER BY position DESC LIMIT 1) AS last \
+         ON true WHERE one = 1"
+    };
+}
+
 pub(super) async fn head(executor: impl PgExecutor<'_>) -> Result<Head, StoreError> {
-    decode::head(sqlx::query(select!(head "log.head WHERE one = 1")).fetch_optional(executor).await?)
+    decode::head(sqlx::query(concat!(select!(head ""), from_head!())).fetch_optional(executor).await?)
 }
 
 /// Begins a transaction with the lock that orders everything: whoever has it appends, and what it reads from then on stays so
@@ -33,16 +41,16 @@ pub(super) async fn known(executor: impl PgExecutor<'_>, batch: &[Append]) -> Re
     const HEAD: usize = 1;
     const COMMAND: usize = 4;
     const STREAM: usize = 10;
-    let sql = "
+    let sql = concat!("
         SELECT 1::bigint, log_id, position, recorded_at, NULL::bigint, NULL::uuid, NULL::bytea, NULL::text, NULL::bigint,
             NULL::bigint, NULL::text, NULL::bigint, NULL::bigint
-        FROM log.head WHERE one = 1
+        FROM ", from_head!(), "
         UNION ALL
         SELECT 4, NULL, NULL, NULL, position, command_id, fingerprint, stream, version, events::bigint, NULL, NULL, NULL
         FROM log.commands WHERE command_id = ANY($1)
         UNION ALL
         SELECT 10, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, stream, version, occurred_at
-        FROM log.streams WHERE stream = ANY($2)";
+        FROM log.streams WHERE stream = ANY($2)");
     let commands: Vec<Uuid> = batch.iter().map(|append| append.command_id.0).collect();
     let streams: Vec<String> = judge::streams(batch).map(|stream| stream.to_string()).collect();
     let found = sqlx::query(sql).bind(commands).bind(streams).fetch_all(executor).await?;

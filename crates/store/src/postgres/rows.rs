@@ -12,35 +12,30 @@ use crate::{
     judge::StreamEnd,
 };
 
-/// All that a batch writes, in one trip to the server. A part that fails takes the rest with it. The answer tells whether
-/// the head moved, and wakes who listens once this is committed.
+/// All that a batch writes, in one trip to the server. A part that fails takes the rest with it. Who listens is woken once
+/// this is committed.
 pub(super) const WRITE: &str = "
-    WITH moved AS (
-        UPDATE log.head SET position = $2, recorded_at = $3 WHERE position = $1 RETURNING position
-    ), appended AS (
+    WITH appended AS (
         INSERT INTO log.events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor,
             command_id, correlation_id, causation_id, data)
-        SELECT * FROM unnest($4::bigint[], $5::uuid[], $6::text[], $7::bigint[], $8::text[], $9::int[], $10::bigint[],
-            $11::bigint[], $12::text[], $13::uuid[], $14::uuid[], $15::uuid[], $16::text[])
+        SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::int[], $7::bigint[],
+            $8::bigint[], $9::text[], $10::uuid[], $11::uuid[], $12::uuid[], $13::text[])
     ), remembered AS (
         INSERT INTO log.commands (command_id, fingerprint, stream, version, position, events)
-        SELECT * FROM unnest($17::uuid[], $18::bytea[], $19::text[], $20::bigint[], $21::bigint[], $22::int[])
+        SELECT * FROM unnest($14::uuid[], $15::bytea[], $16::text[], $17::bigint[], $18::bigint[], $19::int[])
     ), grown AS (
         INSERT INTO log.streams (stream, version, occurred_at)
-        SELECT * FROM unnest($23::text[], $24::bigint[], $25::bigint[])
+        SELECT * FROM unnest($20::text[], $21::bigint[], $22::bigint[])
         ON CONFLICT (stream) DO UPDATE SET version = excluded.version, occurred_at = excluded.occurred_at
     )
-    SELECT pg_notify('dealog_appended', position::text) FROM moved";
+    SELECT pg_notify('dealog_appended', $23)";
 
 type Bound = Query<'static, Postgres, PgArguments>;
 
 /// [`WRITE`] with its parameters.
 pub(super) fn write(batch: &Batch<'_>) -> Bound {
-    let query = sqlx::query(WRITE)
-        .bind(integer(batch.before.0))
-        .bind(integer(batch.position.0))
-        .bind(batch.recorded_at.micros());
-    bind_streams(bind_commands(bind_events(query, &batch.events), &batch.commands), &batch.streams)
+    let query = bind_commands(bind_events(sqlx::query(WRITE), &batch.events), &batch.commands);
+    bind_streams(query, &batch.streams).bind(batch.position.to_string())
 }
 
 fn bind_events(query: Bound, events: &[EventRow<'_>]) -> Bound {

@@ -4,7 +4,6 @@
 //! may start at once. A database has all of a version or nothing of it. One from a newer version, or with a schema `log` of
 //! another program, is refused rather than guessed at.
 
-use dealog_events::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, error::DatabaseError};
 use uuid::Uuid;
 
@@ -121,11 +120,7 @@ async fn run(
 ) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(step).execute(&mut *connection).await?;
     if version == 1 {
-        sqlx::query("INSERT INTO log.head (one, log_id, position, recorded_at) VALUES (1, $1, 0, $2)")
-            .bind(log_id)
-            .bind(Timestamp::MIN.micros())
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query("INSERT INTO log.head (one, log_id) VALUES (1, $1)").bind(log_id).execute(&mut *connection).await?;
     }
     sqlx::query("INSERT INTO log.migrations (version) VALUES ($1)")
         .bind(i32::try_from(version).unwrap_or(i32::MAX))

@@ -9,13 +9,13 @@ CREATE TABLE log.migrations (
     applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- Updated by every batch: there is room for the new row beside the old one.
+-- Which log this is, and the row whose lock orders all appends. Where the log ends is told by its last event: a row that each
+-- batch updates has as many dead versions as there were batches since a backup took its snapshot, and whoever reads it goes
+-- through all of them.
 CREATE TABLE log.head (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    log_id UUID NOT NULL,
-    position BIGINT NOT NULL CHECK (position >= 0),
-    recorded_at BIGINT NOT NULL
-) WITH (fillfactor = 10);
+    log_id UUID NOT NULL
+);
 
 CREATE TABLE log.streams (
     stream TEXT COLLATE "C" PRIMARY KEY,
@@ -88,14 +88,9 @@ WHEN (NEW.stream <> OLD.stream OR NEW.version <= OLD.version OR NEW.occurred_at 
 EXECUTE FUNCTION log.refuse('a stream only grows');
 ALTER TABLE log.streams ENABLE ALWAYS TRIGGER streams_only_grow;
 
-CREATE TRIGGER head_is_not_deleted BEFORE DELETE OR TRUNCATE ON log.head
-EXECUTE FUNCTION log.refuse('the head is never deleted');
-ALTER TABLE log.head ENABLE ALWAYS TRIGGER head_is_not_deleted;
-
-CREATE TRIGGER head_only_grows BEFORE UPDATE ON log.head FOR EACH ROW
-WHEN (NEW.log_id <> OLD.log_id OR NEW.position <= OLD.position OR NEW.recorded_at < OLD.recorded_at)
-EXECUTE FUNCTION log.refuse('the head only grows');
-ALTER TABLE log.head ENABLE ALWAYS TRIGGER head_only_grows;
+CREATE TRIGGER head_is_not_rewritten BEFORE UPDATE OR DELETE OR TRUNCATE ON log.head
+EXECUTE FUNCTION log.refuse('the head is never altered or deleted');
+ALTER TABLE log.head ENABLE ALWAYS TRIGGER head_is_not_rewritten;
 
 CREATE TRIGGER tokens_are_not_deleted BEFORE DELETE OR TRUNCATE ON log.tokens
 EXECUTE FUNCTION log.refuse('a token is never deleted');

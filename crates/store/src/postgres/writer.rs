@@ -8,7 +8,7 @@
 //! committed nor gone, nobody else has it.
 
 use dealog_events::CommandId;
-use sqlx::{Connection as _, PgConnection, PgTransaction, error::DatabaseError};
+use sqlx::{Connection as _, PgConnection, error::DatabaseError};
 use tokio::time::timeout;
 
 use super::{read, rows, session::Session};
@@ -102,7 +102,7 @@ async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits)
         let before = known.position;
         let judged = judge(batch, known, limits);
         if !judged.accepted.is_empty() {
-            insert(&mut transaction, &Batch::of_accepted(&judged, before)).await?;
+            rows::write(&Batch::of_accepted(&judged, before)).execute(&mut *transaction).await?;
         }
         Ok((transaction, judged))
     };
@@ -115,14 +115,4 @@ async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits)
         failpoints::pass("log-after-commit").map_err(|error| WriteError::InDoubt(error.into()))?;
     }
     Ok(Written { outcomes, position })
-}
-
-/// Writes a batch, under the lock.
-pub(super) async fn insert(transaction: &mut PgTransaction<'_>, batch: &Batch<'_>) -> Result<(), StoreError> {
-    let moved = rows::write(batch).fetch_all(&mut **transaction).await?;
-    if moved.len() != 1 {
-        let reason = "the head moved while its lock was held".into();
-        return Err(StoreError::Damaged { position: batch.before, reason });
-    }
-    Ok(())
 }
