@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use dealog_events::CommandId;
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::{read, rows, schema};
 use crate::{
@@ -60,7 +60,7 @@ impl Writer for SqliteWriter {
 
     async fn remembered(&mut self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
         let mut connection = self.take().await?;
-        let outcome = read::remembered(&mut connection, ids.iter().copied()).await;
+        let outcome = look_up(&mut connection, ids).await;
         self.put_back(connection, outcome).await
     }
 
@@ -87,6 +87,18 @@ async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Lim
         failpoints::pass("log-after-commit").map_err(|error| WriteError::InDoubt(error.into()))?;
     }
     Ok(Written { outcomes: judged.outcomes, position: judged.position })
+}
+
+/// Looks commands up after a commit that failed, so that what is not found was not written and never will be. A commit that
+/// failed at the disk's sync has left its pages in the journal, and a crash would bring them back: so this is a write too,
+/// of nothing new, which takes their place.
+async fn look_up(connection: &mut SqliteConnection, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let version: i32 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
+    sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {version}"))).execute(&mut *transaction).await?;
+    let found = read::remembered(&mut *transaction, ids.iter().copied()).await?;
+    transaction.commit().await?;
+    Ok(found)
 }
 
 /// Writes a batch, under the lock.
