@@ -23,7 +23,7 @@ const NO_SERVER: Duration = Duration::from_millis(5);
 /// Workers at work.
 pub(crate) struct Load {
     stop: watch::Sender<bool>,
-    workers: JoinSet<Result<()>>,
+    workers: JoinSet<()>,
 }
 
 impl Load {
@@ -58,7 +58,7 @@ impl Load {
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.stop.send_replace(true);
         while let Some(ended) = self.workers.join_next().await {
-            ended??;
+            ended?;
         }
         Ok(())
     }
@@ -78,7 +78,13 @@ struct Worker {
 }
 
 impl Worker {
-    async fn work(mut self, stop: watch::Receiver<bool>) -> Result<()> {
+    async fn work(mut self, stop: watch::Receiver<bool>) {
+        if let Err(Broken(what)) = self.send_and_read(&stop).await {
+            self.witness.broken(format!("worker {}: {what}", self.name));
+        }
+    }
+
+    async fn send_and_read(&mut self, stop: &watch::Receiver<bool>) -> Result<()> {
         while !*stop.borrow() {
             let Some(node) = self.node() else {
                 sleep(NO_SERVER).await;

@@ -8,7 +8,10 @@ mod kill;
 mod postgres;
 mod versions;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clap::ValueEnum;
 use tokio::time::timeout;
@@ -26,6 +29,8 @@ use crate::{
 
 /// How long callers may have to wait until commands are carried out again.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// How often one looks whether something was found wrong meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A kind of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,12 +139,16 @@ impl Run {
     pub(crate) async fn goes_on(&mut self, least: u64, most: u64) -> Result<()> {
         let mut acknowledged = self.witness.acknowledged();
         let wanted = *acknowledged.borrow() + self.chance.within(least, most);
-        let enough = acknowledged.wait_for(|acknowledged| *acknowledged >= wanted);
-        let in_time = matches!(timeout(PATIENCE, enough).await, Ok(Ok(_)));
-        self.witness.check()?;
-        let found = *acknowledged.borrow();
-        ensure!(in_time, "commands are not carried out any more: {found} of {wanted}");
-        Ok(())
+        let begun = Instant::now();
+        loop {
+            let found = *acknowledged.borrow_and_update();
+            self.witness.check()?;
+            if found >= wanted {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < PATIENCE, "commands are not carried out any more: {found} of {wanted}");
+            let _ = timeout(LOOK_AGAIN, acknowledged.changed()).await;
+        }
     }
 
     pub(crate) async fn replace(&mut self) -> Result<()> {
