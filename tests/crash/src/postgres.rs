@@ -2,6 +2,7 @@
 //! production does.
 
 use std::{
+    env,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
@@ -189,21 +190,19 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// The newest one, whether or not it is on the PATH: Debian and Homebrew keep several beside each other.
+/// Those on the PATH, or else the newest where Debian and Homebrew keep several beside each other.
 fn programs() -> Result<PathBuf> {
-    let mut found: Vec<(u32, PathBuf)> = Vec::new();
-    for (folder, prefix) in
-        [("/usr/lib/postgresql", ""), ("/opt/homebrew/opt", "postgresql@"), ("/usr/local/opt", "postgresql@")]
-    {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut found: Vec<(u32, PathBuf)> = env::split_paths(&path).map(|folder| (u32::MAX, folder)).collect();
+    let beside = [("/usr/lib/postgresql", ""), ("/opt/homebrew/opt", "postgresql@"), ("/usr/local/opt", "postgresql@")];
+    for (folder, prefix) in beside {
         for entry in Path::new(folder).read_dir().into_iter().flatten().flatten() {
             let name = entry.file_name();
             let version = name.to_str().and_then(|name| name.strip_prefix(prefix)?.parse().ok());
-            let programs = entry.path().join("bin");
-            if let (Some(version), true) = (version, programs.join("initdb").is_file()) {
-                found.push((version, programs));
-            }
+            found.extend(version.map(|version| (version, entry.path().join("bin"))));
         }
     }
-    let newest = found.into_iter().max_by_key(|(version, _)| *version).map(|(_, programs)| programs);
+    found.retain(|(_, folder)| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file());
+    let newest = found.into_iter().max_by_key(|(version, _)| *version).map(|(_, folder)| folder);
     newest.ok_or_else(|| Broken("PostgreSQL (initdb, pg_ctl) is not installed; scripts/postgres installs it".into()))
 }
