@@ -12,6 +12,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -168,7 +169,7 @@ impl<W: Writer> Task<W> {
     async fn commit(&mut self, batch: Vec<Waiting>) {
         let (batch, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|w| (w.append, (w.answer, w.queued))).unzip();
         let began = Instant::now();
-        let written = self.writer.write(&batch).await;
+        let written = self.write(&batch).await;
         self.meters.committed(began);
         let outcomes = match written {
             Ok(written) => {
@@ -186,6 +187,12 @@ impl<W: Writer> Task<W> {
             // Who no longer waits for the answer has appended all the same.
             let _ = answer.send(outcome);
         }
+    }
+
+    /// A panic is a commit without an answer. It must not end this task, which all commands to come depend on.
+    async fn write(&mut self, batch: &[Append]) -> Result<Written, WriteError> {
+        let written = AssertUnwindSafe(self.writer.write(batch)).catch_unwind().await;
+        written.unwrap_or_else(|_| Err(WriteError::InDoubt(sqlx::Error::WorkerCrashed.into())))
     }
 
     /// The commit failed. What is found in the log was written, the rest was not.

@@ -22,6 +22,7 @@ enum Next {
     FailAtCommit {
         written: usize,
     },
+    Panic,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -53,7 +54,12 @@ impl Writer for Fake {
     async fn write(&mut self, batch: &[Append]) -> Result<Written, WriteError> {
         let mut state = self.0.lock().unwrap();
         state.batches.push(batch.len());
-        match state.failures.pop_front() {
+        let next = state.failures.pop_front();
+        if matches!(next, Some(Next::Panic)) {
+            drop(state);
+            panic!("a mistake in the writer");
+        }
+        match next {
             Some(Next::FailBeforeCommit) => Err(WriteError::NotWritten(broken())),
             Some(Next::FailAtCommit { written }) => {
                 for append in &batch[..written] {
@@ -61,7 +67,7 @@ impl Writer for Fake {
                 }
                 Err(WriteError::InDoubt(broken()))
             }
-            None => {
+            Some(Next::Panic) | None => {
                 let outcomes = batch.iter().map(|append| Ok(state.write(append))).collect();
                 Ok(Written { outcomes, position: Position(state.log.len() as u64) })
             }
@@ -107,6 +113,14 @@ async fn a_batch_that_failed_before_its_commit_was_not_written() {
     let told = join_all([append(), append()].map(|a| appender.append(a))).await;
     assert!(told.iter().all(|told| matches!(told, Err(AppendError::Unavailable(_)))), "{told:?}");
     assert_eq!(*appender.watch().borrow(), Position::ZERO);
+    assert_eq!(appender.append(append()).await.unwrap().position, Position(1));
+}
+
+#[tokio::test]
+async fn a_panic_harms_no_command_after_it() {
+    let (_, appender) = start(&[Next::Panic], 0);
+    let told = appender.append(append()).await;
+    assert!(matches!(told, Err(AppendError::Unavailable(_))), "{told:?}");
     assert_eq!(appender.append(append()).await.unwrap().position, Position(1));
 }
 

@@ -34,5 +34,9 @@ pub(super) async fn strike(run: &mut Run) -> Result<()> {
     while begun.elapsed() < BOUND && *acknowledged.borrow() < enough && run.cluster.bury() == 0 {
         sleep(LOOK_AGAIN).await;
     }
+    if run.cluster.len() == run.nodes {
+        // They are as they were, whatever failed in them.
+        run.goes_on(10, 40).await?;
+    }
     run.replace().await
 }
