@@ -6,25 +6,25 @@ use serde_json::{Value, json};
 /// Appends what a later version of Dealog may write, as that would; gives its position.
 fn plant(data: &Data) -> u64 {
     let mut log = Database::log(data);
-    let (id, fingerprint) = match log.dialect() {
-        Dialect::Sqlite => ("randomblob(16)", "randomblob(32)"),
-        Dialect::Postgres => ("gen_random_uuid()", "sha256('exploded')"),
+    // PostgreSQL's head tells no position.
+    let (id, fingerprint, move_head) = match log.dialect() {
+        Dialect::Sqlite => ("randomblob(16)", "randomblob(32)", "UPDATE head SET position = position + 1;"),
+        Dialect::Postgres => ("gen_random_uuid()", "sha256('exploded')", ""),
     };
     log.run(&format!(
         "BEGIN;
-         UPDATE head SET position = position + 1;
          INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id,
              correlation_id, causation_id, data)
-         SELECT position, {id}, 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1, recorded_at,
-             recorded_at, 'local', {id}, {id}, NULL, '{{\"loud\":true}}' FROM head;
+         SELECT max(position) + 1, {id}, 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1,
+             max(recorded_at), max(recorded_at), 'local', {id}, {id}, NULL, '{{\"loud\":true}}' FROM events;
          INSERT INTO streams (stream, version, occurred_at)
-         SELECT stream, version, occurred_at FROM events WHERE position = (SELECT position FROM head);
+         SELECT stream, version, occurred_at FROM events WHERE type = 'deal.exploded';
          INSERT INTO commands (command_id, fingerprint, stream, version, position, events)
-         SELECT command_id, {fingerprint}, stream, version, position, 1 FROM events
-         WHERE position = (SELECT position FROM head);
+         SELECT command_id, {fingerprint}, stream, version, position, 1 FROM events WHERE type = 'deal.exploded';
+         {move_head}
          COMMIT"
     ));
-    log.number("SELECT position FROM head").unwrap().try_into().unwrap()
+    log.number("SELECT max(position) FROM events").unwrap().try_into().unwrap()
 }
 
 /// A company whose read models have yet to meet three deals, the event, and three more deals in one batch.
