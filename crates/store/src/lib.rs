@@ -131,6 +131,9 @@ pub enum StoreError {
     /// The database did not do what was asked.
     #[error("the log's database: {0}")]
     Database(#[from] sqlx::Error),
+    /// Where the database is said to be is no address.
+    #[error("the address of the log's database is not one ({0}): name it as postgres://ROLE@HOST/DATABASE")]
+    Address(#[source] sqlx::Error),
     /// There is no way to the database.
     #[error("the log's database {address} cannot be reached: {source}")]
     Unreachable {

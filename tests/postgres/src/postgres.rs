@@ -3,9 +3,10 @@
 //! Its programs are those on the PATH, which `scripts/postgres` extends.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, Permissions},
     net::TcpListener,
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -101,6 +102,28 @@ impl Postgres {
     pub fn demand_passwords(&self) {
         let rules = "host all dealog all trust\nhost all all all scram-sha-256\n";
         fs::write(self.folder.join("data/pg_hba.conf"), rules).expect("its settings can be written");
+        run(self.command("pg_ctl").args(["reload", "--silent"])).expect("the server reads its settings");
+    }
+
+    /// From now on it lets nobody in whose connection is not encrypted, and shows this certificate, of which it has the key.
+    ///
+    /// # Panics
+    /// Where it is not running.
+    pub fn demand_tls(&self, certificate: &str, key: &str) {
+        let data = self.folder.join("data");
+        for (name, text) in [
+            ("server.crt", certificate),
+            ("server.key", key),
+            ("postgresql.auto.conf", "ssl = on\n"),
+            ("pg_hba.conf", "hostssl all all all trust\n"),
+        ] {
+            let file = data.join(name);
+            fs::write(&file, text).expect("its files can be written");
+            fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("its files are the user's");
+            if geteuid().is_root() {
+                run(Command::new("chown").arg("postgres").arg(&file)).expect("PostgreSQL has a user of its own");
+            }
+        }
         run(self.command("pg_ctl").args(["reload", "--silent"])).expect("the server reads its settings");
     }
 

@@ -19,5 +19,9 @@ fn the_read_models_may_be_in_another_database_than_the_log() {
     assert_eq!(Database::found(&log, "log", "max(position)", "events"), Some(position));
     assert_eq!(Database::found(&views, "views", "position", "checkpoints"), Some(position));
     assert_eq!(Database::found(&log, "views", "position", "checkpoints"), None, "there are read models beside the log");
-    assert_eq!(Database::found(&views, "log", "max(position)", "events"), None, "there is a log beside the read models");
+    assert_eq!(
+        Database::found(&views, "log", "max(position)", "events"),
+        None,
+        "there is a log beside the read models"
+    );
 }

@@ -9,3 +9,4 @@ mod leader;
 mod nodes;
 mod privileges;
 mod refused;
+mod tls;

@@ -83,7 +83,9 @@ pub(crate) struct Filled {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
     /// The log has other content.
-    #[error("the log holds a company of its own or a sample of another seed; name another folder or database for this sample")]
+    #[error(
+        "the log holds a company of its own or a sample of another seed; name another folder or database for this sample"
+    )]
     Occupied,
     /// A command was not carried out. Where the log was at fault, the next filling goes on from here.
     #[error("command {key} of the sample: {source}")]

@@ -21,8 +21,7 @@ impl Session {
     /// Of a URL such as `postgres://role@host/database?sslmode=verify-full`. The password may be in the environment
     /// (`PGPASSWORD`) or in a password file instead.
     pub(super) fn new(url: &str, limits: Limits) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|error| StoreError::Schema(format!("the address of the database is not one: {error}")))?;
+        let options = PgConnectOptions::from_str(url).map_err(StoreError::Address)?;
         let options = match options.get_application_name() {
             Some(_) => options,
             None => options.application_name("dealog"),
