@@ -41,7 +41,10 @@ impl Node {
         let file = OpenOptions::new().create(true).append(true).open(log)?;
         let log_begins = file.metadata()?.len();
         let mut command = place.dealog(&["serve", "--listen", "127.0.0.1:0"], faults);
-        command.env("DEALOG_LOG", "info,tower_http=warn").stdout(std::process::Stdio::null()).stderr(file);
+        command
+            .env("DEALOG_LOG", "info,dealog_api=warn,tower_http=warn")
+            .stdout(std::process::Stdio::null())
+            .stderr(file);
         let child = command.spawn().when("the binary")?;
         Ok(Self { child, log: log.to_owned(), log_begins })
     }

@@ -17,13 +17,15 @@ pub(super) fn faults(run: &mut Run) -> Faults {
     let chance = &mut run.chance;
     // Enough to come up first.
     let passes = chance.within(6, 40);
-    let what = match chance.weighted([40, 30, 15, 15]) {
+    let kind = chance.weighted([40, 30, 15, 15]);
+    let what = match kind {
         0 => "1*return(abort)".to_owned(),
         1 => format!("{}*return(gone)", chance.within(1, 5)),
         2 => "1*panic".to_owned(),
         _ => format!("{}*sleep({})", chance.within(1, 5), chance.within(50, 500)),
     };
     let point = chance.pick(&POINTS).copied().unwrap_or_default();
+    run.deadly = kind == 0;
     Faults::none().with("FAILPOINTS", format!("{point}={passes}*off->{what}->off"))
 }
 
@@ -34,8 +36,8 @@ pub(super) async fn strike(run: &mut Run) -> Result<()> {
     while begun.elapsed() < BOUND && *acknowledged.borrow() < enough && run.cluster.bury() == 0 {
         sleep(LOOK_AGAIN).await;
     }
-    if run.cluster.len() == run.nodes {
-        // They are as they were, whatever failed in them.
+    if !run.deadly {
+        // Whatever failed in them, it was but once.
         run.goes_on(10, 40).await?;
     }
     run.replace().await
