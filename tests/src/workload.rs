@@ -1,8 +1,10 @@
-//! Commands that are sent until one is not acknowledged, and the witness who knows which were.
+//! Commands that are sent until one is not acknowledged, or beside what else is done, and the witness who knows which were
+//! acknowledged.
 
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
 };
 
 use crate::{Answer, Client, DEFAULT_PIPELINE, PATIENCE, Server, deal, until};
@@ -37,6 +39,11 @@ impl Sent {
         }
     }
 
+    /// Where its event is, if it was acknowledged.
+    pub fn position(&self) -> Option<u64> {
+        self.acknowledged.as_ref().and_then(|answer| answer["position"].as_u64())
+    }
+
     /// Sends it once more: it was done, and the answer says the same again.
     pub fn is_remembered(&self, client: &Client) {
         let mut again = Self::new(self.key.clone(), self.path.clone(), self.body.clone());
@@ -66,20 +73,64 @@ pub fn work(client: &Client, name: &str, answers: &AtomicUsize) -> Vec<Sent> {
     })
 }
 
-/// The same until it is over. What is not acknowledged is sent again, to one client after another.
-pub fn persist(clients: &[Client], name: &str, answers: &AtomicUsize, over: &AtomicBool) -> Vec<Sent> {
-    let mut turn = clients.iter().cycle().peekable();
-    commands(name, |command| {
-        until(&format!("{} should be carried out", command.key), PATIENCE, || {
-            command.send(turn.peek().expect("there are clients"));
-            if command.acknowledged.is_none() {
-                turn.next();
-            }
-            command.acknowledged.as_ref().map(|_| ())
-        });
-        answers.fetch_add(1, Ordering::Relaxed);
-        !over.load(Ordering::Relaxed)
-    })
+/// Commands that clients send for as long as something else is done.
+#[derive(Default)]
+pub struct Load {
+    answers: AtomicUsize,
+    over: AtomicBool,
+}
+
+/// Ends the load, however the rest ends: who sends would be waited for for ever.
+struct End<'load>(&'load Load);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Load {
+    /// Sends commands for as long as `meanwhile` takes. Each client knows servers to turn to, one after another. Gives what was
+    /// sent.
+    pub fn beside<T>(clients: &[Vec<Client>], meanwhile: impl FnOnce(&Self) -> T) -> (T, Vec<Sent>) {
+        let load = Self::default();
+        thread::scope(|scope| {
+            let load = &load;
+            let sending: Vec<_> = (0..)
+                .zip(clients)
+                .map(|(number, servers): (usize, _)| {
+                    scope.spawn(move || load.persist(servers, &format!("client {number}")))
+                })
+                .collect();
+            let end = End(load);
+            let done = meanwhile(load);
+            drop(end);
+            (done, sending.into_iter().flat_map(|client| client.join().unwrap()).collect())
+        })
+    }
+
+    /// Waits until so many more commands have been acknowledged.
+    pub fn answered(&self, more: usize) {
+        let answers = || self.answers.load(Ordering::Relaxed);
+        let wanted = answers() + more;
+        until("commands should be carried out", PATIENCE, || (answers() >= wanted).then_some(()));
+    }
+
+    /// What is not acknowledged is sent again, to one server after another.
+    fn persist(&self, servers: &[Client], name: &str) -> Vec<Sent> {
+        let mut turn = servers.iter().cycle().peekable();
+        commands(name, |command| {
+            until(&format!("{} should be carried out", command.key), PATIENCE, || {
+                command.send(turn.peek().expect("there are servers"));
+                if command.acknowledged.is_none() {
+                    turn.next();
+                }
+                command.acknowledged.as_ref().map(|_| ())
+            });
+            self.answers.fetch_add(1, Ordering::Relaxed);
+            !self.over.load(Ordering::Relaxed)
+        })
+    }
 }
 
 /// Deals that are created and moved through the stages, a command after the other, for as long as `send` goes on.

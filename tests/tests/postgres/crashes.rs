@@ -1,15 +1,10 @@
 //! PostgreSQL crashes under load, or loses one of its processes: a server goes on by itself when it is back, and nothing that
 //! was acknowledged is lost.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    thread,
-};
-
 use dealog_test_postgres::Postgres;
 use dealog_tests::{
-    Data, PATIENCE, Server, until,
-    workload::{FOUNDING, Sent, check_log, persist, views},
+    Data, Server,
+    workload::{FOUNDING, Load, check_log, views},
 };
 
 const CLIENTS: usize = 8;
@@ -24,30 +19,17 @@ fn a_server_goes_on_after_each_crash_of_its_database_and_nothing_acknowledged_is
     let url = database.url().to_owned();
     let data = Data::within(database);
     let server = Server::start(&data, &[]);
-    let (answers, over) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let answered = || {
-        let wanted = answers.load(Ordering::Relaxed) + ANSWERS;
-        until("commands should be carried out", PATIENCE, || (answers.load(Ordering::Relaxed) >= wanted).then_some(()));
-    };
-    let sent: Vec<Sent> = thread::scope(|scope| {
-        let working: Vec<_> = (0..CLIENTS)
-            .map(|number| {
-                let client = server.client();
-                let (answers, over) = (&answers, &over);
-                scope.spawn(move || persist(&[client], &format!("client {number}"), answers, over))
-            })
-            .collect();
-        answered();
+    let clients: Vec<_> = (0..CLIENTS).map(|_| vec![server.client()]).collect();
+    let ((), sent) = Load::beside(&clients, |load| {
+        load.answered(ANSWERS);
         for crash in 0..CRASHES {
             postgres.crash();
             server.get("/health/live").expect(200);
             postgres.start_again();
-            answered();
+            load.answered(ANSWERS);
             assert!(postgres.kill_backend(&url, crash), "nobody is connected");
-            answered();
+            load.answered(ANSWERS);
         }
-        over.store(true, Ordering::Relaxed);
-        working.into_iter().flat_map(|client| client.join().unwrap()).collect()
     });
     let events = server.events();
     check_log(&events, &sent);

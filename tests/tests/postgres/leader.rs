@@ -1,14 +1,10 @@
 //! The server that keeps the read models is killed under load: the others go on, and nothing that anybody accepted is lost.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use dealog_tests::{
     Client, Data, Database, PATIENCE, Server, until,
-    workload::{FOUNDING, Sent, check_log, persist, views},
+    workload::{FOUNDING, Load, check_log, views},
 };
 
 use super::nodes::{agree, nodes, stop};
@@ -43,30 +39,18 @@ fn when_the_node_that_keeps_the_read_models_is_killed_under_load_the_others_go_o
     let data = Data::on_postgres();
     let mut nodes = nodes(&data);
     let leader = leader(&data, &nodes);
-    let (answers, over) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let answered = |more: usize| {
-        let wanted = answers.load(Ordering::Relaxed) + more;
-        until("commands should be carried out", PATIENCE, || (answers.load(Ordering::Relaxed) >= wanted).then_some(()));
-    };
-    let (sent, stood_still) = thread::scope(|scope| {
-        // Each begins at another node, and goes to the next where it gets no answer.
-        let working: Vec<_> = (0..CLIENTS)
-            .map(|number| {
-                let clients: Vec<Client> =
-                    (0..nodes.len()).map(|turn| nodes[(number + turn) % nodes.len()].client()).collect();
-                let (answers, over) = (&answers, &over);
-                scope.spawn(move || persist(&clients, &format!("client {number}"), answers, over))
-            })
-            .collect();
-        answered(ANSWERS);
+    // Each begins at another node, and goes to the next where it gets no answer.
+    let clients: Vec<Vec<Client>> = (0..CLIENTS)
+        .map(|number| (0..nodes.len()).map(|turn| nodes[(number + turn) % nodes.len()].client()).collect())
+        .collect();
+    let (stood_still, sent) = Load::beside(&clients, |load| {
+        load.answered(ANSWERS);
         nodes.remove(leader).kill9();
         let killed = Instant::now();
         go_on(&nodes[0]);
         let stood_still = killed.elapsed();
-        answered(ANSWERS);
-        over.store(true, Ordering::Relaxed);
-        let sent: Vec<Sent> = working.into_iter().flat_map(|client| client.join().unwrap()).collect();
-        (sent, stood_still)
+        load.answered(ANSWERS);
+        stood_still
     });
     assert!(stood_still < TAKE_OVER, "the read models stood still for {stood_still:?}");
 
