@@ -73,6 +73,11 @@ impl Data {
         self.database.as_ref().map(Fresh::url)
     }
 
+    /// Where it is, as `dealog copy` is told.
+    pub fn place(&self) -> String {
+        self.database().map_or_else(|| self.folder().display().to_string(), str::to_owned)
+    }
+
     /// Whether no dealog has made anything here yet.
     pub fn is_untouched(&self) -> bool {
         match self.database() {

@@ -6,6 +6,7 @@
 // A check gives back what it has checked, for more of it or for nothing; and to panic is how a check fails.
 #![allow(clippy::return_self_not_must_use, clippy::missing_panics_doc)]
 
+mod backup;
 mod binary;
 mod client;
 mod company;

@@ -69,6 +69,14 @@ impl Fresh {
         options(&self.url).username(role).to_url_lossy().to_string()
     }
 
+    /// Where its replica is, on a server that follows its own.
+    ///
+    /// # Panics
+    /// Never: the address is that of a database.
+    pub fn url_at(&self, replica: &Postgres) -> String {
+        options(&replica.url()).database(&self.name).to_url_lossy().to_string()
+    }
+
     /// Runs SQL in it, as its owner could.
     pub async fn execute(&self, sql: &str) -> Result<(), sqlx::Error> {
         execute(&self.url, sql.to_owned()).await

@@ -37,6 +37,23 @@ impl Postgres {
     /// # Panics
     /// Where there is no PostgreSQL on this machine, or it does not start.
     pub fn start() -> Self {
+        let options = ["--username", "dealog", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"];
+        Self::over(|server| run(server.command("initdb").args(options)))
+    }
+
+    /// Starts another one that follows this one, and is as good as it once it is promoted (`SELECT pg_promote()`).
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn replica(&self) -> Self {
+        let port = self.port.to_string();
+        let from = ["--host", "127.0.0.1", "--port", &port, "--username", "dealog", "--checkpoint", "fast"];
+        let follow = ["--write-recovery-conf", "--create-slot", "--slot", "replica", "--no-sync"];
+        Self::over(|server| run(server.command("pg_basebackup").args(from).args(follow)))
+    }
+
+    /// Starts one over data that `make` makes.
+    fn over(make: impl FnOnce(&Self) -> Result<(), String>) -> Self {
         let programs = programs();
         let folder = TempDir::new().expect("a folder can be made").keep();
         if geteuid().is_root() {
@@ -44,8 +61,7 @@ impl Postgres {
         }
         let watcher = watcher(&programs, &folder);
         let mut server = Self { programs, folder, port: 0, watcher };
-        let options = ["--username", "dealog", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"];
-        run(server.command("initdb").args(options)).expect("a server can be made");
+        make(&server).expect("a server can be made");
         let started = (0..PORTS).any(|_| {
             let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
             server.port = free.expect("there is a free port").port();
@@ -77,6 +93,16 @@ impl Postgres {
     pub fn crash(&self) {
         let stop = ["stop", "--silent", "--mode", "immediate", "--timeout", WAIT_SECONDS];
         run(self.command("pg_ctl").args(stop)).expect("the server stops");
+    }
+
+    /// Kills it: unlike [`Self::crash`] it has no time to tell anybody.
+    ///
+    /// # Panics
+    /// Where it is not running.
+    pub fn kill(&self) {
+        let lines = fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("the server runs");
+        let pid = lines.lines().next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+        kill_process(pid.expect("it says which process it is"), Signal::KILL).expect("the server can be killed");
     }
 
     /// Kills the process that serves one of the connections to the database at `url`: the one at this place, round and round. The

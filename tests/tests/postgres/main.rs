@@ -9,4 +9,5 @@ mod leader;
 mod nodes;
 mod privileges;
 mod refused;
+mod replica;
 mod tls;

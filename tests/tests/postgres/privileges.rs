@@ -23,30 +23,42 @@ const REWRITES: [&str; 13] = [
 
 /// An empty database, and its address for a role that may connect and no more.
 fn with_a_role(postgres: &Postgres) -> (Data, String) {
+    Database::at(&postgres.url()).run("CREATE ROLE dealog_app LOGIN");
+    fresh(postgres)
+}
+
+/// An empty database, and its address for that role.
+fn fresh(postgres: &Postgres) -> (Data, String) {
     let database = postgres.fresh();
-    Database::at(database.url()).run("CREATE ROLE dealog_app LOGIN");
     let app = database.url_of("dealog_app");
     (Data::within(database), app)
+}
+
+fn grant(data: &Data) {
+    let told = data.run(["migrate", "--grant", "dealog_app"]).succeed().stdout;
+    assert!(told.contains("dealog_app may append to it and read it"), "{told}");
+}
+
+fn cannot_rewrite(app: &str) {
+    for rewrite in REWRITES {
+        let refused = Database::at(app).try_run(rewrite).expect_err(rewrite);
+        let denied = ["permission denied", "must be owner"].iter().any(|words| refused.contains(words));
+        assert!(denied, "{rewrite}: {refused}");
+    }
 }
 
 #[test]
 fn a_role_that_was_granted_no_more_than_it_needs_serves_and_cannot_rewrite_history() {
     let postgres = Postgres::start();
     let (data, app) = with_a_role(&postgres);
-    let told = data.run(["migrate", "--grant", "dealog_app"]).succeed().stdout;
-    assert!(told.contains("dealog_app may append to it and read it"), "{told}");
-
+    grant(&data);
     let server = Server::start(&data, &["--database", &app]);
     let created = server.post("/v1/deals", &deal("Not to be rewritten", &json!({}))).expect(201);
     let path = format!("/v1/deals/{}?min_position={}", created.id(), created.position());
     assert_eq!(server.get(&path).expect(200).body["title"], "Not to be rewritten");
     let events = server.events();
     assert_eq!(events.len(), FOUNDING + 1);
-    for rewrite in REWRITES {
-        let refused = Database::at(&app).try_run(rewrite).expect_err(rewrite);
-        let denied = ["permission denied", "must be owner"].iter().any(|words| refused.contains(words));
-        assert!(denied, "{rewrite}: {refused}");
-    }
+    cannot_rewrite(&app);
     assert_eq!(server.events(), events);
     server.stop();
 
@@ -54,6 +66,31 @@ fn a_role_that_was_granted_no_more_than_it_needs_serves_and_cannot_rewrite_histo
     for command in [&["rebuild"][..], &["check"], &["replay"], &["projections"], &["token", "list"], &["migrate"]] {
         data.run(command).args(["--database", &app]).succeed();
     }
+}
+
+#[test]
+fn a_log_that_is_restored_is_served_by_that_role_again_and_its_owner_cannot_rewrite_it_either() {
+    let postgres = Postgres::start();
+    let (data, _) = with_a_role(&postgres);
+    grant(&data);
+    let (restored, app) = fresh(&postgres);
+    let server = Server::start(&data, &[]);
+    let created = server.post("/v1/deals", &deal("Kept elsewhere", &json!({}))).expect(201);
+    restored.restore(&data.back_up());
+    grant(&restored);
+    let again = Server::start(&restored, &["--database", &app]);
+    assert_eq!(again.events(), server.events());
+    let next = again.post("/v1/deals", &deal("After all", &json!({}))).expect(201);
+    assert_eq!(next.position(), created.position() + 1);
+    cannot_rewrite(&app);
+    for rewrite in
+        REWRITES.iter().filter(|sql| ["UPDATE", "DELETE", "TRUNCATE"].iter().any(|word| sql.starts_with(word)))
+    {
+        let refused = Database::log(&restored).try_run(rewrite).expect_err(rewrite);
+        assert!(refused.contains("never") || refused.contains("only"), "{rewrite}: {refused}");
+    }
+    again.stop();
+    restored.run(["check", "--database", &app]).succeed();
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! `dealog check` over what no dealog writes: it names the place, ends with 1 and changes nothing.
+
+use dealog_tests::{Data, Database, company};
+
+const TABLES: [&str; 4] = ["events", "commands", "streams", "head"];
+
+/// Each is what somebody could do to a log who owns it, and what the check says of it. Position 100 is an event in its middle,
+/// and 216 its end.
+const DAMAGES: [(&str, &str); 9] = [
+    ("DELETE FROM events WHERE position = 100", "position 100: the head says 216, and there are 215 events"),
+    ("DELETE FROM events WHERE position = 216", "position 216: the head says 216, and there are 215 events"),
+    ("UPDATE head SET position = 217", "position 217: the head says 217, and there are 216 events"),
+    ("UPDATE head SET position = 215", "the head says 215, and there are 216 events"),
+    (
+        "UPDATE streams SET version = version + 1 WHERE stream = (SELECT stream FROM events WHERE position = 100)",
+        "its versions are not those of its events",
+    ),
+    ("UPDATE events SET version = 99 WHERE position = 100", "its versions are not those of its events"),
+    // One letter.
+    ("UPDATE events SET stream = replace(stream, 'deal-', 'seal-') WHERE position = 100", "stream "),
+    ("UPDATE events SET type = 'deal.unheard_of' WHERE position = 100", "position 100: "),
+    ("DELETE FROM commands WHERE position = 216", "the commands: they brought"),
+];
+
+/// All of the log.
+fn rows(log: &mut Database) -> Vec<String> {
+    TABLES.iter().flat_map(|table| log.rows(table)).collect()
+}
+
+#[test]
+fn damage_to_a_log_is_found_and_named_and_left_as_it_is() {
+    let data = company(Data::fresh());
+    // Both databases keep what else there is beside the log.
+    let keep = TABLES.map(|table| format!("CREATE TABLE kept_{table} AS SELECT * FROM {table};")).concat();
+    let mend =
+        TABLES.map(|table| format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table};")).concat();
+    Database::log(&data).run(&keep);
+    let sound = rows(&mut Database::log(&data));
+    for (damage, place) in DAMAGES {
+        Database::log(&data).run_past_triggers(damage);
+        let damaged = rows(&mut Database::log(&data));
+        assert_ne!(damaged, sound, "{damage}: it does nothing");
+        let told = data.run(["check", "--log", "error"]).fail();
+        assert!(told.contains(place) && told.contains("damaged"), "{damage}: {told}");
+        assert_eq!(rows(&mut Database::log(&data)), damaged, "{damage}: the check changed something");
+        Database::log(&data).run_past_triggers(&mend);
+        assert_eq!(rows(&mut Database::log(&data)), sound);
+    }
+    data.run(["check"]).succeed();
+}
+
+/// Each is what somebody could do to the read models, the table that the check names, and words of what it shows of the row.
+const DIFFERENCES: [(&str, &str, &str); 4] = [
+    ("UPDATE users SET name = 'Nobody' WHERE position = (SELECT min(position) FROM users)", "users", "\"Nobody\""),
+    ("DELETE FROM visits WHERE position = (SELECT max(position) FROM visits)", "visits", "is      no row\n"),
+    (
+        "INSERT INTO teams SELECT position + 1000, team, valid_from, valid_to, version, name FROM teams",
+        "teams",
+        "should  no row\n",
+    ),
+    ("UPDATE stages SET probability = 4242 WHERE ordinal = 1", "stages", ", 4242, "),
+];
+
+#[test]
+fn a_row_of_the_read_models_that_is_not_what_the_log_says_is_named_until_they_are_made_anew() {
+    let data = company(Data::fresh());
+    for (harm, table, row) in DIFFERENCES {
+        data.run(["rebuild"]).succeed();
+        let told = data.run(["check"]).succeed().stdout;
+        assert!(told.contains("The read models are what the log says"), "{told}");
+        Database::views(&data).run(harm);
+        let harmed = data.tables();
+        let done = data.run(["check", "--log", "error"]).end();
+        assert_eq!(done.code, 1, "{harm}: {done:?}");
+        let named = done.stderr.contains(&format!("The first difference is in {table}:"));
+        assert!(named && done.stderr.contains(row), "{harm}: {}", done.stderr);
+        assert!(done.stderr.contains("`dealog rebuild` makes them anew"), "{}", done.stderr);
+        assert_eq!(data.tables(), harmed, "{harm}: the check changed something");
+    }
+}
