@@ -1,11 +1,11 @@
 //! Deals that are moved back and forth, by commands in this process.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dealog_commands::{Commands, Limits, Meta, Request, fingerprint, system_clock};
 use dealog_domain::{Command, deal, pipeline};
 use dealog_events::{Actor, CommandId, DealId, PipelineId, StreamId};
-use dealog_store::Place;
+use dealog_store::{EventStore, Place};
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
@@ -58,6 +58,11 @@ impl Moving {
             deals.push(Deal { stream: outcome?.stream, moves: 0 });
         }
         Ok(Self { commands, deals })
+    }
+
+    /// Its log.
+    pub(crate) fn store(&self) -> &Arc<dyn EventStore> {
+        self.commands.store()
     }
 
     /// Commands a second, sent by so many tasks. Each has deals of its own and waits for one command before the next.

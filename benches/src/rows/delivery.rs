@@ -23,10 +23,11 @@ use crate::{
     table::{Line, Target, millis, percentile},
 };
 
-const COMMANDS_PER_SECOND: usize = 1_000;
+/// A thousand a second.
+const BETWEEN_COMMANDS: Duration = Duration::from_millis(1);
 
 /// Connections that send them, in turn.
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: u32 = 8;
 
 const P50_MILLIS_MAX: u32 = 5;
 const P99_MILLIS_MAX: u32 = 30;
@@ -34,21 +35,21 @@ const P99_MILLIS_MAX: u32 = 30;
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let (server, client) = (bench.server(), runtime::Builder::new_current_thread().enable_all().build()?);
     let pipeline = server.post("/v1/pipelines", &moving::pipeline()).expect(201).id();
-    let mut senders = client.block_on(http::senders(server.address(), &pipeline, CONNECTIONS))?;
-    let each = (bench.slice.as_secs_f64() * COMMANDS_PER_SECOND as f64) as usize / CONNECTIONS;
+    let mut senders = client.block_on(http::senders(server.address(), &pipeline, usize::try_from(CONNECTIONS)?))?;
+    let each = usize::try_from(bench.slice.as_millis() / (BETWEEN_COMMANDS * CONNECTIONS).as_millis())?;
+    let count = each * senders.len();
     let mut took = Vec::new();
     bench.rounds("delivery", || {
         took.extend(client.block_on(async {
             let mut subscriber = Connection::open(server.address()).await?;
-            let delivered = delivered(&mut subscriber, server.head(), each * CONNECTIONS);
+            let delivered = delivered(&mut subscriber, server.head(), count);
             let (sent, delivered) = join(send(&mut senders, each), delivered).await;
             latencies(&sent?, &delivered?)
         })?);
         Ok(())
     })?;
     let (p50, p99) = (percentile(took.clone(), 50), percentile(took, 99));
-    let what =
-        format!("from sending a command to its delivery by GET /v1/events/stream, {COMMANDS_PER_SECOND} commands/s");
+    let what = "from sending a command to its delivery by GET /v1/events/stream, 1,000 commands/s".to_owned();
     let targets =
         [Target::below(p50, P50_MILLIS_MAX, "ms").of("p50"), Target::below(p99, P99_MILLIS_MAX, "ms").of("p99")];
     Ok(vec![Line::alone(what, format!("p50 {p50:.2} ms, p99 {p99:.2} ms"), targets)])
@@ -56,10 +57,9 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
 
 /// When each command was sent, by the position of its event.
 async fn send(senders: &mut [http::Sender], each: usize) -> Result<Vec<(u64, Instant)>> {
-    let between = Duration::from_secs(1) / u32::try_from(COMMANDS_PER_SECOND)?;
-    let begun = tokio::time::Instant::now() + between;
+    let begun = tokio::time::Instant::now() + BETWEEN_COMMANDS;
     let sent = senders.iter_mut().zip(0..).map(|(sender, number)| {
-        let mut ticks = interval_at(begun + between * number, between * CONNECTIONS as u32);
+        let mut ticks = interval_at(begun + BETWEEN_COMMANDS * number, BETWEEN_COMMANDS * CONNECTIONS);
         // A command that comes late does not make those after it come early.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sender.send_at(ticks, each)

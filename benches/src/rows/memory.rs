@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use dealog_tests::Server;
+
 use crate::{
     Result,
     bench::Bench,
@@ -12,14 +14,22 @@ const MEGABYTES_MAX: u32 = 150;
 
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     bench.progress.set_message("memory");
-    let what = format!("memory of the server of {}, after the requests above", bench.maven.name);
+    line(
+        format!("memory of the server of {}, after the requests above", bench.maven.name),
+        bench.server(),
+        MEGABYTES_MAX,
+    )
+    .map(|line| vec![line])
+}
+
+pub(super) fn line(what: String, server: &Server, megabytes_max: u32) -> Result<Line> {
     // Only Linux tells it in a file.
-    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", bench.server().id())) else {
-        return Ok(vec![Line::alone(what, "cannot be told on this system".to_owned(), None)]);
+    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", server.id())) else {
+        return Ok(Line::alone(what, "cannot be told on this system".to_owned(), None));
     };
     let (resident, peak) = (megabytes(&status, "VmRSS:")?, megabytes(&status, "VmHWM:")?);
-    let target = Target::below(resident, MEGABYTES_MAX, "MB");
-    Ok(vec![Line::alone(what, format!("{resident:.0} MB (peak {peak:.0})"), Some(target))])
+    let target = Target::below(resident, megabytes_max, "MB");
+    Ok(Line::alone(what, format!("{resident:.0} MB (peak {peak:.0})"), Some(target)))
 }
 
 fn megabytes(status: &str, name: &str) -> Result<f64> {

@@ -5,6 +5,7 @@ mod commands_postgres;
 mod delivery;
 mod disk;
 mod feed;
+mod growth;
 mod http;
 mod import;
 mod memory;
@@ -41,11 +42,13 @@ pub(crate) enum Kind {
     Delivery,
     /// The server's memory after queries and commands
     Memory,
+    /// The same log small and large: takes long
+    Growth,
 }
 
 impl Kind {
     /// In the order of the table. Commands over HTTP come after the queries, since they add to the server's data.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Commands,
         Self::CommandsPostgres,
         Self::Reading,
@@ -57,6 +60,7 @@ impl Kind {
         Self::Http,
         Self::Delivery,
         Self::Memory,
+        Self::Growth,
     ];
 
     pub(crate) fn measure(self, bench: &Bench) -> Result<Vec<Line>> {
@@ -72,6 +76,7 @@ impl Kind {
             Self::Http => http::measure(bench),
             Self::Delivery => delivery::measure(bench),
             Self::Memory => memory::measure(bench),
+            Self::Growth => growth::measure(bench),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Instant};
 
 use dealog_events::Position;
-use dealog_store::{EventStore as _, Limits, sqlite::SqliteStore};
+use dealog_store::{EventStore, Limits, sqlite::SqliteStore};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::{
@@ -53,7 +53,7 @@ pub(super) async fn rate(bench: &Bench, mut read: impl AsyncFnMut() -> Result<us
     Ok(per_second(events, begun.elapsed()))
 }
 
-async fn read(store: &SqliteStore) -> Result<usize> {
+pub(super) async fn read(store: &dyn EventStore) -> Result<usize> {
     let (mut after, mut events) = (Position::ZERO, 0);
     loop {
         let page = store.read(after, PAGE_EVENTS, &[]).await?;
