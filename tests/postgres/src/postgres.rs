@@ -45,6 +45,7 @@ impl Postgres {
     ///
     /// # Panics
     /// Where it does not start.
+    #[must_use]
     pub fn replica(&self) -> Self {
         let port = self.port.to_string();
         let from = ["--host", "127.0.0.1", "--port", &port, "--username", "dealog", "--checkpoint", "fast"];
