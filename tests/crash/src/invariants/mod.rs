@@ -46,8 +46,6 @@ pub(crate) async fn check(
         subscriber.reaches(head, CATCH_UP).await?;
     }
     views::check(cluster, &client, &written).await?;
-    let said = cluster.place.succeed(&["check"]).await?;
-    ensure!(said.contains(&format!("{head} events")), "`dealog check` says: {said}");
     witness.check()?;
     Ok(head)
 }

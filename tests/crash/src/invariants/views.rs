@@ -1,4 +1,4 @@
-//! The read models say what the log says, and the same after they were made anew.
+//! The log is whole; the read models say what it says, and the same after they were made anew.
 
 use std::{collections::HashMap, net::SocketAddr};
 
@@ -27,6 +27,10 @@ pub(super) async fn check(cluster: &Cluster, client: &Client, written: &[Written
         let found = answers(client, other, head, &instant).await?;
         ensure!(found == before, "two servers say {} and {}", before.differing(&found), found.differing(&before));
     }
+    // It folds the log once more too, and compares each row.
+    let said = cluster.place.succeed(&["check"]).await?;
+    let told = [format!("{head} events, no damage"), format!("are what the log says, up to position {head}.")];
+    ensure!(told.iter().all(|told| said.contains(told)), "`dealog check` says: {said}");
     cluster.place.succeed(&["rebuild"]).await?;
     let after = answers(client, node, head, &instant).await.when("after a rebuild")?;
     ensure!(
