@@ -29,7 +29,7 @@ mod verify;
 mod worker;
 
 use dealog_events::{Position, ReadError};
-use dealog_store::StoreError;
+use dealog_store::{StoreError, is_away};
 use uuid::Uuid;
 
 pub use checkpoint::{Checkpoint, checkpoint};
@@ -41,6 +41,19 @@ pub use standing::{Build, Standing, Stop};
 pub use status::Status;
 pub use verify::{Verified, verify};
 pub use worker::{Limits, Worker};
+
+impl ProjectionError {
+    /// Whether the database of the read models or of the log is away for now: the same question may be answered a little
+    /// later.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Database(error) => is_away(error),
+            Self::Store(error) => error.is_away(),
+            Self::Connect { .. } => true,
+            _ => false,
+        }
+    }
+}
 
 /// Why a projection could not go on, or could not be asked.
 #[derive(Debug, thiserror::Error)]

@@ -76,6 +76,12 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(BUSY_SECONDS)
     }
 
+    /// The database is not there at the moment, which the log tells of; the same request may do a little later.
+    pub(crate) fn away(error: &dyn std::fmt::Display) -> Self {
+        tracing::warn!(%error, "the database is away");
+        Self::busy("unavailable", "the server cannot reach its database at the moment: try again")
+    }
+
     /// A fault of this server's. The log has the reason; the caller learns that it was not the request.
     pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "request failed");
@@ -177,7 +183,7 @@ impl From<AppendError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Self::internal(&error)
+        if error.is_away() { Self::away(&error) } else { Self::internal(&error) }
     }
 }
 
@@ -185,6 +191,7 @@ impl From<ProjectionError> for Problem {
     fn from(error: ProjectionError) -> Self {
         let detail = error.to_string();
         match error {
+            error if error.is_away() => Self::away(&error),
             ProjectionError::Query { field, .. } => Self::unprocessable("query", field, detail),
             ProjectionError::TooManyGroups { .. } => Self::unprocessable("too_many_groups", "by", detail),
             ProjectionError::NoRate { .. } => {

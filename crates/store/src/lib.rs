@@ -29,6 +29,7 @@ use std::{path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use futures_util::future::BoxFuture;
+use sqlx::error::DatabaseError;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -123,6 +124,29 @@ pub trait Log: EventStore + TokenStore {
     /// Appends events as they are in another log with the same identity, and the commands that brought them, if they follow
     /// the end of this one.
     async fn append_copied(&self, events: &[Envelope], commands: &[Remembered]) -> Result<(), StoreError>;
+}
+
+/// Whether a database is away for now, or the way to it: the same request may do a little later. PostgreSQL says so by its codes
+/// of classes 08 (connections), 53 (resources) and 57P (it stops, or is not there yet).
+pub fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        error => {
+            let code = error.as_database_error().and_then(DatabaseError::code);
+            code.is_some_and(|code| code.len() == 5 && ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
+        }
+    }
+}
+
+impl StoreError {
+    /// Whether the log's database is away for now.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::NoAnswer(_) => true,
+            Self::Database(error) => is_away(error),
+            _ => false,
+        }
+    }
 }
 
 /// Why the log could not be read.

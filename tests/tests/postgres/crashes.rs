@@ -6,6 +6,7 @@ use dealog_tests::{
     Data, Server,
     workload::{FOUNDING, Load, check_log, views},
 };
+use serde_json::json;
 
 const CLIENTS: usize = 8;
 /// Answers between one crash and the next.
@@ -25,6 +26,11 @@ fn a_server_goes_on_after_each_crash_of_its_database_and_nothing_acknowledged_is
         for crash in 0..CRASHES {
             postgres.crash();
             server.get("/health/live").expect(200);
+            for path in ["/v1/deals", "/v1/events?after=0"] {
+                let refused = server.get(path);
+                assert_eq!((refused.status, &refused.body["code"]), (503, &json!("unavailable")), "{path}");
+                assert!(refused.header("retry-after").is_some(), "{path}");
+            }
             postgres.start_again();
             load.answered(ANSWERS);
             assert!(postgres.kill_backend(&url, crash), "nobody is connected");

@@ -8,7 +8,7 @@
 //! committed nor gone, nobody else has it.
 
 use dealog_events::CommandId;
-use sqlx::{Connection as _, PgConnection, error::DatabaseError};
+use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
 use super::{read, rows, session::Session};
@@ -16,7 +16,7 @@ use crate::{
     Append, Limits, Remembered, StoreError,
     appender::{WriteError, Writer, Written},
     batch::Batch,
-    failpoints,
+    failpoints, is_away,
     judge::{Judged, judge},
 };
 
@@ -51,7 +51,7 @@ impl Writer for PgWriter {
         let reused = self.connection.is_some();
         match self.attempt(batch).await {
             // The server was restarted, or closed what nobody used for long. Nothing was written, and it may well be there.
-            Err(WriteError::NotWritten(StoreError::Database(error))) if reused && is_gone(&error) => {
+            Err(WriteError::NotWritten(StoreError::Database(error))) if reused && is_away(&error) => {
                 tracing::warn!(%error, "the connection to the log was lost; another is opened");
                 self.attempt(batch).await
             }
@@ -78,14 +78,6 @@ impl Writer for PgWriter {
         {
             tracing::warn!(%error, "the log could not be closed");
         }
-    }
-}
-
-/// Whether the server, or the way to it, has ended the connection. Its codes of class 57P say so.
-fn is_gone(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) => true,
-        error => error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code.starts_with("57P")),
     }
 }
 
