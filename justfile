@@ -33,8 +33,8 @@ ci:
 # Measure Dealog beside the bare database: one table, ready to be quoted (--quick for a rough one, --help for the rest)
 bench *ARGS:
     cargo build --release -p dealog -p dealog-benches
-    BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" \
-        "${CARGO_TARGET_DIR:-$PWD/target}/release/dealog-benches" {{ARGS}}
+    BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" POSTGRES_OPTIONS= \
+        scripts/postgres "${CARGO_TARGET_DIR:-$PWD/target}/release/dealog-benches" {{ARGS}}
 
 # Break Dealog N times on each back end in every way there is, and see that nothing is lost (--help for the ways)
 crash *ARGS:
