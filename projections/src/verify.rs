@@ -2,14 +2,15 @@
 //!
 //! That is what a check of a restored log ends with, and it works beside a server: what is compared is a snapshot.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use dealog_events::Position;
 use dealog_store::EventStore;
 use futures_util::TryStreamExt as _;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
+use uuid::Uuid;
 
-use crate::{Database, Dialect, Projection, ProjectionError, checkpoint::checkpoint};
+use crate::{Checkpoint, Database, Dialect, Projection, ProjectionError, checkpoint::checkpoint};
 
 /// Events folded at once.
 const PAGE_EVENTS: usize = 4_000;
@@ -42,24 +43,28 @@ pub async fn verify(
     mut projection: Box<dyn Projection>,
     told: impl Fn(Position, Position),
 ) -> Result<Verified, ProjectionError> {
+    let log_id = store.head().await?.log_id;
+    let mut db = database.read().await?;
+    let Some(seen) = comparable(&mut db, projection.as_ref(), log_id).await? else { return Ok(Verified::NotMade) };
+    db.rollback().await?;
+    let folder = tempfile::tempdir().map_err(sqlx::Error::Io)?;
+    let anew = Database::open_to_build(&folder.path().join("views.db")).await?;
+    let mut db = anew.write().await?;
+    for statement in projection.schema(anew.dialect()) {
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut *db).await?;
+    }
+    db.commit().await?;
+    fold(store, &anew, projection.as_mut(), Position::ZERO..seen.position, &told).await?;
+
+    // Nearly all is folded by now: a snapshot holds up whoever would swap tables.
     let mut snapshot = database.read().await?;
     if database.dialect() == Dialect::Postgres {
-        // It waits for the fold, and then takes as long as it takes.
         let patient = "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0";
         sqlx::raw_sql(patient).execute(&mut *snapshot).await?;
     }
-    let end = match checkpoint(&mut snapshot, projection.name()).await? {
-        Some(found) if found.version == projection.version() => found,
-        _ => return Ok(Verified::NotMade),
-    };
-    let log_id = store.head().await?.log_id;
-    if end.log_id != log_id {
-        return Err(ProjectionError::OtherLog { expected: log_id, found: end.log_id });
-    }
-
-    let folder = tempfile::tempdir().map_err(sqlx::Error::Io)?;
-    let anew = Database::open_to_build(&folder.path().join("views.db")).await?;
-    fold(store, &anew, projection.as_mut(), end.position, told).await?;
+    let end = comparable(&mut snapshot, projection.as_ref(), log_id).await?;
+    let Some(end) = end.filter(|end| end.position >= seen.position) else { return Ok(Verified::NotMade) };
+    fold(store, &anew, projection.as_mut(), seen.position..end.position, &told).await?;
     let mut expected = anew.read().await?;
     for table in projection.tables() {
         if let Some((found, expected)) = difference(&mut snapshot, &mut expected, table).await? {
@@ -71,20 +76,30 @@ pub async fn verify(
     Ok(Verified::Equal(end.position))
 }
 
-/// The log up to `end`, in tables of their own.
+/// The checkpoint of tables that this version makes of this log; none where there are none.
+async fn comparable(
+    db: &mut AnyConnection,
+    projection: &dyn Projection,
+    log_id: Uuid,
+) -> Result<Option<Checkpoint>, ProjectionError> {
+    let found = checkpoint(db, projection.name()).await?.filter(|found| found.version == projection.version());
+    match found {
+        Some(found) if found.log_id != log_id => {
+            Err(ProjectionError::OtherLog { expected: log_id, found: found.log_id })
+        }
+        found => Ok(found),
+    }
+}
+
+/// Folds what stands behind the start of `range`, up to its end.
 async fn fold(
     store: &Arc<dyn EventStore>,
     database: &Database,
     projection: &mut dyn Projection,
-    end: Position,
-    told: impl Fn(Position, Position),
+    range: Range<Position>,
+    told: &impl Fn(Position, Position),
 ) -> Result<(), ProjectionError> {
-    let mut db = database.write().await?;
-    for statement in projection.schema(database.dialect()) {
-        sqlx::query(AssertSqlSafe(statement)).execute(&mut *db).await?;
-    }
-    db.commit().await?;
-    let mut reached = Position::ZERO;
+    let Range { start: mut reached, end } = range;
     while reached < end {
         let mut events = store.read(reached, PAGE_EVENTS, &[]).await?;
         events.retain(|event| event.position <= end);
