@@ -25,21 +25,17 @@ use crate::{
     table::{millis, rate},
 };
 
+/// With what is written of their streams, which a trigger does.
 const EVENTS: &str = "
-    INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id,
-        correlation_id, causation_id, data)
+    INSERT INTO events (position, event_id, stream, version, previous, type, schema, occurred_at, recorded_at, actor,
+        command_id, correlation_id, causation_id, data)
     SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-        value ->> 8, unhex(value ->> 9), unhex(value ->> 10), unhex(value ->> 11), value ->> 12
+        value ->> 8, value ->> 9, unhex(value ->> 10), unhex(value ->> 11), unhex(value ->> 12), value ->> 13
     FROM jsonb_each(?1)";
 
 const COMMANDS: &str = "
     INSERT INTO commands (command_id, fingerprint, stream, version, position, events)
     SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM jsonb_each(?1)";
-
-const STREAMS: &str = "
-    INSERT INTO streams (stream, version, occurred_at)
-    SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1) WHERE true
-    ON CONFLICT (stream) DO UPDATE SET version = excluded.version, occurred_at = excluded.occurred_at";
 
 const HEAD: &str = "UPDATE head SET position = ?1, recorded_at = ?2";
 
@@ -49,14 +45,17 @@ pub(crate) struct Bare {
     position: u64,
     /// How often each deal has been moved.
     moved: HashMap<usize, u64>,
+    ends: Ends,
 }
+
+/// The last event of each stream.
+pub(crate) type Ends = HashMap<StreamId, Position>;
 
 /// The parameters of the statements of one transaction.
 pub(crate) struct Batch {
     head: (i64, i64),
     events: String,
     commands: String,
-    streams: String,
 }
 
 impl Bare {
@@ -71,7 +70,7 @@ impl Bare {
             .pragma("cache_size", "-16384")
             .pragma("wal_autocheckpoint", "8192")
             .pragma("journal_size_limit", "67108864");
-        Ok(Self { db: options.connect().await?, position: 0, moved: HashMap::new() })
+        Ok(Self { db: options.connect().await?, position: 0, moved: HashMap::new(), ends: Ends::new() })
     }
 
     /// Events a second, where each transaction has so many moves of different deals.
@@ -79,7 +78,8 @@ impl Bare {
         let (mut written, mut took) = (0, Duration::ZERO);
         while took < slice {
             let events = (0..batch_events).map(|_| self.next_move()).collect::<Result<Vec<_>>>()?;
-            took += self.write(&Batch::of(&events)?).await?;
+            let batch = Batch::of(&events, &mut self.ends)?;
+            took += self.write(&batch).await?;
             written += batch_events;
         }
         Ok(rate(written, took))
@@ -90,7 +90,8 @@ impl Bare {
         let (begun, mut took) = (Instant::now(), Vec::new());
         while begun.elapsed() < slice {
             let event = self.next_move()?;
-            took.push(millis(self.write(&Batch::of(&[event])?).await?));
+            let batch = Batch::of(&[event], &mut self.ends)?;
+            took.push(millis(self.write(&batch).await?));
         }
         Ok(took)
     }
@@ -99,10 +100,9 @@ impl Bare {
     pub(crate) async fn write(&mut self, batch: &Batch) -> Result<Duration> {
         let begun = Instant::now();
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await?;
-        // Events first: a trigger compares them with the head and the streams as they were.
+        // Events first: their triggers compare them with the head as it was.
         sqlx::query(EVENTS).bind(&batch.events).execute(&mut *transaction).await?;
         sqlx::query(COMMANDS).bind(&batch.commands).execute(&mut *transaction).await?;
-        sqlx::query(STREAMS).bind(&batch.streams).execute(&mut *transaction).await?;
         sqlx::query(HEAD).bind(batch.head.0).bind(batch.head.1).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(begun.elapsed())
@@ -143,33 +143,30 @@ impl Bare {
 
 impl Batch {
     /// Of events that follow each other in the log; none of their commands goes on beyond them.
-    pub(crate) fn of(events: &[Envelope]) -> Result<Self> {
+    pub(crate) fn of(events: &[Envelope], ends: &mut Ends) -> Result<Self> {
         let last = events.last().ok_or("a batch has events")?;
-        let (mut rows, mut commands, mut streams) = (Vec::new(), HashMap::new(), HashMap::new());
+        let (mut rows, mut commands) = (Vec::new(), HashMap::new());
         for event in events {
-            rows.push(event_row(event));
+            rows.push(event_row(event, ends.insert(event.stream, event.position)));
             let count = commands.get(&event.command_id).map_or(1, |(_, count)| count + 1);
             commands.insert(event.command_id, (event, count));
-            streams.insert(event.stream, event);
         }
         let commands: Vec<Value> = commands.into_values().map(|(last, count)| command_row(last, count)).collect();
-        let streams: Vec<Value> =
-            streams.into_values().map(|last| json!([last.stream, last.version, last.occurred_at.micros()])).collect();
         Ok(Self {
             head: (i64::try_from(last.position.0)?, last.recorded_at.micros()),
             events: serde_json::to_string(&rows)?,
             commands: serde_json::to_string(&commands)?,
-            streams: serde_json::to_string(&streams)?,
         })
     }
 }
 
-fn event_row(event: &Envelope) -> Value {
+fn event_row(event: &Envelope, previous: Option<Position>) -> Value {
     json!([
         event.position,
         event.event_id.simple(),
         event.stream,
         event.version,
+        previous,
         event.event_type,
         event.schema,
         event.occurred_at.micros(),

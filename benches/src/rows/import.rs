@@ -12,7 +12,7 @@ use dealog_tests::Data;
 
 use crate::{
     Result,
-    bare::{Bare, Batch},
+    bare::{Bare, Batch, Ends},
     bench::Bench,
     table::{Line, Pair, median, number, rate},
 };
@@ -65,7 +65,8 @@ async fn read(log: &Path) -> Result<Vec<Envelope>> {
 /// A command's events stay together.
 fn batches(events: &[Envelope]) -> Result<Vec<Batch>> {
     let commands: Vec<&[Envelope]> = events.chunk_by(|before, after| before.command_id == after.command_id).collect();
-    commands.chunks(BATCH_COMMANDS).map(|commands| Batch::of(&commands.concat())).collect()
+    let mut ends = Ends::new();
+    commands.chunks(BATCH_COMMANDS).map(|commands| Batch::of(&commands.concat(), &mut ends)).collect()
 }
 
 async fn write(folder: &Path, batches: &[Batch]) -> Result<Duration> {

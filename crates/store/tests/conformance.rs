@@ -82,6 +82,7 @@ macro_rules! conformance {
                 a_page_is_never_longer_than_the_limit_of_the_log,
                 pages_put_together_are_the_log,
                 a_stream_is_read_by_its_versions,
+                a_long_stream_is_read_from_anywhere_in_it,
                 a_stream_that_does_not_exist_has_no_events,
                 only_the_types_asked_for_are_read,
                 a_position_beyond_the_end_reads_nothing,

@@ -50,17 +50,33 @@ async fn sql(path: &Path, sql: &'static str) -> Result<(), sqlx::Error> {
 
 #[tokio::test]
 async fn a_file_of_the_first_version_is_brought_up_and_keeps_its_log() {
-    let (_folder, path) = place();
+    let (folder, path) = place();
     let store = open(&path).await.unwrap();
+    let first = append();
+    let stream = first.stream;
+    store.append(first).await.unwrap();
     store.append(append()).await.unwrap();
+    store.append(Append { stream, expected: Version(1), ..append() }).await.unwrap();
     let (head, events) = (store.head().await.unwrap(), store.read(Position::ZERO, 10, &[]).await.unwrap());
+    let of_stream = store.read_stream(stream, Version::ZERO, 10).await.unwrap();
+    assert_eq!(of_stream.len(), 2);
     store.close().await;
-    sql(&path, "DROP TABLE tokens; PRAGMA user_version = 1").await.unwrap();
 
-    let store = open(&path).await.unwrap();
+    let earlier = folder.path().join("earlier.db");
+    let mut connection = raw(&earlier).await;
+    sqlx::raw_sql(include_str!("../src/sqlite/schema.sql")).execute(&mut connection).await.unwrap();
+    sqlx::query("ATTACH ?1 AS present").bind(path.to_str()).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql(include_str!("earlier.sql")).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+
+    let store = open(&earlier).await.unwrap();
     assert!(store.tokens().await.unwrap().is_empty());
     assert_eq!((store.head().await.unwrap(), store.read(Position::ZERO, 10, &[]).await.unwrap()), (head, events));
-    store.append(append()).await.unwrap();
+    assert_eq!(store.read_stream(stream, Version::ZERO, 10).await.unwrap(), of_stream);
+    store.append(Append { stream, expected: Version(2), ..append() }).await.unwrap();
+    assert_eq!(store.read_stream(stream, Version(2), 10).await.unwrap().len(), 1);
+    store.close().await;
+    SqliteStore::check(&earlier, |_, _| Ok(())).await.unwrap();
 }
 
 #[tokio::test]
@@ -71,8 +87,12 @@ async fn history_is_not_replaced_either() {
     let before = store.read(Position::ZERO, 10, &[]).await.unwrap();
     for attempt in [
         "INSERT OR REPLACE INTO events SELECT * FROM events",
-        "INSERT OR REPLACE INTO events SELECT 2, event_id, stream, version, type, schema, occurred_at, recorded_at, actor,
-            command_id, correlation_id, causation_id, '{\"a\":1}' FROM events",
+        "INSERT OR REPLACE INTO events SELECT 2, event_id, stream, version, previous, type, schema, occurred_at, recorded_at,
+            actor, command_id, correlation_id, causation_id, '{\"a\":1}' FROM events",
+        "INSERT INTO events SELECT 2, event_id, stream, 3, 1, type, schema, occurred_at, recorded_at, actor, command_id,
+            correlation_id, causation_id, data FROM events",
+        "INSERT INTO events SELECT 2, event_id, stream, 2, NULL, type, schema, occurred_at, recorded_at, actor, command_id,
+            correlation_id, causation_id, data FROM events",
         "INSERT OR REPLACE INTO commands SELECT * FROM commands",
         "INSERT OR REPLACE INTO head SELECT * FROM head",
     ] {
@@ -107,7 +127,7 @@ async fn people_with_a_shell_read_ids_and_times_as_text() {
 async fn a_file_of_a_newer_version_is_refused() {
     let (_folder, path) = place();
     open(&path).await.unwrap().close().await;
-    sql(&path, "PRAGMA user_version = 3").await.unwrap();
+    sql(&path, "PRAGMA user_version = 4").await.unwrap();
     let refused = open(&path).await.unwrap_err();
     assert!(matches!(refused, StoreError::Schema(_)), "{refused}");
     assert!(refused.to_string().contains("use a newer dealog"), "{refused}");

@@ -6,10 +6,15 @@ use serde_json::{Value, json};
 /// Appends what a later version of Dealog may write, as that would; gives its position.
 fn plant(data: &Data) -> u64 {
     let mut log = Database::log(data);
-    // PostgreSQL's head tells no position.
-    let (id, fingerprint, move_head) = match log.dialect() {
+    // PostgreSQL's head tells no position, and SQLite's events end their streams by themselves.
+    let (id, fingerprint, rest) = match log.dialect() {
         Dialect::Sqlite => ("randomblob(16)", "randomblob(32)", "UPDATE head SET position = position + 1;"),
-        Dialect::Postgres => ("gen_random_uuid()", "sha256('exploded')", ""),
+        Dialect::Postgres => (
+            "gen_random_uuid()",
+            "sha256('exploded')",
+            "INSERT INTO streams (stream, version, occurred_at)
+             SELECT stream, version, occurred_at FROM events WHERE type = 'deal.exploded';",
+        ),
     };
     log.run(&format!(
         "BEGIN;
@@ -17,11 +22,9 @@ fn plant(data: &Data) -> u64 {
              correlation_id, causation_id, data)
          SELECT max(position) + 1, {id}, 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1,
              max(recorded_at), max(recorded_at), 'local', {id}, {id}, NULL, '{{\"loud\":true}}' FROM events;
-         INSERT INTO streams (stream, version, occurred_at)
-         SELECT stream, version, occurred_at FROM events WHERE type = 'deal.exploded';
          INSERT INTO commands (command_id, fingerprint, stream, version, position, events)
          SELECT command_id, {fingerprint}, stream, version, position, 1 FROM events WHERE type = 'deal.exploded';
-         {move_head}
+         {rest}
          COMMIT"
     ));
     log.number("SELECT max(position) FROM events").unwrap().try_into().unwrap()

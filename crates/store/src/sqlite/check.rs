@@ -35,19 +35,33 @@ const INVARIANTS: &[&str] = &[
      WHERE NOT json_valid(data) OR unicode(data) <> unicode('{') OR type NOT GLOB '[a-z]*.[a-z]*'
         OR (actor <> 'local' AND actor NOT GLOB '[a-z]*:????????-????-????-????-????????????')
      ORDER BY position LIMIT 1",
-    "SELECT 'stream ' || coalesce(streams.stream, found.stream), 'its versions are not those of its events'
-     FROM (SELECT stream, count(*) AS events, max(version) AS last FROM events GROUP BY stream) AS found
-     FULL JOIN streams USING (stream)
-     WHERE events IS NOT streams.version OR last IS NOT streams.version
-        OR (streams.stream NOT GLOB '[a-z]*-????????-????-????-????-????????????' AND streams.stream GLOB '*[^a-z]*')
-        OR streams.occurred_at IS NOT
-            (SELECT occurred_at FROM events WHERE events.stream = streams.stream AND events.version = streams.version)
-     LIMIT 1",
     // Positions are dense, so one up to the head is that of an event; and each event has one command.
     "SELECT 'the commands', 'they brought ' || coalesce(sum(events), 0) || ' events up to position ' ||
         coalesce(max(position), 0) || ', and the head says ' || (SELECT position FROM head)
      FROM commands
      HAVING coalesce(sum(events), 0) <> (SELECT position FROM head) OR coalesce(max(position), 0) <> (SELECT position FROM head)",
+];
+
+/// What must hold of the streams, which are chains from version 3 of the schema on.
+const CHAINS: &[&str] = &[
+    // A stream ends at its last event, and each event follows from the one before it in its stream or is the first.
+    "SELECT 'stream ' || streams.stream, 'it does not end as it says'
+     FROM streams LEFT JOIN events USING (position)
+     WHERE events.stream IS NOT streams.stream OR events.version IS NOT streams.version
+        OR events.occurred_at IS NOT streams.occurred_at
+        OR (streams.stream NOT GLOB '[a-z]*-????????-????-????-????-????????????' AND streams.stream GLOB '*[^a-z]*')
+     LIMIT 1",
+    "SELECT 'position ' || events.position, 'it does not follow from the event before it in its stream'
+     FROM events LEFT JOIN events AS before ON before.position = events.previous
+     WHERE events.version <> coalesce(before.version, 0) + 1
+        OR (before.stream IS NOT events.stream AND events.previous IS NOT NULL)
+     LIMIT 1",
+    // So if there are as many as the streams say, no event stands beside them.
+    "SELECT 'the streams', 'they have ' || events || ' events, and the head says ' || head.position
+     FROM head, (SELECT coalesce(sum(version), 0) AS events FROM streams) WHERE events <> head.position",
+    "SELECT 'the streams', 'not every 256th version is in the index'
+     FROM (SELECT coalesce(sum(version / 256), 0) AS versions FROM streams)
+     WHERE versions <> (SELECT count(*) FROM events INDEXED BY events_every_256_versions WHERE version % 256 = 0)",
 ];
 
 /// What must hold besides, where there is time to look for it.
@@ -57,9 +71,9 @@ const THOROUGH_INVARIANTS: &[&str] = &[
      WHERE events.command_id IS NOT commands.command_id OR events.stream <> commands.stream
         OR events.version <> commands.version
      LIMIT 1",
-    "SELECT 'position ' || position, 'it happened before the event before it in its stream'
-     FROM (SELECT position, occurred_at < lag(occurred_at) OVER (PARTITION BY stream ORDER BY version) AS back FROM events)
-     WHERE back LIMIT 1",
+    "SELECT 'position ' || events.position, 'it happened before the event before it in its stream'
+     FROM events JOIN events AS before ON before.position = events.previous
+     WHERE events.occurred_at < before.occurred_at LIMIT 1",
 ];
 
 const OBJECTS: &str = "SELECT name, sql FROM sqlite_schema WHERE type <> 'view'";
@@ -69,7 +83,7 @@ const HEADER_BYTES: u64 = 100;
 
 /// Refuses a file that is no log or a damaged one. A file that is not set up yet is neither.
 pub(super) async fn fit(path: &Path) -> Result<(), StoreError> {
-    looked_at(path, "PRAGMA quick_check(1)", INVARIANTS).await.map_err(|error| named(path, error))?;
+    looked_at(path, "PRAGMA quick_check(1)", &[]).await.map_err(|error| named(path, error))?;
     Ok(())
 }
 
@@ -79,7 +93,7 @@ pub(super) async fn thorough(
     visit: impl FnMut(&[Envelope], Head) -> Result<(), StoreError>,
 ) -> Result<Head, StoreError> {
     let outcome = async {
-        let set_up = looked_at(path, "PRAGMA integrity_check(1)", &[INVARIANTS, THOROUGH_INVARIANTS].concat()).await?;
+        let set_up = looked_at(path, "PRAGMA integrity_check(1)", THOROUGH_INVARIANTS).await?;
         if !set_up {
             return Err(StoreError::Schema("the file is not a log".into()));
         }
@@ -93,8 +107,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
     schema::read_options(path).pragma("cache_size", schema::CACHE).disable_statement_logging()
 }
 
-/// Whether the file is set up; if so, all of this holds of it.
-async fn looked_at(path: &Path, pages: &'static str, invariants: &[&'static str]) -> Result<bool, StoreError> {
+/// Whether the file is set up; if so, all that must hold of it does, and these invariants besides.
+async fn looked_at(path: &Path, pages: &'static str, besides: &[&'static str]) -> Result<bool, StoreError> {
     let bytes = std::fs::metadata(path).map_err(sqlx::Error::Io)?.len();
     // So short a file is an empty one to SQLite, and would be written over.
     if (1..HEADER_BYTES).contains(&bytes) {
@@ -112,15 +126,29 @@ async fn looked_at(path: &Path, pages: &'static str, invariants: &[&'static str]
         return Err(damage(told.replace('\n', " ")));
     }
     has_all_objects(&mut transaction, steps).await?;
-    for invariant in invariants {
-        let broken: Option<(String, String)> = sqlx::query_as(*invariant).fetch_optional(&mut *transaction).await?;
-        if let Some((place, reason)) = broken {
-            return Err(damage(format!("{place}: {reason}")));
-        }
+    hold(&mut transaction, INVARIANTS).await?;
+    if steps.len() >= schema::CHAINS_SINCE {
+        hold(&mut transaction, CHAINS).await?;
+        hold(&mut transaction, besides).await?;
     }
     transaction.rollback().await?;
     connection.close().await?;
     Ok(true)
+}
+
+/// Refuses a file whose streams, just made chains, are damaged.
+pub(super) async fn chains(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    hold(connection, CHAINS).await.map_err(|error| named(path, error))
+}
+
+async fn hold(connection: &mut SqliteConnection, invariants: &[&'static str]) -> Result<(), StoreError> {
+    for invariant in invariants {
+        let broken: Option<(String, String)> = sqlx::query_as(*invariant).fetch_optional(&mut *connection).await?;
+        if let Some((place, reason)) = broken {
+            return Err(damage(format!("{place}: {reason}")));
+        }
+    }
+    Ok(())
 }
 
 /// The tables, indexes and triggers that these steps make are all there, word for word. There may be more.

@@ -1,7 +1,7 @@
 //! The statements that read the log.
 
 use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
-use sqlx::SqliteExecutor;
+use sqlx::{SqliteConnection, SqliteExecutor};
 
 use super::rows;
 use crate::{
@@ -23,12 +23,12 @@ pub(super) async fn remembered(
     found.iter().map(decode::remembered).collect()
 }
 
-/// All that a batch is judged by, in one trip to the connection's thread: each row has the columns of what it tells of, and
-/// says in the last one what that is.
-pub(super) async fn known(executor: impl SqliteExecutor<'_>, batch: &[Append]) -> Result<Known, StoreError> {
+/// Begins to write, and asks for all that a batch is judged by, in one trip to the connection's thread. Each row has the
+/// columns of what it tells of, and says in the last one what that is.
+pub(super) async fn lock_and_know(connection: &mut SqliteConnection, batch: &[Append]) -> Result<Known, StoreError> {
     const KIND: usize = 6;
     let sql = concat!(
-        "SELECT *, NULL, NULL, NULL, 'head' FROM (",
+        "BEGIN IMMEDIATE; SELECT *, NULL, NULL, NULL, 'head' FROM (",
         select!(head "head WHERE one = 1"),
         ") UNION ALL SELECT *, 'command' FROM (",
         select!(commands "commands WHERE command_id IN (SELECT unhex(value) FROM json_each(?1))"),
@@ -37,7 +37,7 @@ pub(super) async fn known(executor: impl SqliteExecutor<'_>, batch: &[Append]) -
         ")"
     );
     let ids = rows::ids(batch.iter().map(|append| append.command_id));
-    let found = sqlx::query(sql).bind(ids).bind(rows::list(judge::streams(batch))).fetch_all(executor).await?;
+    let found = sqlx::query(sql).bind(ids).bind(rows::list(judge::streams(batch))).fetch_all(connection).await?;
     let telling = |of: &'static str| found.iter().filter(move |row| row.text(KIND).is_ok_and(|kind| kind == of));
     let head = decode::head(telling("head").next().map(|row| Behind(row, 0)))?;
     let commands = telling("command").map(|row| decode::remembered(row).map(|it| (it.command_id, it)));
@@ -68,13 +68,28 @@ pub(super) async fn events(
     decode::some_events(query.bind(from).bind(limit).bind(types).fetch(executor)).await
 }
 
+/// The events of a stream form a chain, which is gone back on from the end of the stream; in a long one from the nearest
+/// event behind those asked for that is in the index.
 pub(super) async fn stream(
     executor: impl SqliteExecutor<'_>,
     stream: StreamId,
     after: Version,
     limit: usize,
 ) -> Result<Vec<Envelope>, StoreError> {
-    let query = sqlx::query(select!(events "events WHERE stream = ?1 AND version > ?2 ORDER BY version LIMIT ?3"));
-    let query = query.bind(stream.to_string()).bind(integer(after.0)).bind(integer(limit as u64));
-    decode::events(query.fetch(executor), after.0, |event| event.version.0).await
+    let query = sqlx::query(concat!(
+        "WITH RECURSIVE chain (position, version, previous) AS (
+            SELECT position, version, previous FROM events
+            WHERE version > ?2 AND position = coalesce(
+                (SELECT position FROM events
+                 WHERE stream = ?1 AND version >= ?3 AND version % 256 = 0 ORDER BY version LIMIT 1),
+                (SELECT position FROM streams WHERE stream = ?1))
+            UNION ALL
+            SELECT events.position, events.version, events.previous
+            FROM chain JOIN events ON events.position = chain.previous WHERE events.version > ?2
+        ) ",
+        select!(events "events WHERE position IN (SELECT position FROM chain WHERE version <= ?3) ORDER BY position")
+    ));
+    let (after, last) = (after.0, after.0.saturating_add(limit as u64));
+    let query = query.bind(stream.to_string()).bind(integer(after)).bind(integer(last));
+    decode::events(query.fetch(executor), after, |event| event.version.0).await
 }

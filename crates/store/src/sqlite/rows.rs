@@ -1,4 +1,4 @@
-//! The rows of a batch as parameters of one statement a table.
+//! The rows of a batch as parameters of one statement a table, all sent together.
 //!
 //! A statement a row costs a trip to the connection's thread each, a statement with a parameter a value must be compiled
 //! anew for every number of rows. So the rows of a table travel as one JSON array that `json_each` takes apart; it is
@@ -10,10 +10,10 @@ use std::{
     fmt::{Display, Write as _},
 };
 
-use dealog_events::{CommandId, StreamId};
+use dealog_events::CommandId;
 use uuid::Uuid;
 
-use crate::{Remembered, batch::EventRow, judge::StreamEnd};
+use crate::{Remembered, batch::EventRow};
 
 /// Bytes of the JSON of one event: mostly ids.
 const EVENT_ROW_BYTES: usize = 384;
@@ -21,33 +21,38 @@ const EVENT_ROW_BYTES: usize = 384;
 /// Bytes of the JSON of one stream or command.
 const ROW_BYTES: usize = 224;
 
-pub(super) const INSERT_EVENTS: &str = "
-    INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor,
+/// Writes the rows of a transaction: events and their data (`?1`, `?2`), commands (`?3`), and the head from `?4` to `?5`, at
+/// `?6`. Returns a row if the head was there.
+///
+/// Events come first: their triggers compare them with the head and the streams as they were. The event before it in its
+/// stream is named where it is in the same transaction; otherwise it is the stream's last so far.
+pub(super) const INSERT: &str = "
+    INSERT INTO events (position, event_id, stream, version, previous, type, schema, occurred_at, recorded_at, actor,
         command_id, correlation_id, causation_id, data)
-    SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-        value ->> 8, unhex(value ->> 9), unhex(value ->> 10), unhex(value ->> 11),
-        CAST(substr(?2, value ->> 12, value ->> 13) AS TEXT)
-    FROM jsonb_each(?1)";
+    SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3,
+        coalesce(value ->> 4, (SELECT position FROM streams WHERE stream = value ->> 2)),
+        value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, unhex(value ->> 10), unhex(value ->> 11),
+        unhex(value ->> 12), CAST(substr(?2, value ->> 13, value ->> 14) AS TEXT)
+    FROM jsonb_each(?1);
 
-pub(super) const UPSERT_STREAMS: &str = "
-    INSERT INTO streams (stream, version, occurred_at)
-    SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1) WHERE true
-    ON CONFLICT (stream) DO UPDATE SET version = excluded.version, occurred_at = excluded.occurred_at";
-
-pub(super) const INSERT_COMMANDS: &str = "
     INSERT INTO commands (command_id, fingerprint, stream, version, position, events)
-    SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM jsonb_each(?1)";
+    SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM jsonb_each(?3);
 
-/// For [`INSERT_EVENTS`]: the rows, and the data of all events one after another.
+    UPDATE head SET position = ?5, recorded_at = ?6 WHERE position = ?4 RETURNING position";
+
+
+/// For [`INSERT`]: the rows, and the data of all events one after another.
 pub(super) fn events(events: &[EventRow<'_>]) -> (String, Vec<u8>) {
     let mut rows = Rows::with_capacity(events.len() * EVENT_ROW_BYTES);
     let mut data = Vec::with_capacity(events.iter().map(|event| event.data.len()).sum());
+    let mut last = HashMap::with_capacity(events.len());
     for event in events {
         rows.begin();
         rows.plain(event.position);
         rows.id(event.event_id);
         rows.text(event.stream);
         rows.plain(event.version);
+        rows.or_null(last.insert(event.stream, event.position), Rows::plain);
         rows.text(event.event_type);
         rows.plain(event.schema);
         rows.plain(event.occurred_at.micros());
@@ -55,10 +60,7 @@ pub(super) fn events(events: &[EventRow<'_>]) -> (String, Vec<u8>) {
         rows.text(event.actor);
         rows.id(event.command_id.0);
         rows.id(event.correlation_id);
-        match event.causation_id {
-            Some(id) => rows.id(id),
-            None => rows.plain("null"),
-        }
+        rows.or_null(event.causation_id, Rows::id);
         // SQL counts from 1.
         rows.plain(data.len() + 1);
         rows.plain(event.data.len());
@@ -67,19 +69,7 @@ pub(super) fn events(events: &[EventRow<'_>]) -> (String, Vec<u8>) {
     (rows.end(), data)
 }
 
-/// For [`UPSERT_STREAMS`].
-pub(super) fn streams(streams: &HashMap<StreamId, StreamEnd>) -> String {
-    let mut rows = Rows::with_capacity(streams.len() * ROW_BYTES);
-    for (stream, end) in streams {
-        rows.begin();
-        rows.text(stream);
-        rows.plain(end.version);
-        rows.plain(end.occurred_at.micros());
-    }
-    rows.end()
-}
-
-/// For [`INSERT_COMMANDS`].
+/// For [`INSERT`].
 pub(super) fn commands(commands: &[Remembered]) -> String {
     let mut rows = Rows::with_capacity(commands.len() * ROW_BYTES);
     for Remembered { command_id, fingerprint, outcome } in commands {
@@ -138,6 +128,13 @@ impl Rows {
     fn plain(&mut self, value: impl Display) {
         self.next();
         put(&mut self.0, value);
+    }
+
+    fn or_null<T>(&mut self, value: Option<T>, put: impl FnOnce(&mut Self, T)) {
+        match value {
+            Some(value) => put(self, value),
+            None => self.plain("null"),
+        }
     }
 
     fn text(&mut self, value: impl Display) {

@@ -44,7 +44,10 @@ const JOURNAL_BYTES_MAX: &str = "67108864";
 const APPLICATION_ID: i32 = 0x4465_616C;
 
 /// What each version of the schema added; the first made the log. A step stays as it was written.
-const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("tokens.sql")];
+const STEPS: [&str; 3] = [include_str!("schema.sql"), include_str!("tokens.sql"), include_str!("chains.sql")];
+
+/// The version from which on streams are chains.
+pub(super) const CHAINS_SINCE: usize = 3;
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).row_buffer_size(ROW_BUFFER)
@@ -88,14 +91,13 @@ async fn try_open(path: &Path, log_id: Uuid) -> Result<SqliteConnection, StoreEr
     }
     let mut connection = write_options(path).create_if_missing(true).connect().await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    set_up(&mut transaction, log_id).await?;
+    let found = steps(&mut transaction).await?.len();
+    bring_up(&mut transaction, found, log_id).await?;
+    if (1..CHAINS_SINCE).contains(&found) {
+        check::chains(&mut transaction, path).await?;
+    }
     transaction.commit().await?;
     Ok(connection)
-}
-
-async fn set_up(connection: &mut SqliteConnection, log_id: Uuid) -> Result<(), StoreError> {
-    let found = steps(connection).await?.len();
-    bring_up(connection, found, log_id).await
 }
 
 /// The steps that made the file what it is; none where it is empty. One that is neither a log nor empty is refused.

@@ -19,8 +19,6 @@ use crate::{
     judge::judge,
 };
 
-const MOVE_HEAD: &str = "UPDATE head SET position = ?1, recorded_at = ?2 WHERE position = ?3";
-
 #[derive(Debug)]
 pub(super) struct SqliteWriter {
     path: PathBuf,
@@ -73,17 +71,18 @@ impl Writer for SqliteWriter {
     }
 }
 
+/// Three trips to the connection's thread: for the lock and what the batch is judged by, with what is written, and for the
+/// commit, whose failure means something else than that of any statement before it.
 async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Limits) -> Result<Written, WriteError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let known = read::known(&mut *transaction, batch).await?;
+    let known = read::lock_and_know(connection, batch).await?;
     let before = known.position;
     let judged = judge(batch, known, limits);
     if judged.accepted.is_empty() {
-        transaction.rollback().await?;
+        sqlx::query("ROLLBACK").execute(connection).await?;
     } else {
-        insert(&mut transaction, &Batch::of_accepted(&judged, before)).await?;
+        insert(connection, &Batch::of_accepted(&judged, before)).await?;
         failpoints::pass("log-before-commit")?;
-        transaction.commit().await.map_err(|error| WriteError::InDoubt(error.into()))?;
+        sqlx::query("COMMIT").execute(connection).await.map_err(|error| WriteError::InDoubt(error.into()))?;
         failpoints::pass("log-after-commit").map_err(|error| WriteError::InDoubt(error.into()))?;
     }
     Ok(Written { outcomes: judged.outcomes, position: judged.position })
@@ -103,18 +102,17 @@ async fn look_up(connection: &mut SqliteConnection, ids: &[CommandId]) -> Result
 
 /// Writes a batch, under the lock.
 pub(super) async fn insert(connection: &mut SqliteConnection, batch: &Batch<'_>) -> Result<(), StoreError> {
-    // Events first: their trigger compares them with the head and the streams as they were.
     let (events, data) = rows::events(&batch.events);
-    sqlx::query(rows::INSERT_EVENTS).bind(events).bind(data).execute(&mut *connection).await?;
-    sqlx::query(rows::INSERT_COMMANDS).bind(rows::commands(&batch.commands)).execute(&mut *connection).await?;
-    sqlx::query(rows::UPSERT_STREAMS).bind(rows::streams(&batch.streams)).execute(&mut *connection).await?;
-    let moved = sqlx::query(MOVE_HEAD)
+    let moved = sqlx::query(rows::INSERT)
+        .bind(events)
+        .bind(data)
+        .bind(rows::commands(&batch.commands))
+        .bind(integer(batch.before.0))
         .bind(integer(batch.position.0))
         .bind(batch.recorded_at.micros())
-        .bind(integer(batch.before.0))
-        .execute(connection)
+        .fetch_all(connection)
         .await?;
-    if moved.rows_affected() != 1 {
+    if moved.len() != 1 {
         let reason = "the head moved while its lock was held".into();
         return Err(StoreError::Damaged { position: batch.before, reason });
     }

@@ -75,6 +75,25 @@ pub(crate) async fn a_stream_is_read_by_its_versions<B: Backend>() {
     assert!(store.read_stream(one, Version(5), 2).await.unwrap().is_empty());
 }
 
+pub(crate) async fn a_long_stream_is_read_from_anywhere_in_it<B: Backend>() {
+    const EVENTS: u64 = 700;
+    let place = B::new().await;
+    let (store, one, other) = (place.open().await, deal(), deal());
+    for version in (0..EVENTS).step_by(50) {
+        store.append(append_many(one, version, 50)).await.unwrap();
+        store.append(append_many(other, version, 50)).await.unwrap();
+    }
+    for after in [0, 1, 49, 254, 255, 256, 257, 511, 512, 513, 698, 699, 700, 701] {
+        for limit in [1_u64, 2, 100, 256, 1_000] {
+            let page = store.read_stream(one, Version(after), usize::try_from(limit).unwrap()).await.unwrap();
+            let expected: Vec<_> = (after + 1..=EVENTS.min(after + limit)).collect();
+            assert_eq!(versions(&page), expected, "{limit} after {after}");
+            assert!(page.iter().all(|event| event.stream == one));
+        }
+    }
+    assert!(store.read_stream(one, Version(u64::MAX), usize::MAX).await.unwrap().is_empty());
+}
+
 pub(crate) async fn a_stream_that_does_not_exist_has_no_events<B: Backend>() {
     let place = B::new().await;
     let store = with_events(&place, 3, Limits::default()).await;

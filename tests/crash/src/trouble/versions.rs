@@ -43,12 +43,12 @@ async fn make_later(place: &Place) -> Result<()> {
     }
 }
 
-/// The earliest version that there is. In files that had no tokens; in PostgreSQL it is the only one.
+/// The earliest version that there is; in PostgreSQL it is the only one.
 async fn make_earlier(place: &Place, present: i64) -> Result<()> {
-    let known = if place.postgres.is_none() { 2 } else { 1 };
+    let known = if place.postgres.is_none() { 3 } else { 1 };
     ensure!(present == known, "the log has version {present}: say here how to undo what it added");
     match &place.postgres {
-        None => sqlite::run(place, "DROP TABLE tokens; PRAGMA user_version = 1").await,
+        None => sqlite::make_earlier(place).await,
         Some(database) => database.execute("DELETE FROM log.migrations WHERE version = 999").await,
     }
 }
@@ -88,5 +88,24 @@ mod sqlite {
         let mut connection = connect(place).await?;
         sqlx::raw_sql(statements).execute(&mut connection).await?;
         Ok(connection.close().await?)
+    }
+
+    /// Puts a log of version 1 with the same events in the place of the present one.
+    pub(super) async fn make_earlier(place: &Place) -> Result<()> {
+        let (present, earlier) = (place.data().join("log.db"), place.data().join("earlier.db"));
+        let options = SqliteConnectOptions::new().filename(&earlier).create_if_missing(true);
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        sqlx::raw_sql(include_str!("../../../../crates/store/src/sqlite/schema.sql")).execute(&mut connection).await?;
+        sqlx::query("ATTACH ?1 AS present").bind(present.to_str()).execute(&mut connection).await?;
+        sqlx::raw_sql(include_str!("../../../../crates/store/tests/earlier.sql")).execute(&mut connection).await?;
+        connection.close().await?;
+        // It was closed in good order, so that nothing is left beside it.
+        for beside in ["log.db-wal", "log.db-shm"] {
+            match std::fs::remove_file(place.data().join(beside)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(std::fs::rename(earlier, present)?)
     }
 }
