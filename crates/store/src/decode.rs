@@ -4,6 +4,8 @@
 //! What was checked when it was written is checked again: a row that no append can have written is reported as damage with
 //! its position, and so is a gap.
 
+use std::collections::HashMap;
+
 use dealog_events::{CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use futures_util::{Stream, TryStreamExt as _};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -127,11 +129,18 @@ pub(crate) fn head(row: Option<impl Columns>) -> Result<Head, StoreError> {
 
 /// Where a stream ends. Should its row be damaged, that is told of the `head`.
 pub(crate) fn stream_end(row: &impl Columns, head: Position) -> Result<(StreamId, StreamEnd), StoreError> {
-    let decode = || -> Result<_, Unfit> {
-        let end = StreamEnd { version: version(row.integer(1)?)?, occurred_at: timestamp(row.integer(2)?)? };
-        Ok((row.text(0)?.parse()?, end))
-    };
+    let decode = || end((row.text(0)?.parse()?, row.integer(1)?, row.integer(2)?));
     decode().map_err(damaged(head))
+}
+
+/// Where streams end, of a JSON array with an array for each.
+pub(crate) fn stream_ends(json: &str, head: Position) -> Result<HashMap<StreamId, StreamEnd>, StoreError> {
+    let decode = || serde_json::from_str::<Vec<_>>(json)?.into_iter().map(end).collect::<Result<_, Unfit>>();
+    decode().map_err(damaged(head))
+}
+
+fn end((stream, last, occurred_at): (StreamId, i64, i64)) -> Result<(StreamId, StreamEnd), Unfit> {
+    Ok((stream, StreamEnd { version: version(last)?, occurred_at: timestamp(occurred_at)? }))
 }
 
 /// Events that follow each other, by `number`, from the one after `after`.

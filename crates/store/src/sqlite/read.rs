@@ -1,5 +1,7 @@
 //! The statements that read the log.
 
+use std::collections::HashMap;
+
 use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
@@ -23,30 +25,32 @@ pub(super) async fn remembered(
     found.iter().map(decode::remembered).collect()
 }
 
-/// Begins to write, and asks for all that a batch is judged by, in one trip to the connection's thread. Each row has the
-/// columns of what it tells of, and says in the last one what that is.
+/// Begins to write, and asks for all that a batch is judged by, in one trip to the connection's thread. A row says in its last
+/// column what it tells of. The streams come as one value: each row wakes who waits for it, and there are as many as commands.
 pub(super) async fn lock_and_know(connection: &mut SqliteConnection, batch: &[Append]) -> Result<Known, StoreError> {
+    const STREAMS: usize = 3;
     const KIND: usize = 6;
     let sql = concat!(
-        "BEGIN IMMEDIATE; SELECT *, NULL, NULL, NULL, 'head' FROM (",
+        "BEGIN IMMEDIATE; SELECT *,
+            (SELECT json_group_array(json_array(stream, version, occurred_at)) FROM streams
+             WHERE stream IN (SELECT value FROM json_each(?2))),
+            NULL, NULL, 'head' FROM (",
         select!(head "head WHERE one = 1"),
         ") UNION ALL SELECT *, 'command' FROM (",
         select!(commands "commands WHERE command_id IN (SELECT unhex(value) FROM json_each(?1))"),
-        ") UNION ALL SELECT *, NULL, NULL, NULL, 'stream' FROM (",
-        select!(streams "streams WHERE stream IN (SELECT value FROM json_each(?2))"),
         ")"
     );
     let ids = rows::ids(batch.iter().map(|append| append.command_id));
     let found = sqlx::query(sql).bind(ids).bind(rows::list(judge::streams(batch))).fetch_all(connection).await?;
     let telling = |of: &'static str| found.iter().filter(move |row| row.text(KIND).is_ok_and(|kind| kind == of));
-    let head = decode::head(telling("head").next().map(|row| Behind(row, 0)))?;
+    let head_row = telling("head").next();
+    let head = decode::head(head_row.map(|row| Behind(row, 0)))?;
     let commands = telling("command").map(|row| decode::remembered(row).map(|it| (it.command_id, it)));
-    let streams = telling("stream").map(|row| decode::stream_end(row, head.position));
     Ok(Known {
         position: head.position,
         recorded_at: head.recorded_at,
         commands: commands.collect::<Result<_, _>>()?,
-        streams: streams.collect::<Result<_, _>>()?,
+        streams: head_row.map_or(Ok(HashMap::new()), |row| decode::stream_ends(row.text(STREAMS)?, head.position))?,
     })
 }
 
