@@ -45,6 +45,10 @@ impl Listener for Moving {
 
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.listener).await;
+        // An event must not wait until the other end has acknowledged the one before, which it may take 40 ms to do.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::warn!(%error, "small answers on a connection may come late");
+        }
         if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
             tracing::warn!(%error, "a connection's buffer stays as large as the system has it");
         }
