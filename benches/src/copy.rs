@@ -10,9 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dealog_projections::{Projection as _, deals::Deals};
+use dealog_projections::{Dialect, Projection as _, deals::Deals};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
@@ -24,35 +24,42 @@ pub(crate) const VIEWS: &str = "views.db";
 /// Rows of a statement: as many as the worker has events in a batch.
 const ROWS_MAX: usize = 2_000;
 
-/// All rows of a database, as statements and what they take.
+/// All rows of a database, as lists that a statement takes.
 pub(crate) struct Copy {
-    schema: Vec<String>,
-    inserts: Vec<(String, Vec<String>)>,
-    indexes: Vec<String>,
+    tables: Vec<Table>,
     pub(crate) rows: usize,
+}
+
+struct Table {
+    name: &'static str,
+    columns: Vec<Column>,
+    lists: Vec<String>,
+}
+
+struct Column {
+    name: String,
+    sql_type: String,
+    /// Its place in the key, from 1; 0 where it is not part of it.
+    key: i64,
 }
 
 impl Copy {
     pub(crate) async fn of(folder: &Path) -> Result<Self> {
         let mut db = SqliteConnectOptions::new().filename(folder.join(VIEWS)).read_only(true).connect().await?;
-        let projection = Deals::default();
-        let mut copy = Self {
-            schema: projection.schema(dealog_projections::Dialect::Sqlite),
-            inserts: Vec::new(),
-            indexes: projection.indexes(),
-            rows: 0,
-        };
-        for table in projection.tables() {
-            let columns: Vec<(String, i64)> = sqlx::query_as("SELECT name, pk FROM pragma_table_info(?1) ORDER BY cid")
-                .bind(table)
-                .fetch_all(&mut db)
-                .await?;
-            let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-            let select = format!("SELECT json_array({}) FROM {table} ORDER BY rowid", names.join(", "));
+        let mut copy = Self { tables: Vec::new(), rows: 0 };
+        for name in Deals::default().tables() {
+            let columns: Vec<(String, String, i64)> =
+                sqlx::query_as("SELECT name, type, pk FROM pragma_table_info(?1) ORDER BY cid")
+                    .bind(name)
+                    .fetch_all(&mut db)
+                    .await?;
+            let columns: Vec<Column> =
+                columns.into_iter().map(|(name, sql_type, key)| Column { name, sql_type, key }).collect();
+            let select = format!("SELECT json_array({}) FROM {name} ORDER BY rowid", names(&columns));
             let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(&mut db).await?;
             copy.rows += rows.len();
             let lists = rows.chunks(ROWS_MAX).map(|rows| format!("[{}]", rows.join(","))).collect();
-            copy.inserts.push((upsert(table, &columns, &names), lists));
+            copy.tables.push(Table { name, columns, lists });
         }
         db.close().await?;
         Ok(copy)
@@ -69,41 +76,84 @@ impl Copy {
             .pragma("temp_store", "MEMORY")
             .pragma("cache_size", "-4000");
         let mut db = options.connect().await?;
+        let statements = self.statements(Dialect::Sqlite);
         let begun = Instant::now();
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await?;
-        run(&mut transaction, &self.schema).await?;
-        for (insert, lists) in &self.inserts {
-            for rows in lists {
-                sqlx::query(AssertSqlSafe(insert.as_str())).bind(rows).execute(&mut *transaction).await?;
-            }
+        for (sql, rows) in statements {
+            let query = sqlx::query(AssertSqlSafe(sql));
+            match rows {
+                Some(rows) => query.bind(rows).execute(&mut *transaction).await?,
+                None => query.execute(&mut *transaction).await?,
+            };
         }
-        run(&mut transaction, &self.indexes).await?;
         transaction.commit().await?;
         let took = begun.elapsed();
         db.close().await?;
         Ok(took)
     }
-}
 
-async fn run(db: &mut SqliteConnection, statements: &[String]) -> Result<()> {
-    for statement in statements {
-        sqlx::query(AssertSqlSafe(statement.as_str())).execute(&mut *db).await?;
+    /// The same into a new database on a server.
+    pub(crate) async fn write_to_postgres(&self, url: &str) -> Result<Duration> {
+        let mut db = PgConnection::connect(url).await?;
+        let statements = self.statements(Dialect::Postgres);
+        let begun = Instant::now();
+        let mut transaction = db.begin().await?;
+        for (sql, rows) in statements {
+            let query = sqlx::query(AssertSqlSafe(sql));
+            match rows {
+                Some(rows) => query.bind(rows).execute(&mut *transaction).await?,
+                None => query.execute(&mut *transaction).await?,
+            };
+        }
+        transaction.commit().await?;
+        let took = begun.elapsed();
+        db.close().await?;
+        Ok(took)
     }
-    Ok(())
+
+    /// In order, each with the rows that it takes, if it takes any.
+    fn statements(&self, dialect: Dialect) -> Vec<(String, Option<&str>)> {
+        let (projection, alone) = (Deals::default(), |sql| (sql, None));
+        let mut statements: Vec<_> = projection.schema(dialect).into_iter().map(alone).collect();
+        for table in &self.tables {
+            let upsert = table.upsert(dialect);
+            statements.extend(table.lists.iter().map(|rows| (upsert.clone(), Some(rows.as_str()))));
+        }
+        statements.extend(projection.indexes().into_iter().map(alone));
+        if dialect == Dialect::Postgres {
+            // For those who plan questions.
+            statements.extend(self.tables.iter().map(|table| (format!("ANALYZE {}", table.name), None)));
+        }
+        statements
+    }
 }
 
-fn upsert(table: &str, columns: &[(String, i64)], names: &[&str]) -> String {
-    let values: Vec<String> = (0..names.len()).map(|index| format!("value ->> {index}")).collect();
-    let mut key: Vec<_> = columns.iter().filter(|(_, place)| *place > 0).collect();
-    key.sort_by_key(|(_, place)| *place);
-    let key: Vec<&str> = key.into_iter().map(|(name, _)| name.as_str()).collect();
-    let changing = names.iter().filter(|name| !key.contains(name));
-    let updates: Vec<String> = changing.map(|name| format!("{name} = excluded.{name}")).collect();
-    format!(
-        "INSERT INTO {table} ({}) SELECT {} FROM jsonb_each($1) WHERE true ON CONFLICT ({}) DO UPDATE SET {}",
-        names.join(", "),
-        values.join(", "),
-        key.join(", "),
-        updates.join(", ")
-    )
+impl Table {
+    fn upsert(&self, dialect: Dialect) -> String {
+        let mut key: Vec<_> = self.columns.iter().filter(|column| column.key > 0).collect();
+        key.sort_by_key(|column| column.key);
+        let key: Vec<&str> = key.into_iter().map(|column| column.name.as_str()).collect();
+        let values = self.columns.iter().enumerate().map(|(index, column)| match dialect {
+            Dialect::Postgres if column.sql_type == "BIGINT" => format!("CAST(value ->> {index} AS BIGINT)"),
+            _ => format!("value ->> {index}"),
+        });
+        let changing = self.columns.iter().filter(|column| column.key == 0);
+        let updates = changing.map(|Column { name, .. }| format!("{name} = excluded.{name}"));
+        let rows = match dialect {
+            Dialect::Sqlite => "jsonb_each($1)",
+            Dialect::Postgres => "jsonb_array_elements(CAST($1 AS JSONB))",
+        };
+        format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {rows} WHERE true ON CONFLICT ({}) DO UPDATE SET {}",
+            self.name,
+            names(&self.columns),
+            values.collect::<Vec<_>>().join(", "),
+            key.join(", "),
+            updates.collect::<Vec<_>>().join(", ")
+        )
+    }
+}
+
+fn names(columns: &[Column]) -> String {
+    columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dealog_test_postgres::Fresh;
+use dealog_tests::{Data, Server};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tokio::{runtime, time::Interval};
@@ -12,6 +14,7 @@ use tokio::{runtime, time::Interval};
 use crate::{
     Result,
     bare::Bare,
+    bare_postgres,
     bench::Bench,
     connection::Connection,
     moving,
@@ -24,6 +27,7 @@ const CONNECTIONS: [usize; 3] = [1, 8, 64];
 /// The connections at which something is aimed at. That no command fails is asked of all: an error ends the bench.
 const TARGETED: usize = 64;
 const RATE_MIN: u32 = 12_000;
+const RATE_MIN_POSTGRES: u32 = 10_000;
 const P99_MILLIS_MAX: u32 = 25;
 
 /// Deals that each connection moves.
@@ -41,14 +45,33 @@ struct Deal {
 }
 
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
-    let runtime = &bench.runtime;
-    let address = bench.server().address();
-    let pipeline = bench.server().post("/v1/pipelines", &moving::pipeline()).expect(201).id();
+    let mut bare = bench.runtime.block_on(Bare::create(&bench.path("http-bare")))?;
+    let rates = |events| bench.runtime.block_on(bare.rate(events, bench.slice));
+    lines(bench, bench.server(), rates, "SQLite", RATE_MIN)
+}
+
+pub(crate) fn measure_postgres(bench: &Bench) -> Result<Vec<Line>> {
+    let (data, database) = (Data::on_postgres(), Fresh::blocking());
+    let server = Server::start(&data, &[]);
+    let mut bare = bench.runtime.block_on(bare_postgres::Bare::create(database.url()))?;
+    let rates = |events| bench.runtime.block_on(bare.rate(events, bench.slice));
+    let lines = lines(bench, &server, rates, "PostgreSQL", RATE_MIN_POSTGRES);
+    server.stop();
+    lines
+}
+
+fn lines(
+    bench: &Bench,
+    server: &Server,
+    mut bare_rate: impl FnMut(usize) -> Result<f64>,
+    database: &str,
+    rate_min: u32,
+) -> Result<Vec<Line>> {
+    let pipeline = server.post("/v1/pipelines", &moving::pipeline()).expect(201).id();
     // On this thread alone: nothing of what the load costs is spent on waking threads.
     let client = runtime::Builder::new_current_thread().enable_all().build()?;
     let most = CONNECTIONS.into_iter().max().unwrap_or_default();
-    let mut senders = client.block_on(senders(address, &pipeline, most))?;
-    let mut bare = runtime.block_on(Bare::create(&bench.path("http-bare")))?;
+    let mut senders = client.block_on(senders(server.address(), &pipeline, most))?;
     let mut measured = CONNECTIONS.map(|connections| (connections, Pair::default(), Vec::new()));
     bench.rounds("http", || {
         for (connections, pair, latencies) in &mut measured {
@@ -56,13 +79,12 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
             pair.dealog.push(rate);
             latencies.extend(took);
             // The read models come to rest before anything else is measured.
-            let head = bench.server().head();
-            bench.server().get(&format!("/v1/pipeline?min_position={head}")).expect(200);
-            pair.bare.push(runtime.block_on(bare.rate(*connections, bench.slice))?);
+            server.get(&format!("/v1/pipeline?min_position={}", server.head())).expect(200);
+            pair.bare.push(bare_rate(*connections)?);
         }
         Ok(())
     })?;
-    Ok(measured.into_iter().map(line).collect())
+    Ok(measured.into_iter().map(|measured| line(measured, database, rate_min)).collect())
 }
 
 pub(super) async fn senders(address: SocketAddr, pipeline: &str, connections: usize) -> Result<Vec<Sender>> {
@@ -133,13 +155,14 @@ impl Deal {
     }
 }
 
-fn line((connections, pair, latencies): (usize, Pair, Vec<f64>)) -> Line {
+fn line((connections, pair, latencies): (usize, Pair, Vec<f64>), database: &str, rate_min: u32) -> Line {
     let plural = if connections == 1 { "" } else { "s" };
-    let what = format!("commands over HTTP, {connections} connection{plural}; bare append, {connections} a batch");
+    let what =
+        format!("commands over HTTP, {connections} connection{plural}, {database}; bare append, {connections} a batch");
     let (p50, p99) = (percentile(latencies.clone(), 50), percentile(latencies, 99));
     let line = pair.line(what, &format!("commands/s, p50 {p50:.2} ms, p99 {p99:.2} ms"));
     if connections != TARGETED {
         return line;
     }
-    line.aiming(Target::at_least(pair.rate(), RATE_MIN)).aiming(Target::below(p99, P99_MILLIS_MAX, "ms").of("p99"))
+    line.aiming(Target::at_least(pair.rate(), rate_min)).aiming(Target::below(p99, P99_MILLIS_MAX, "ms").of("p99"))
 }

@@ -32,12 +32,16 @@ pub(crate) enum Kind {
     Disk,
     /// Making the read models anew
     Rebuild,
+    /// The same in PostgreSQL
+    RebuildPostgres,
     /// Importing Maven's files
     Import,
     /// Every query over HTTP
     Queries,
     /// Commands over HTTP
     Http,
+    /// The same with PostgreSQL
+    HttpPostgres,
     /// From a command to a subscriber
     Delivery,
     /// The server's memory after queries and commands
@@ -48,16 +52,18 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// In the order of the table. Commands over HTTP come after the queries, since they add to the server's data.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Commands,
         Self::CommandsPostgres,
         Self::Reading,
         Self::Feed,
         Self::Disk,
         Self::Rebuild,
+        Self::RebuildPostgres,
         Self::Import,
         Self::Queries,
         Self::Http,
+        Self::HttpPostgres,
         Self::Delivery,
         Self::Memory,
         Self::Growth,
@@ -71,9 +77,11 @@ impl Kind {
             Self::Feed => feed::measure(bench),
             Self::Disk => disk::measure(bench),
             Self::Rebuild => rebuild::measure(bench),
+            Self::RebuildPostgres => rebuild::measure_postgres(bench),
             Self::Import => import::measure(bench),
             Self::Queries => queries::measure(bench),
             Self::Http => http::measure(bench),
+            Self::HttpPostgres => http::measure_postgres(bench),
             Self::Delivery => delivery::measure(bench),
             Self::Memory => memory::measure(bench),
             Self::Growth => growth::measure(bench),

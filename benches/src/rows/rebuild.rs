@@ -1,14 +1,10 @@
 //! Making the read models anew from the log, beside the bulk write of their rows.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, sync::Arc, time::Duration, time::Instant};
 
 use dealog_projections::{Database, Limits, Worker, deals::Deals};
-use dealog_store::{EventStore, sqlite::SqliteStore};
+use dealog_store::{EventStore, Place};
+use dealog_test_postgres::Fresh;
 
 use crate::{
     Result,
@@ -21,49 +17,87 @@ const PERCENT_MIN: u32 = 60;
 
 struct Company {
     name: &'static str,
-    data: PathBuf,
+    log: Place,
     copy: Copy,
     pair: Pair,
 }
 
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
-    let demo = company(bench, "the demo", bench.demo().folder())?;
-    let maven = company(bench, bench.maven.name, bench.imported().folder())?;
-    let mut companies = [demo, maven];
+    let mut companies = companies(bench)?;
     let folder = bench.path("rebuilt");
     bench.rounds("rebuild", || {
-        for Company { data, copy, pair, .. } in &mut companies {
-            pair.dealog.push(rate(copy.rows, bench.runtime.block_on(rebuild(data, &folder))?));
+        for Company { log, copy, pair, .. } in &mut companies {
+            pair.dealog.push(rate(copy.rows, bench.runtime.block_on(rebuild(log, &folder))?));
             fs::remove_dir_all(&folder)?;
             pair.bare.push(rate(copy.rows, bench.runtime.block_on(copy.write(&folder))?));
             fs::remove_dir_all(&folder)?;
         }
         Ok(())
     })?;
-    let line = |Company { name, copy, pair, .. }: &Company| {
-        let what = format!("rebuild of {name}, {} rows; bulk write of the same rows", number(copy.rows as f64));
-        pair.line(what, "rows/s").aiming(Target::at_least_percent(pair.ratio(), PERCENT_MIN))
-    };
-    Ok(companies.iter().map(line).collect())
+    Ok(companies.iter().map(|company| line(company, "SQLite")).collect())
 }
 
-fn company(bench: &Bench, name: &'static str, data: PathBuf) -> Result<Company> {
-    let folder = bench.path("rebuilt");
-    bench.runtime.block_on(rebuild(&data, &folder))?;
+/// The same with logs and read models in PostgreSQL, a database for each.
+pub(crate) fn measure_postgres(bench: &Bench) -> Result<Vec<Line>> {
+    let mut companies = companies(bench)?;
+    let logs: Vec<Fresh> = companies.iter().map(|_| Fresh::blocking()).collect();
+    for (company, log) in companies.iter_mut().zip(&logs) {
+        let place = Place::Postgres(log.url().to_owned());
+        bench.runtime.block_on(bring(&company.log, &place))?;
+        company.log = place;
+    }
+    bench.rounds("rebuild", || {
+        for Company { log, copy, pair, .. } in &mut companies {
+            let (views, bare) = (Fresh::blocking(), Fresh::blocking());
+            let database = bench.runtime.block_on(Database::postgres(views.url()))?;
+            pair.dealog.push(rate(copy.rows, bench.runtime.block_on(rebuild_in(log, database))?));
+            pair.bare.push(rate(copy.rows, bench.runtime.block_on(copy.write_to_postgres(bare.url()))?));
+        }
+        Ok(())
+    })?;
+    Ok(companies.iter().map(|company| line(company, "PostgreSQL")).collect())
+}
+
+fn line(Company { name, copy, pair, .. }: &Company, database: &str) -> Line {
+    let what = format!("rebuild of {name}, {} rows, {database}; bulk write of the same rows", number(copy.rows as f64));
+    pair.line(what, "rows/s").aiming(Target::at_least_percent(pair.ratio(), PERCENT_MIN))
+}
+
+fn companies(bench: &Bench) -> Result<[Company; 2]> {
+    let demo = company(bench, "the demo", &bench.demo().folder())?;
+    let maven = company(bench, bench.maven.name, &bench.imported().folder())?;
+    Ok([demo, maven])
+}
+
+fn company(bench: &Bench, name: &'static str, data: &Path) -> Result<Company> {
+    let (log, folder) = (Place::Sqlite(data.join("log.db")), bench.path("rebuilt"));
+    bench.runtime.block_on(rebuild(&log, &folder))?;
     let copy = bench.runtime.block_on(Copy::of(&folder))?;
     fs::remove_dir_all(&folder)?;
-    Ok(Company { name, data, copy, pair: Pair::default() })
+    Ok(Company { name, log, copy, pair: Pair::default() })
 }
 
-async fn rebuild(data: &Path, folder: &Path) -> Result<Duration> {
-    let store = Arc::new(SqliteStore::open(&data.join("log.db"), dealog_store::Limits::default()).await?);
-    let log: Arc<dyn EventStore> = Arc::<SqliteStore>::clone(&store);
-    let database = Database::open(&folder.join(VIEWS)).await?;
-    let mut worker = Worker::idle(log, database.clone(), Box::<Deals>::default(), Limits::default());
+async fn rebuild(log: &Place, folder: &Path) -> Result<Duration> {
+    rebuild_in(log, Database::open(&folder.join(VIEWS)).await?).await
+}
+
+async fn rebuild_in(log: &Place, database: Database) -> Result<Duration> {
+    let store: Arc<dyn EventStore> = log.open(dealog_store::Limits::default()).await?;
+    let mut worker = Worker::idle(Arc::clone(&store), database.clone(), Box::<Deals>::default(), Limits::default());
     let begun = Instant::now();
     worker.rebuild().await?;
     let took = begun.elapsed();
     database.close().await;
     store.close().await;
     Ok(took)
+}
+
+async fn bring(from: &Place, to: &Place) -> Result<()> {
+    let limits = dealog_store::Limits::default();
+    let from = from.open(limits).await?;
+    let to = to.open_as(from.head().await?.log_id, limits).await?;
+    dealog_store::copy(&*from, &*to, |_| {}).await?;
+    from.close().await;
+    to.close().await;
+    Ok(())
 }

@@ -40,7 +40,6 @@ pub(super) const INSERT: &str = "
 
     UPDATE head SET position = ?5, recorded_at = ?6 WHERE position = ?4 RETURNING position";
 
-
 /// For [`INSERT`]: the rows, and the data of all events one after another.
 pub(super) fn events(events: &[EventRow<'_>]) -> (String, Vec<u8>) {
     let mut rows = Rows::with_capacity(events.len() * EVENT_ROW_BYTES);
