@@ -34,6 +34,13 @@ impl Line {
         self.targets.push(target);
         self
     }
+
+    /// Says this besides what was reached.
+    #[must_use]
+    pub(crate) fn telling(mut self, more: &str) -> Self {
+        self.reached.push_str(more);
+        self
+    }
 }
 
 /// What was aimed at, and whether it was reached.

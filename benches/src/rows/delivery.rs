@@ -27,7 +27,7 @@ use crate::{
 const BETWEEN_COMMANDS: Duration = Duration::from_millis(1);
 
 /// Connections that send them, in turn.
-const CONNECTIONS: u32 = 8;
+const CONNECTIONS: usize = 8;
 
 const P50_MILLIS_MAX: u32 = 5;
 const P99_MILLIS_MAX: u32 = 30;
@@ -35,15 +35,15 @@ const P99_MILLIS_MAX: u32 = 30;
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let (server, client) = (bench.server(), runtime::Builder::new_current_thread().enable_all().build()?);
     let pipeline = server.post("/v1/pipelines", &moving::pipeline()).expect(201).id();
-    let mut senders = client.block_on(http::senders(server.address(), &pipeline, usize::try_from(CONNECTIONS)?))?;
-    let each = usize::try_from(bench.slice.as_millis() / (BETWEEN_COMMANDS * CONNECTIONS).as_millis())?;
+    let mut senders = client.block_on(http::senders(server.address(), &pipeline, CONNECTIONS))?;
+    let each = usize::try_from(bench.slice.as_millis() / BETWEEN_COMMANDS.as_millis())? / CONNECTIONS;
     let count = each * senders.len();
     let mut took = Vec::new();
     bench.rounds("delivery", || {
         took.extend(client.block_on(async {
             let mut subscriber = Connection::open(server.address()).await?;
             let delivered = delivered(&mut subscriber, server.head(), count);
-            let (sent, delivered) = join(send(&mut senders, each), delivered).await;
+            let (sent, delivered) = join(send(&mut senders, BETWEEN_COMMANDS, each), delivered).await;
             latencies(&sent?, &delivered?)
         })?);
         Ok(())
@@ -55,11 +55,12 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     Ok(vec![Line::alone(what, format!("p50 {p50:.2} ms, p99 {p99:.2} ms"), targets)])
 }
 
-/// When each command was sent, by the position of its event.
-async fn send(senders: &mut [http::Sender], each: usize) -> Result<Vec<(u64, Instant)>> {
-    let begun = tokio::time::Instant::now() + BETWEEN_COMMANDS;
+/// Sends commands with so much time between them, each connection as many. Tells when each was sent, by the position of
+/// its event.
+pub(super) async fn send(senders: &mut [http::Sender], between: Duration, each: usize) -> Result<Vec<(u64, Instant)>> {
+    let (begun, connections) = (tokio::time::Instant::now() + between, u32::try_from(senders.len())?);
     let sent = senders.iter_mut().zip(0..).map(|(sender, number)| {
-        let mut ticks = interval_at(begun + BETWEEN_COMMANDS * number, BETWEEN_COMMANDS * CONNECTIONS);
+        let mut ticks = interval_at(begun + between * number, between * connections);
         // A command that comes late does not make those after it come early.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sender.send_at(ticks, each)

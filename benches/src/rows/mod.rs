@@ -12,6 +12,7 @@ mod memory;
 mod queries;
 mod reading;
 mod rebuild;
+mod subscribers;
 
 use clap::ValueEnum;
 
@@ -44,6 +45,8 @@ pub(crate) enum Kind {
     HttpPostgres,
     /// From a command to a subscriber
     Delivery,
+    /// The server's memory with many subscribers
+    Subscribers,
     /// The server's memory after queries and commands
     Memory,
     /// The same log small and large: takes long
@@ -52,7 +55,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// In the order of the table. Commands over HTTP come after the queries, since they add to the server's data.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Commands,
         Self::CommandsPostgres,
         Self::Reading,
@@ -65,6 +68,7 @@ impl Kind {
         Self::Http,
         Self::HttpPostgres,
         Self::Delivery,
+        Self::Subscribers,
         Self::Memory,
         Self::Growth,
     ];
@@ -83,6 +87,7 @@ impl Kind {
             Self::Http => http::measure(bench),
             Self::HttpPostgres => http::measure_postgres(bench),
             Self::Delivery => delivery::measure(bench),
+            Self::Subscribers => subscribers::measure(bench),
             Self::Memory => memory::measure(bench),
             Self::Growth => growth::measure(bench),
         }
