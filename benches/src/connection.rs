@@ -16,6 +16,9 @@ use crate::Result;
 /// Header lines of an answer; one with more is an error.
 const HEADERS_MAX: usize = 32;
 
+/// How the answer of a stream begins.
+const OK: &[u8] = b"HTTP/1.1 200 ";
+
 pub(crate) struct Connection {
     stream: TcpStream,
     host: String,
@@ -40,17 +43,22 @@ impl Connection {
     }
 
     /// Reads the stream at `path` until `take`, which is given what has come and takes what it needs no more, has enough.
+    /// Any other answer is an error.
     pub(crate) async fn stream(&mut self, path: &str, mut take: impl FnMut(&mut Vec<u8>) -> bool) -> Result<()> {
         let request = self.request("GET", path, "");
         self.stream.write_all(&request).await?;
         self.answer.clear();
-        while !take(&mut self.answer) {
-            if self.stream.read_buf(&mut self.answer).await? == 0 {
-                let text = String::from_utf8_lossy(&self.answer);
-                return Err(format!("{path}: the stream ended after {text}").into());
+        let mut well = false;
+        loop {
+            let ended = self.stream.read_buf(&mut self.answer).await? == 0;
+            well = well || self.answer.starts_with(OK);
+            if ended || !well {
+                return Err(format!("{path}: the stream ended after {}", String::from_utf8_lossy(&self.answer)).into());
+            }
+            if take(&mut self.answer) {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// A request as it goes over the wire.

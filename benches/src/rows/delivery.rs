@@ -40,9 +40,10 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let count = each * senders.len();
     let mut took = Vec::new();
     bench.rounds("delivery", || {
+        let head = server.head();
         took.extend(client.block_on(async {
             let mut subscriber = Connection::open(server.address()).await?;
-            let delivered = delivered(&mut subscriber, server.head(), count);
+            let delivered = delivered(&mut subscriber, head, count);
             let (sent, delivered) = join(send(&mut senders, BETWEEN_COMMANDS, each), delivered).await;
             latencies(&sent?, &delivered?)
         })?);

@@ -4,6 +4,7 @@
 //! could do with less.
 
 use std::{
+    mem,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -37,9 +38,9 @@ const UNFILTERED: u32 = 100;
 const BETWEEN_MOVES: Duration = Duration::from_millis(2);
 const MOVES_PER_CREATION: u32 = 100;
 /// Connections that move deals, in turn.
-const MOVERS: usize = 8;
+const MOVERS: usize = 16;
 /// How many times as long as other measurements this one takes: events come to so many subscribers twice a second.
-const SLICES: u32 = 5;
+const SLICES: u32 = 10;
 /// How long all of it may take besides.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -60,8 +61,10 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let client = runtime::Builder::new_current_thread().enable_all().build()?;
     let mut movers = client.block_on(http::senders(server.address(), &pipeline, MOVERS))?;
     let (time, after) = (bench.slice * SLICES, server.head());
-    let line = client.block_on(timeout(time + PATIENCE, line(&server, &mut movers, &pipeline, after, time)));
-    Ok(vec![line.map_err(|_| "not all events were sent and delivered in time")??])
+    let line = client
+        .block_on(async { timeout(time + PATIENCE, line(&server, &mut movers, &pipeline, after, time)).await })
+        .map_err(|_| "not all events were sent and delivered in time")??;
+    Ok(vec![line])
 }
 
 /// A child inherits it: the server may open as many as this process.
@@ -140,8 +143,7 @@ async fn subscribe(
     let (mut delivered, mut connecting, mut dropped) = (Vec::with_capacity(count), true, false);
     let take = |text: &mut Vec<u8>| {
         let now = Instant::now();
-        if connecting && !text.is_empty() {
-            connecting = false;
+        if mem::take(&mut connecting) {
             connected.add_permits(1);
         }
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
