@@ -24,7 +24,7 @@ pub struct Limits {
     /// Events folded in one transaction.
     pub batch_events_max: usize,
     /// The same while tables are built, where nobody waits for each batch: a row that changes again within one is written
-    /// once.
+    /// once. The log gives no more than 10,000 at once.
     pub build_events_max: usize,
     /// How long a worker sleeps when nobody wakes it.
     pub poll_interval: Duration,
