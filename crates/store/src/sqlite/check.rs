@@ -45,7 +45,7 @@ const INVARIANTS: &[&str] = &[
 /// What must hold of the streams, which are chains from version 3 of the schema on.
 const CHAINS: &[&str] = &[
     // A stream ends at its last event, and each event follows from the one before it in its stream or is the first.
-    "SELECT 'stream ' || streams.stream, 'it does not end as it says'
+    "SELECT 'stream ' || streams.stream, 'its versions are not those of its events'
      FROM streams LEFT JOIN events USING (position)
      WHERE events.stream IS NOT streams.stream OR events.version IS NOT streams.version
         OR events.occurred_at IS NOT streams.occurred_at
