@@ -38,8 +38,10 @@ SELECT streams.stream, streams.version, streams.occurred_at, events.position
 FROM earlier_streams AS streams JOIN earlier_events AS events USING (stream, version);
 
 INSERT INTO events
-SELECT position, event_id, stream, version, lag(position) OVER (PARTITION BY stream ORDER BY version), type, schema,
-    occurred_at, recorded_at, actor, command_id, correlation_id, causation_id, data
+SELECT position, event_id, stream, version,
+    (SELECT before.position FROM earlier_events AS before
+     WHERE before.stream = earlier_events.stream AND before.version = earlier_events.version - 1),
+    type, schema, occurred_at, recorded_at, actor, command_id, correlation_id, causation_id, data
 FROM earlier_events ORDER BY position;
 
 -- Their triggers go with them.
