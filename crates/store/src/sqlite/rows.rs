@@ -18,7 +18,7 @@ use crate::{Remembered, batch::EventRow};
 /// Bytes of the JSON of one event: mostly ids.
 const EVENT_ROW_BYTES: usize = 384;
 
-/// Bytes of the JSON of one stream or command.
+/// Bytes of the JSON of one command.
 const ROW_BYTES: usize = 224;
 
 /// Writes the rows of a transaction: events and their data (`?1`, `?2`), commands (`?3`), and the head from `?4` to `?5`, at
