@@ -132,6 +132,14 @@ pub enum ProjectionError {
          /health/ready says how far that is"
     )]
     NotBuilt,
+    /// The tables are earlier than what was asked for.
+    #[error("the read models stand at position {position}, before {least}")]
+    Behind {
+        /// Where they are.
+        position: Position,
+        /// What was asked for.
+        least: Position,
+    },
     /// A file that SQLite cannot read, or a stored value that no fold ever writes.
     #[error(
         "the read models are damaged ({0}): stop dealog and start it again, which makes those in a file anew; for those on a \

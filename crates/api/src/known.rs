@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 
 use dealog_events::{Position, TimeZone, Timestamp};
-use dealog_projections::deals::{Views, query::When};
+use dealog_projections::deals::query::When;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{App, problem::Problem, query::WhenText};
@@ -94,13 +94,5 @@ impl App {
         }
         let settings = self.views.settings(now).await?;
         Ok(when.end(settings.item.map_or(TimeZone::UTC, |settings| settings.time_zone)))
-    }
-
-    /// The read models that answer: those that are kept, or what was known then.
-    pub(crate) async fn views_at(&self, known: Option<Known>) -> Result<Views, Problem> {
-        match known {
-            None => Ok(self.views.clone()),
-            Some(known) => Ok(self.past.views(known.position).await?),
-        }
     }
 }

@@ -195,16 +195,17 @@ pub(crate) struct Question {
 impl Shared {
     /// Which instant and which deals, once the read model has come to `min_position`.
     pub(crate) async fn question(self, app: &App, as_of: Option<WhenText>) -> Result<Question, Problem> {
-        app.wait_for(self.min_position).await?;
+        let views = app.views_since(self.min_position).await?;
         let now = app.now();
         app.check_as_of(as_of, now).await?;
-        let known = match self.known_at {
-            Some(known_at) => Some(app.known(known_at).await?),
-            None => None,
-        };
-        let views = app.views_at(known).await?;
         // Without an instant, what was known then is asked about then.
-        let now = known.map_or(now, |known| known.at);
+        let (views, now) = match self.known_at {
+            Some(known_at) => {
+                let known = app.known(known_at).await?;
+                (app.past.views(known.position).await?, known.at)
+            }
+            None => (views, now),
+        };
         let when = |when: Option<WhenText>| when.map(|WhenText(when)| when);
         let created = range(("created_from", self.created_from), ("created_to", self.created_to))?;
         let amount = self.amounts(&views, now).await?;
@@ -288,20 +289,24 @@ impl App {
         Ok(when.start(settings.item.map_or(TimeZone::UTC, |settings| settings.time_zone)))
     }
 
-    /// Returns once the read model has come to `position`; without one, once it is there at all, where a worker of this
-    /// process is making it.
-    pub(crate) async fn wait_for(&self, position: Option<u64>) -> Result<(), Problem> {
+    /// The read models once they have come to `position`; without one, once they are there at all, where a worker of this
+    /// process is making them.
+    pub(crate) async fn views_since(&self, position: Option<u64>) -> Result<Views, Problem> {
         let Some(wanted) = position.map(Position) else {
             if let Some(mut status) = self.followed.status.clone() {
                 // What is not there by then, the question finds out.
                 let made = status.wait_for(|status| !status.is_building());
                 let _ = tokio::time::timeout(self.limits.min_position_wait, made).await;
             }
-            return Ok(());
+            return Ok(self.views.clone());
         };
-        if self.views.position().await? >= wanted {
-            return Ok(());
+        if self.views.position().await? < wanted {
+            self.wait_for(wanted).await?;
         }
+        Ok(self.views.clone().at_least(wanted))
+    }
+
+    async fn wait_for(&self, wanted: Position) -> Result<(), Problem> {
         let head = self.store().head().await?.position;
         if wanted > head {
             let detail = format!("min_position {wanted} lies beyond the end of the log, {head}");

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
+use dealog_events::{CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use dealog_projections::{
     Dialect, Limits, Projection, ProjectionError, Status, Worker,
     deals::{Deals, Views},
@@ -24,6 +24,7 @@ use crate::{
 on_both!(
     each_event_counts_exactly_once_when_workers_die_between_and_within_batches,
     a_worker_whose_batch_failed_goes_on_from_what_the_tables_hold,
+    an_answer_from_before_what_was_asked_for_is_refused,
     a_rebuild_that_fails_leaves_the_tables_as_they_were,
     a_checkpoint_of_another_log_is_refused,
     a_checkpoint_beyond_the_head_is_refused,
@@ -119,6 +120,18 @@ async fn a_worker_whose_batch_failed_goes_on_from_what_the_tables_hold(on: On) {
     assert_eq!(Views::new(test.database.clone()).position().await.unwrap(), Position(15));
     worker.catch_up().await.unwrap();
     assert_eq!(test.rows().await, expected);
+}
+
+async fn an_answer_from_before_what_was_asked_for_is_refused(on: On) {
+    let log = some_log(7).await;
+    let head = log.last().unwrap().position;
+    let test = TestDatabase::new(on).await;
+    worker(MemoryStore::holding(log), &test.database, 10).await.unwrap();
+    let views = Views::new(test.database.clone());
+    let answer = views.clone().at_least(head).settings(Timestamp::MIN).await.unwrap();
+    assert_eq!(answer.position, head);
+    let error = views.at_least(head.next()).settings(Timestamp::MIN).await.unwrap_err();
+    assert!(matches!(error, ProjectionError::Behind { position, least } if position == head && least == head.next()));
 }
 
 async fn a_rebuild_that_fails_leaves_the_tables_as_they_were(on: On) {

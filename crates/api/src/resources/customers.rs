@@ -46,8 +46,8 @@ async fn change(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Change>)
     responses((status = 200, body = Named<Customer>), QueryProblems))]
 async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
     let page = query.page(&app)?;
-    app.wait_for(query.min_position).await?;
-    let customers = app.views.customers(page, app.now()).await?;
+    let views = app.views_since(query.min_position).await?;
+    let customers = views.customers(page, app.now()).await?;
     Ok(seen(customers.position, &customers))
 }
 
@@ -56,6 +56,6 @@ async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> 
     responses((status = 200, body = Customer), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: CustomerId = ids.get("id")?;
-    app.wait_for(query.min_position).await?;
-    one(app.views.customer(id, app.now()).await?, |customer| customer.version, StreamId::Customer(id))
+    let views = app.views_since(query.min_position).await?;
+    one(views.customer(id, app.now()).await?, |customer| customer.version, StreamId::Customer(id))
 }

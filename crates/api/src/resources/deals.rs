@@ -113,9 +113,9 @@ struct GetQuery {
     responses((status = 200, body = Deal), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<GetQuery>) -> Result<Response, Problem> {
     let id: DealId = ids.get("id")?;
-    app.wait_for(query.min_position).await?;
+    let views = app.views_since(query.min_position).await?;
     if query.as_of.is_none() && query.at_version.is_none() && query.known_at.is_none() {
-        return one(app.views.deal(id, app.now()).await?, |deal| deal.version, StreamId::Deal(id));
+        return one(views.deal(id, app.now()).await?, |deal| deal.version, StreamId::Deal(id));
     }
     let (events, position) = past(&app, StreamId::Deal(id), &query).await?;
     let found = app.past.views_of(&events, position).await?.deal(id, app.now()).await?;

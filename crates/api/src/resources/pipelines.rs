@@ -92,8 +92,8 @@ async fn archive(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing
 #[utoipa::path(get, path = "/v1/pipelines", tag = "pipelines", params(AtLeast),
     responses((status = 200, body = Named<PipelineDefinition>), QueryProblems))]
 async fn list(State(app): State<Arc<App>>, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
-    app.wait_for(query.min_position).await?;
-    let pipelines = app.views.pipelines(app.now()).await?;
+    let views = app.views_since(query.min_position).await?;
+    let pipelines = views.pipelines(app.now()).await?;
     Ok(seen(pipelines.position, &pipelines))
 }
 
@@ -102,8 +102,8 @@ async fn list(State(app): State<Arc<App>>, Params(query): Params<AtLeast>) -> Re
     responses((status = 200, body = PipelineDefinition), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: PipelineId = ids.get("id")?;
-    app.wait_for(query.min_position).await?;
-    let Named { position, items, .. } = app.views.pipelines(app.now()).await?;
+    let views = app.views_since(query.min_position).await?;
+    let Named { position, items, .. } = views.pipelines(app.now()).await?;
     let item = items.into_iter().find(|pipeline| pipeline.id == id);
     one(Found { position, item }, |pipeline| pipeline.version, StreamId::Pipeline(id))
 }

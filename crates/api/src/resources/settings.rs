@@ -34,6 +34,6 @@ async fn change(State(app): State<Arc<App>>, asked: Asked<Change>) -> Result<Res
 #[utoipa::path(get, path = "/v1/settings", tag = "settings", params(AtLeast),
     responses((status = 200, body = Settings), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
-    app.wait_for(query.min_position).await?;
-    one(app.views.settings(app.now()).await?, |settings| settings.version, StreamId::Settings)
+    let views = app.views_since(query.min_position).await?;
+    one(views.settings(app.now()).await?, |settings| settings.version, StreamId::Settings)
 }

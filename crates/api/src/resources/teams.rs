@@ -55,8 +55,8 @@ async fn remove_member(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<N
     responses((status = 200, body = Named<Team>), QueryProblems))]
 async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
     let page = query.page(&app)?;
-    app.wait_for(query.min_position).await?;
-    let teams = app.views.teams(page, app.now()).await?;
+    let views = app.views_since(query.min_position).await?;
+    let teams = views.teams(page, app.now()).await?;
     Ok(seen(teams.position, &teams))
 }
 
@@ -65,6 +65,6 @@ async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> 
     responses((status = 200, body = Team), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: TeamId = ids.get("id")?;
-    app.wait_for(query.min_position).await?;
-    one(app.views.team(id, app.now()).await?, |team| team.version, StreamId::Team(id))
+    let views = app.views_since(query.min_position).await?;
+    one(views.team(id, app.now()).await?, |team| team.version, StreamId::Team(id))
 }

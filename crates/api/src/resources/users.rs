@@ -54,8 +54,8 @@ async fn deactivate(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Noth
     responses((status = 200, body = Named<User>), QueryProblems))]
 async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
     let page = query.page(&app)?;
-    app.wait_for(query.min_position).await?;
-    let users = app.views.users(page, app.now()).await?;
+    let views = app.views_since(query.min_position).await?;
+    let users = views.users(page, app.now()).await?;
     Ok(seen(users.position, &users))
 }
 
@@ -64,6 +64,6 @@ async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> 
     responses((status = 200, body = User), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: UserId = ids.get("id")?;
-    app.wait_for(query.min_position).await?;
-    one(app.views.user(id, app.now()).await?, |user| user.version, StreamId::User(id))
+    let views = app.views_since(query.min_position).await?;
+    one(views.user(id, app.now()).await?, |user| user.version, StreamId::User(id))
 }

@@ -40,12 +40,21 @@ use crate::{Database, ProjectionError};
 #[derive(Debug, Clone)]
 pub struct Views {
     database: Database,
+    least: Position,
 }
 
 impl Views {
     /// Answers from `database`.
     pub fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, least: Position::ZERO }
+    }
+
+    /// The same, where an answer that speaks of an earlier position is refused with [`ProjectionError::Behind`].
+    ///
+    /// That the read models were there a moment ago does not say that they still are: their database may have crashed
+    /// since, and found itself with what it had written down before.
+    pub fn at_least(self, position: Position) -> Self {
+        Self { least: position, ..self }
     }
 
     /// The database that is asked.
@@ -62,10 +71,10 @@ impl Views {
     }
 
     async fn snapshot(&self, scope: &Scope) -> Result<snapshot::Snapshot<'_>, ProjectionError> {
-        snapshot::Snapshot::take(&self.database, scope.as_of, scope.now).await
+        snapshot::Snapshot::take(&self.database, self.least, scope.as_of, scope.now).await
     }
 
     async fn snapshot_now(&self, now: Timestamp) -> Result<snapshot::Snapshot<'_>, ProjectionError> {
-        snapshot::Snapshot::take(&self.database, None, now).await
+        snapshot::Snapshot::take(&self.database, self.least, None, now).await
     }
 }

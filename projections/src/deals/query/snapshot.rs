@@ -24,6 +24,7 @@ pub(super) struct Snapshot<'a> {
 impl<'a> Snapshot<'a> {
     pub(super) async fn take(
         database: &'a Database,
+        least: Position,
         as_of: Option<When>,
         now: Timestamp,
     ) -> Result<Self, ProjectionError> {
@@ -31,6 +32,9 @@ impl<'a> Snapshot<'a> {
         let found = checkpoint(&mut db, crate::deals::NAME).await?;
         let understood = found.filter(|found| found.version == crate::deals::VERSION);
         let position = understood.ok_or(ProjectionError::NotBuilt)?.position;
+        if position < least {
+            return Err(ProjectionError::Behind { position, least });
+        }
         let mut sql = Sql::default();
         sql.push("SELECT reporting_currency, time_zone, valid_from, valid_to FROM settings ORDER BY position");
         let rows: Vec<(Option<String>, Option<String>, i64, i64)> = sql.fetch_all(&mut db).await?;
