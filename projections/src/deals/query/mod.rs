@@ -53,6 +53,7 @@ impl Views {
     ///
     /// That the read models were there a moment ago does not say that they still are: their database may have crashed
     /// since, and found itself with what it had written down before.
+    #[must_use]
     pub fn at_least(self, position: Position) -> Self {
         Self { least: position, ..self }
     }
