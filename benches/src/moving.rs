@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dealog_commands::{Commands, Limits, Meta, Request, fingerprint, system_clock};
-use dealog_domain::{Command, deal, pipeline};
+use dealog_domain::{Command, deal, pipeline, settings};
 use dealog_events::{Actor, CommandId, DealId, PipelineId, StreamId};
 use dealog_store::{EventStore, Place};
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ pub(crate) fn to_stage(moves_before: u32) -> Value {
 
 pub(crate) struct Moving {
     commands: Commands,
+    pipeline: PipelineId,
     deals: Vec<Deal>,
 }
 
@@ -44,20 +45,30 @@ impl Moving {
     pub(crate) async fn found(place: &Place) -> Result<Self> {
         let store = place.open(dealog_store::Limits::default()).await?;
         let commands = Commands::new(store, system_clock(), Limits::default());
-        let pipeline_id = PipelineId(Uuid::now_v7());
+        let currency = json!({"reporting_currency": "EUR"});
+        let settings = Command::Settings(settings::Command::Change(serde_json::from_value(currency)?));
+        commands.execute(&request(StreamId::Settings, settings)).await?;
+        let id = PipelineId(Uuid::now_v7());
         let define = Command::Pipeline(pipeline::Command::Define(serde_json::from_value(pipeline())?));
-        commands.execute(&request(StreamId::Pipeline(pipeline_id), define)).await?;
+        commands.execute(&request(StreamId::Pipeline(id), define)).await?;
+        let mut moving = Self { commands, pipeline: id, deals: Vec::new() };
+        moving.begin_anew().await?;
+        Ok(moving)
+    }
+
+    /// Leaves the deals that there are, and creates as many others to move from now on.
+    pub(crate) async fn begin_anew(&mut self) -> Result<()> {
         let mut requests = Vec::with_capacity(DEALS);
         for number in 0..DEALS {
-            let create = json!({"title": format!("Deal {number}"), "pipeline": pipeline_id});
+            let create = json!({"title": format!("Deal {number}"), "pipeline": self.pipeline});
             let create = Command::Deal(deal::Command::Create(serde_json::from_value(create)?));
             requests.push(request(StreamId::Deal(DealId(Uuid::now_v7())), create));
         }
-        let mut deals = Vec::with_capacity(DEALS);
-        for outcome in commands.execute_in_order(&requests).await {
-            deals.push(Deal { stream: outcome?.stream, moves: 0 });
+        self.deals.clear();
+        for outcome in self.commands.execute_in_order(&requests).await {
+            self.deals.push(Deal { stream: outcome?.stream, moves: 0 });
         }
-        Ok(Self { commands, deals })
+        Ok(())
     }
 
     /// Its log.

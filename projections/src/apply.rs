@@ -82,7 +82,7 @@ impl Applier {
     }
 
     /// Begins to read the page behind `after`. What cannot be read now is read when its turn comes.
-    fn read_ahead(&mut self, after: Position, events_max: usize) {
+    pub(crate) fn read_ahead(&mut self, after: Position, events_max: usize) {
         let store = Arc::clone(&self.store);
         let page = async move { store.read(after, events_max, &[]).await.unwrap_or_default() };
         self.ahead = Some((after, tokio::spawn(page)));

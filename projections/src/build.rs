@@ -66,6 +66,8 @@ pub(crate) async fn build(
     let projection = applier.projection.name();
     let Some(place) = NextPlace::of(database, projection) else { return in_place(applier, database).await };
     let mut turn = Turn::take(database, applier).await?;
+    // What is most often needed first, while there is nothing yet to write it into.
+    applier.read_ahead(Position::ZERO, applier.limits.build_events_max);
     let next = Next::open(database, place).await?;
     let built = tokio::select! {
         built = beside(applier, database, &next, told) => built,

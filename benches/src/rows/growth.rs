@@ -50,10 +50,12 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     ])
 }
 
+/// Some dozens of events a deal, and then others, as a company would.
 fn grow(bench: &Bench, moving: &mut Moving, events: u64) -> Result<()> {
     bench.progress.set_message("growth");
     while bench.runtime.block_on(moving.store().head())?.position.0 < events {
         bench.runtime.block_on(moving.rate(TASKS, bench.slice))?;
+        bench.runtime.block_on(moving.begin_anew())?;
     }
     Ok(())
 }

@@ -293,7 +293,11 @@ impl App {
     /// process is making them.
     pub(crate) async fn views_since(&self, position: Option<u64>) -> Result<Views, Problem> {
         let Some(wanted) = position.map(Position) else {
-            if let Some(mut status) = self.followed.status.clone() {
+            // The worker says that it builds until it has cleared up; the tables may be there before.
+            if let Some(mut status) = self.followed.status.clone()
+                && status.borrow().is_building()
+                && self.views.position().await? == Position::ZERO
+            {
                 // What is not there by then, the question finds out.
                 let made = status.wait_for(|status| !status.is_building());
                 let _ = tokio::time::timeout(self.limits.min_position_wait, made).await;
