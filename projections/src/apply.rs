@@ -3,7 +3,7 @@
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
-use dealog_events::{Envelope, Position};
+use dealog_events::{Envelope, Event, Position};
 use dealog_store::{EventStore, StoreError, failpoints};
 use futures_util::FutureExt as _;
 use sqlx::{
@@ -13,7 +13,9 @@ use sqlx::{
 };
 use tokio::task::JoinHandle;
 
-use crate::{Checkpoint, Database, Limits, Projection, ProjectionError, checkpoint, lease::Lease, standing};
+use crate::{
+    Checkpoint, Database, Limits, Projection, ProjectionError, checkpoint, lease::Lease, projection::decoded, standing,
+};
 
 /// A projection, the log that it is folded from, and its limits.
 pub(crate) struct Applier {
@@ -23,9 +25,9 @@ pub(crate) struct Applier {
     /// A batch was begun and has not ended: its future may have been dropped, and what the projection remembers is then
     /// ahead of its tables.
     under_way: bool,
-    /// The page behind the last one, which is read while that is folded and written: where a log is long, they take turns
-    /// no more.
-    ahead: Option<(Position, JoinHandle<Vec<Envelope>>)>,
+    /// The page behind the last one, which is read and decoded while that is folded and written: where a log is long, they
+    /// take turns no more.
+    ahead: Option<(Position, JoinHandle<Vec<(Envelope, Event)>>)>,
 }
 
 impl Applier {
@@ -47,14 +49,14 @@ impl Applier {
     ) -> Result<bool, ProjectionError> {
         let (tried, outcome) = match self.read(at.position, *events_max).await {
             Ok(events) => {
-                let Some(last) = events.last() else { return Ok(false) };
+                let Some((last, _)) = events.last() else { return Ok(false) };
                 let next = Checkpoint { position: last.position, ..at.clone() };
                 if events.len() == *events_max {
                     self.read_ahead(last.position, *events_max);
                 }
                 (events.len(), self.apply(database, lease, at, next, &events).await)
             }
-            Err(error) => (*events_max, Err(error.into())),
+            Err(error) => (*events_max, Err(error)),
         };
         self.under_way = false;
         match outcome {
@@ -70,7 +72,7 @@ impl Applier {
         Ok(true)
     }
 
-    async fn read(&mut self, after: Position, events_max: usize) -> Result<Vec<Envelope>, StoreError> {
+    async fn read(&mut self, after: Position, events_max: usize) -> Result<Vec<(Envelope, Event)>, ProjectionError> {
         if let Some((from, ahead)) = self.ahead.take()
             && from == after
             && let Ok(events) = ahead.await
@@ -78,14 +80,14 @@ impl Applier {
         {
             return Ok(events);
         }
-        self.store.read(after, events_max, &[]).await
+        page(self.store.as_ref(), after, events_max).await
     }
 
     /// Begins to read the page behind `after`. What cannot be read now is read when its turn comes.
     pub(crate) fn read_ahead(&mut self, after: Position, events_max: usize) {
         let store = Arc::clone(&self.store);
-        let page = async move { store.read(after, events_max, &[]).await.unwrap_or_default() };
-        self.ahead = Some((after, tokio::spawn(page)));
+        let events = async move { page(store.as_ref(), after, events_max).await.unwrap_or_default() };
+        self.ahead = Some((after, tokio::spawn(events)));
     }
 
     /// Goes from one checkpoint to the next; or to where another worker has taken the tables meanwhile.
@@ -95,7 +97,7 @@ impl Applier {
         lease: Option<&mut Lease>,
         at: &Checkpoint,
         next: Checkpoint,
-        events: &[Envelope],
+        events: &[(Envelope, Event)],
     ) -> Result<Checkpoint, ProjectionError> {
         if std::mem::replace(&mut self.under_way, true) {
             self.projection.forget();
@@ -127,8 +129,8 @@ impl Applier {
     }
 
     /// The fold, in which a panic or a row that the tables refuse is an event that cannot be applied like any other.
-    async fn fold(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError> {
-        let position = events.first().map_or(Position::ZERO, |first| first.position);
+    async fn fold(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError> {
+        let position = events.first().map_or(Position::ZERO, |(first, _)| first.position);
         match AssertUnwindSafe(self.projection.apply(db, events)).catch_unwind().await {
             Ok(Err(ProjectionError::Database(error))) if refused(&error) => {
                 Err(ProjectionError::Unapplicable { position, reason: error.to_string() })
@@ -140,6 +142,15 @@ impl Applier {
             }
         }
     }
+}
+
+/// The events behind `after`, read and decoded.
+async fn page(
+    store: &dyn EventStore,
+    after: Position,
+    events_max: usize,
+) -> Result<Vec<(Envelope, Event)>, ProjectionError> {
+    decoded(store.read(after, events_max, &[]).await?)
 }
 
 impl ProjectionError {

@@ -1,7 +1,7 @@
 //! What makes a read model.
 
 use async_trait::async_trait;
-use dealog_events::Envelope;
+use dealog_events::{Envelope, Event};
 use sqlx::AnyConnection;
 
 use crate::{Dialect, ProjectionError};
@@ -25,8 +25,17 @@ pub trait Projection: Send + Sync {
     fn indexes(&self) -> Vec<String>;
 
     /// Applies events, which follow those applied before without a gap, within the transaction that `db` is in.
-    async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError>;
+    async fn apply(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError>;
 
     /// Forgets what it keeps in memory: the tables may have changed by other hands.
     fn forget(&mut self);
+}
+
+/// Events with what they say.
+pub(crate) fn decoded(events: Vec<Envelope>) -> Result<Vec<(Envelope, Event)>, ProjectionError> {
+    let decode = |envelope: Envelope| match envelope.event() {
+        Ok(event) => Ok((envelope, event)),
+        Err(source) => Err(ProjectionError::Unreadable { position: envelope.position, source }),
+    };
+    events.into_iter().map(decode).collect()
 }

@@ -10,7 +10,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
 use uuid::Uuid;
 
-use crate::{Checkpoint, Database, Dialect, Projection, ProjectionError, checkpoint::checkpoint};
+use crate::{Checkpoint, Database, Dialect, Projection, ProjectionError, checkpoint::checkpoint, projection::decoded};
 
 /// Events folded at once.
 const PAGE_EVENTS: usize = 4_000;
@@ -108,7 +108,7 @@ async fn fold(
         };
         reached = last.position;
         let mut db = database.write().await?;
-        projection.apply(&mut db, &events).await?;
+        projection.apply(&mut db, &decoded(events)?).await?;
         db.commit().await?;
         told(reached, end);
     }

@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use dealog_api::{App, Feed, Followed, access::Access};
 use dealog_commands::{Commands, system_clock};
-use dealog_events::{Envelope, ReadError};
+use dealog_events::{Envelope, Event, ReadError};
 use dealog_projections::{
     Database, Dialect, Projection, ProjectionError, Worker,
     deals::{Deals, NAME, Past, PastLimits, VERSION, Views},
@@ -47,9 +47,9 @@ impl Projection for Before {
         self.0.indexes()
     }
 
-    async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError> {
-        match events.iter().find(|event| event.event_type == "customer.renamed") {
-            Some(Envelope { position, event_type, .. }) => {
+    async fn apply(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError> {
+        match events.iter().find(|(envelope, _)| envelope.event_type == "customer.renamed") {
+            Some((Envelope { position, event_type, .. }, _)) => {
                 let source = ReadError::UnknownType(event_type.clone());
                 Err(ProjectionError::Unreadable { position: *position, source })
             }

@@ -52,7 +52,7 @@ impl Live {
     pub(crate) async fn apply(
         &mut self,
         db: &mut AnyConnection,
-        events: &[(&Envelope, Event)],
+        events: &[&(Envelope, Event)],
     ) -> Result<(), ProjectionError> {
         let Some((first, _)) = events.first() else { return Ok(()) };
         self.load(db, events).await?;
@@ -87,7 +87,7 @@ impl Live {
     }
 
     /// Brings the live rows of all deals of a batch into memory.
-    async fn load(&mut self, db: &mut AnyConnection, events: &[(&Envelope, Event)]) -> Result<(), ProjectionError> {
+    async fn load(&mut self, db: &mut AnyConnection, events: &[&(Envelope, Event)]) -> Result<(), ProjectionError> {
         if self.deals.len() > LIVE_DEALS_MAX {
             self.deals.clear();
         }

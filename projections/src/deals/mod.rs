@@ -54,16 +54,8 @@ impl Projection for Deals {
         tables::indexes()
     }
 
-    async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError> {
-        let mut read = Vec::with_capacity(events.len());
-        for envelope in events {
-            let event = envelope
-                .event()
-                .map_err(|source| ProjectionError::Unreadable { position: envelope.position, source })?;
-            read.push((envelope, event));
-        }
-        let (deals, others): (Vec<_>, Vec<_>) =
-            read.into_iter().partition(|(_, event)| matches!(event, Event::Deal(_)));
+    async fn apply(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError> {
+        let (deals, others): (Vec<_>, Vec<_>) = events.iter().partition(|(_, event)| matches!(event, Event::Deal(_)));
         self.live.apply(db, &deals).await?;
         reference::apply(db, &others).await
     }

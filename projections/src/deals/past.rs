@@ -12,7 +12,7 @@ use moka::sync::Cache;
 use tokio::sync::Mutex;
 
 use super::{Deals, NAME, VERSION, Views};
-use crate::{Checkpoint, Database, Projection as _, ProjectionError, checkpoint};
+use crate::{Checkpoint, Database, Projection as _, ProjectionError, checkpoint, projection::decoded};
 
 /// Events folded at once.
 const PAGE_EVENTS: usize = 2_000;
@@ -80,13 +80,13 @@ impl Past {
             events.truncate(events.partition_point(|event| event.position <= position));
             let Some(last) = events.last() else { break };
             reached = last.position;
-            model.apply(&events).await?;
+            model.apply(events).await?;
         }
         model.end(&head, reached).await
     }
 
     /// The read models of nothing but `events`, which belong to this log up to `position`.
-    pub async fn views_of(&self, events: &[Envelope], position: Position) -> Result<Views, ProjectionError> {
+    pub async fn views_of(&self, events: Vec<Envelope>, position: Position) -> Result<Views, ProjectionError> {
         let head = self.store.head().await?;
         let mut model = Model::begin().await?;
         model.apply(events).await?;
@@ -111,9 +111,9 @@ impl Model {
         Ok(Self { database, deals })
     }
 
-    async fn apply(&mut self, events: &[Envelope]) -> Result<(), ProjectionError> {
+    async fn apply(&mut self, events: Vec<Envelope>) -> Result<(), ProjectionError> {
         let mut db = self.database.write().await?;
-        self.deals.apply(&mut db, events).await?;
+        self.deals.apply(&mut db, &decoded(events)?).await?;
         Ok(db.commit().await?)
     }
 

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Applies events one by one: there are few of them, and simple is worth more here than fast.
-pub(super) async fn apply(db: &mut AnyConnection, events: &[(&Envelope, Event)]) -> Result<(), ProjectionError> {
+pub(super) async fn apply(db: &mut AnyConnection, events: &[&(Envelope, Event)]) -> Result<(), ProjectionError> {
     let mut customers = Histories::<CustomerRow>::default();
     for (envelope, event) in events {
         match event {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use dealog_events::{CommandId, Envelope, Position, StreamId, Timestamp, Version};
+use dealog_events::{CommandId, Envelope, Event, Position, StreamId, Timestamp, Version};
 use dealog_projections::{
     Dialect, Limits, Projection, ProjectionError, Status, Worker,
     deals::{Deals, Views},
@@ -67,7 +67,7 @@ impl Projection for Dying {
         self.deals.indexes()
     }
 
-    async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError> {
+    async fn apply(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError> {
         self.deals.apply(db, events).await?;
         if self.batches_before == Some(0) {
             self.batches_before = None;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use dealog_events::{Envelope, Position};
+use dealog_events::{Envelope, Event, Position};
 use dealog_projections::{
     Build, Database, Dialect, Limits, Projection, ProjectionError, Standing, Status, Worker,
     deals::{Deals, NAME, VERSION, Views},
@@ -91,9 +91,9 @@ impl Projection for Flawed {
         indexes
     }
 
-    async fn apply(&mut self, db: &mut AnyConnection, events: &[Envelope]) -> Result<(), ProjectionError> {
-        self.given.lock().unwrap().extend(events.iter().map(|event| event.position));
-        let meets = |position: Position| events.iter().any(|event| event.position == position);
+    async fn apply(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError> {
+        self.given.lock().unwrap().extend(events.iter().map(|(envelope, _)| envelope.position));
+        let meets = |position: Position| events.iter().any(|(envelope, _)| envelope.position == position);
         self.deals.apply(db, events).await?;
         match self.flaw.clone() {
             Flaw::Refuses(position) if meets(position) => {

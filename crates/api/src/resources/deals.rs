@@ -118,7 +118,7 @@ async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<Ge
         return one(views.deal(id, app.now()).await?, |deal| deal.version, StreamId::Deal(id));
     }
     let (events, position) = past(&app, StreamId::Deal(id), &query).await?;
-    let found = app.past.views_of(&events, position).await?.deal(id, app.now()).await?;
+    let found = app.past.views_of(events, position).await?.deal(id, app.now()).await?;
     let deal = found.item.ok_or_else(|| Problem::not_found(format!("{} as it is asked for", StreamId::Deal(id))))?;
     Ok(seen(found.position, &deal))
 }
