@@ -21,6 +21,7 @@ mod table;
 use std::{env, error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use bench::Bench;
 use rows::Kind;
@@ -44,6 +45,10 @@ struct Args {
     #[arg(long, env = "MAVEN_DIR", value_name = "DIR")]
     maven: Option<PathBuf>,
 }
+
+/// That of the server.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {

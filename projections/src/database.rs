@@ -22,8 +22,8 @@ pub(crate) const CONNECTIONS_MAX: u32 = 8;
 /// How long a writer waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Pages that a build and its swap keep, 64 MiB while they last: with fewer, pages are written and read again and again.
-pub(crate) const BUILD_CACHE: &str = "PRAGMA cache_size = -65536";
+/// Pages that a build keeps, 32 MiB while it lasts: with fewer, pages are written and read again and again.
+const BUILD_CACHE: &str = "PRAGMA cache_size = -32768";
 
 /// A pool of connections to the read models. SQLite keeps them in a file apart from the log, so that the two writers never
 /// wait for each other and deleting the file is safe; PostgreSQL in a schema of their own.

@@ -38,7 +38,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             batch_events_max: 2_000,
-            build_events_max: 10_000,
+            build_events_max: 5_000,
             poll_interval: Duration::from_millis(200),
             lease: Duration::from_secs(5),
             retry_interval: Duration::from_secs(1),
