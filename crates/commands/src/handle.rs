@@ -111,7 +111,8 @@ impl Inner {
             Attempt::Sent { append, before, events, at } => (append, before, events, at),
         };
         let appended = append.await.map_err(CommandError::Append)?;
-        if !appended.replayed {
+        // What was looked up may have been decided elsewhere, on a state that this process has never seen.
+        if !appended.replayed && !appended.looked_up {
             self.states.keep(&before.after(&events, at, appended.version, appended.position));
         }
         Ok(outcome(appended))

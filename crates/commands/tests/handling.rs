@@ -1,8 +1,13 @@
 //! Two processes on one log, each with a memory of its own: what one does not know of the other must never show.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-use std::{fmt::Debug, str::FromStr, sync::Arc};
+use std::{
+    fmt::Debug,
+    str::FromStr,
+    sync::{Arc, Mutex},
+};
 
+use async_trait::async_trait;
 use dealog_commands::{CommandError, Commands, Limits, Meta, Outcome, Request, fingerprint, system_clock};
 use dealog_domain::{
     Command, Patch, Rejection,
@@ -10,12 +15,14 @@ use dealog_domain::{
     pipeline, settings,
 };
 use dealog_events::{
-    Actor, DealId, PipelineId, Probability, StreamId, Version,
+    Actor, CommandId, DealId, Envelope, PipelineId, Position, Probability, StreamId, Version,
     pipeline::{ForecastCategory, Stage},
     settings::LossReason,
 };
-use dealog_store::{AppendError, sqlite::SqliteStore};
+use dealog_store::{Append, AppendError, Appended, EventStore, Head, Remembered, StoreError, sqlite::SqliteStore};
+use futures_util::future::BoxFuture;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 const DEAL: StreamId = StreamId::Deal(DealId(Uuid::from_u128(1)));
@@ -66,7 +73,7 @@ fn stage(slug: &str) -> Stage {
 struct TwoProcesses {
     here: Commands,
     there: Commands,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl TwoProcesses {
@@ -92,7 +99,7 @@ impl TwoProcesses {
         done(&there, DEAL, to("offer")).await;
         done(&here, DEAL, to("lead")).await;
         done(&there, DEAL, to("offer")).await;
-        Self { here, there, _folder: folder }
+        Self { here, there, folder }
     }
 }
 
@@ -170,6 +177,73 @@ async fn a_command_that_comes_again_elsewhere_gives_its_first_outcome() {
     other.meta.fingerprint = fingerprint(&[b"something else"]);
     let refused = two.here.execute(&other).await;
     assert!(matches!(refused, Err(CommandError::Append(AppendError::FingerprintMismatch(_)))), "{refused:?}");
+}
+
+/// A log whose answer to the next commit is lost, as a crash of its server would lose it: the command comes again elsewhere,
+/// after others, and that is what is found when the log is asked.
+struct Forgetful {
+    log: Arc<SqliteStore>,
+    elsewhere: Commands,
+    meanwhile: Mutex<Vec<Request>>,
+}
+
+#[async_trait]
+impl EventStore for Forgetful {
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        let meanwhile = std::mem::take(&mut *self.meanwhile.lock().unwrap());
+        let (log, elsewhere) = (Arc::clone(&self.log), self.elsewhere.clone());
+        if meanwhile.is_empty() {
+            return log.append(append);
+        }
+        Box::pin(async move {
+            for request in &meanwhile {
+                elsewhere.execute(request).await.unwrap();
+            }
+            let found = log.remembered(&[append.command_id]).await.unwrap();
+            Ok(Appended { replayed: false, looked_up: true, ..found[0].outcome })
+        })
+    }
+
+    async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
+        self.log.remembered(ids).await
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.log.head().await
+    }
+
+    async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
+        self.log.read(after, limit, types).await
+    }
+
+    async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
+        self.log.read_stream(stream, after, limit).await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.log.watch()
+    }
+
+    async fn close(&self) {
+        self.log.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_appended_elsewhere_while_a_commit_was_in_doubt_is_not_passed_over() {
+    let two = TwoProcesses::at_work().await;
+    let log = SqliteStore::open(&two.folder.path().join("log.db"), dealog_store::Limits::default()).await.unwrap();
+    let request = on(DEAL, to("contract"));
+    let forgetful = Forgetful {
+        log: Arc::new(log),
+        elsewhere: two.there.clone(),
+        meanwhile: Mutex::new(vec![on(DEAL, titled("More licences")), request.clone()]),
+    };
+    let doubtful = Commands::new(Arc::new(forgetful), system_clock(), Limits::default());
+
+    let outcome = doubtful.execute(&request).await.unwrap();
+    assert_eq!((outcome.version, outcome.replayed), (Version(6), false));
+    assert_eq!(doubtful.state(DEAL).await.unwrap(), two.there.state(DEAL).await.unwrap());
 }
 
 #[tokio::test]

@@ -57,6 +57,9 @@ pub struct Appended {
     pub events: u32,
     /// Whether the command had been appended before and this is its first outcome.
     pub replayed: bool,
+    /// Whether the answer to its commit was lost, and the log was asked what became of it. Another process may have appended
+    /// the command then, and have decided it on a later state.
+    pub looked_up: bool,
 }
 
 /// What is kept of a command.

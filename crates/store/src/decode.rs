@@ -181,6 +181,7 @@ pub(crate) fn remembered(row: &impl Columns) -> Result<Remembered, StoreError> {
                 position,
                 events: row.integer(5)?.try_into()?,
                 replayed: true,
+                looked_up: false,
             },
         })
     })

@@ -129,6 +129,7 @@ impl<'a> Bench<'a> {
             position: known.position,
             events: u32::try_from(append.events.len()).unwrap_or(u32::MAX),
             replayed: false,
+            looked_up: false,
         };
         let Append { command_id, fingerprint, .. } = *append;
         let remembered = Remembered { command_id, fingerprint, outcome: Appended { replayed: true, ..outcome } };

@@ -88,7 +88,7 @@ impl MemoryStore {
         let position = Position(log.len() as u64);
         let events = u32::try_from(append.events.len()).unwrap();
         self.grown.send_replace(position);
-        Ok(Appended { stream: append.stream, version, position, events, replayed: false })
+        Ok(Appended { stream: append.stream, version, position, events, replayed: false, looked_up: false })
     }
 }
 

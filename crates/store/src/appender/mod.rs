@@ -252,7 +252,7 @@ fn told(batch: &[Append], found: &[Remembered], error: &StoreError) -> Vec<Outco
             return Err(AppendError::Unavailable(error.to_string()));
         };
         let outcome = judge::replay(first, append)?;
-        Ok(Appended { replayed: std::mem::replace(told, true), ..outcome })
+        Ok(Appended { replayed: std::mem::replace(told, true), looked_up: true, ..outcome })
     };
     batch.iter().map(tell).collect()
 }

@@ -39,7 +39,14 @@ struct State {
 impl State {
     fn write(&mut self, append: &Append) -> Appended {
         let position = Position(self.log.len() as u64 + 1);
-        let outcome = Appended { stream: append.stream, version: Version(1), position, events: 1, replayed: true };
+        let outcome = Appended {
+            stream: append.stream,
+            version: Version(1),
+            position,
+            events: 1,
+            replayed: true,
+            looked_up: false,
+        };
         let Append { command_id, fingerprint, .. } = *append;
         self.log.push(Remembered { command_id, fingerprint, outcome });
         Appended { replayed: false, ..outcome }
@@ -128,8 +135,14 @@ async fn a_panic_harms_no_command_after_it() {
 async fn a_commit_that_failed_is_looked_up() {
     let (_, appender) = start(&[Next::FailAtCommit { written: 2 }], 0);
     let told = join_all([append(), append(), append()].map(|a| appender.append(a))).await;
-    assert!(matches!(told[0], Ok(Appended { position: Position(1), replayed: false, .. })), "{told:?}");
-    assert!(matches!(told[1], Ok(Appended { position: Position(2), replayed: false, .. })), "{told:?}");
+    assert!(
+        matches!(told[0], Ok(Appended { position: Position(1), replayed: false, looked_up: true, .. })),
+        "{told:?}"
+    );
+    assert!(
+        matches!(told[1], Ok(Appended { position: Position(2), replayed: false, looked_up: true, .. })),
+        "{told:?}"
+    );
     assert!(matches!(told[2], Err(AppendError::Unavailable(_))), "{told:?}");
     assert_eq!(*appender.watch().borrow(), Position(2), "followers wake for what was written");
 }
