@@ -82,9 +82,15 @@ pub(crate) async fn build(
         error => error,
     });
     match &built {
+        // The swap took all that was in the schema, and the schema.
+        Ok(_) if turn.lease().is_some() => next.database.close().await,
         // What may be damaged is not gone on with.
-        Ok(_) | Err(ProjectionError::Damaged(_) | ProjectionError::BuildDamaged(_)) => next.remove(database).await?,
-        Err(_) => next.database.close().await,
+        Ok(_) | Err(ProjectionError::BuildDamaged(_)) => next.remove(database, turn.lease()).await?,
+        Err(_) => {
+            next.database.close().await;
+            // It knows the rows of these tables.
+            applier.projection.forget();
+        }
     }
     turn.give_back(database).await;
     built
@@ -148,7 +154,7 @@ async fn beside(
     told: impl Fn(Position, Position) + Send + Sync,
 ) -> Result<Checkpoint, ProjectionError> {
     let name = applier.projection.name();
-    let mut at = begin_or_go_on(applier, &next.database).await?;
+    let mut at = begin_or_go_on(applier, &next.database).await.map_err(blame_the_build)?;
     let mut events_max = applier.limits.build_events_max;
     loop {
         let head = applier.store.head().await?.position;
@@ -157,24 +163,48 @@ async fn beside(
         standing::builds(&mut db, name, &at, head).await?;
         db.commit().await?;
         match applier.next(&next.database, None, &mut at, &mut events_max).await {
-            Ok(true) => {}
-            Ok(false) => break,
+            Ok(true) => continue,
+            Ok(false) => {}
             // The swap comes to this event once more, and decides.
-            Err(error) if error.poison().is_some() => break,
-            Err(ProjectionError::Damaged(reason)) => return Err(ProjectionError::BuildDamaged(reason)),
-            Err(error) => return Err(error),
+            Err(error) if error.poison().is_some() => {}
+            Err(error) => return Err(blame_the_build(error)),
         }
+        let found = finish(applier, next, &at).await.map_err(blame_the_build)?;
+        if found == at {
+            failpoints::pass("build-before-swap")?;
+            return Ok(at);
+        }
+        at = found;
+    }
+}
+
+/// Damage is in the tables that are being built, and not in those that answer.
+pub(crate) fn blame_the_build(error: ProjectionError) -> ProjectionError {
+    match error {
+        ProjectionError::Damaged(reason) => ProjectionError::BuildDamaged(reason),
+        error => error,
+    }
+}
+
+/// Makes the tables ready to be swapped in, where they are as far as `at` says. Where a crash of their server has taken them
+/// back meanwhile, it says how far they are.
+async fn finish(applier: &mut Applier, next: &Next, at: &Checkpoint) -> Result<Checkpoint, ProjectionError> {
+    // With this commit, all before it outlast a crash.
+    let mut db = next.database.write_lasting().await?;
+    let found = checkpoint::locked(&mut db, applier.projection.name()).await?;
+    let found = found.ok_or_else(|| ProjectionError::Damaged("a checkpoint is gone".into()))?;
+    if found != *at {
+        applier.projection.forget();
+        return Ok(found);
     }
     if let NextPlace::Schema(..) = next.place {
         // These are swapped in as they are, and asked at once: how is decided by what is known of their rows.
         let counts = applier.projection.tables().into_iter().map(|table| format!("ANALYZE {table}"));
-        let mut db = next.database.write().await?;
         run(&mut db, applier.projection.indexes()).await?;
         run(&mut db, counts.collect()).await?;
-        db.commit().await?;
     }
-    failpoints::pass("build-before-swap")?;
-    Ok(at)
+    db.commit().await?;
+    Ok(found)
 }
 
 /// Where the next tables of a projection are built. Each projection has its own, so that throwing one away touches nothing
@@ -205,24 +235,31 @@ impl Next {
     async fn open(database: &Database, place: NextPlace) -> Result<Self, ProjectionError> {
         let database = match &place {
             NextPlace::Schema(server, schema) => database.open_schema(server, schema.clone()).await?,
-            NextPlace::File(file) => match Database::open_to_build(file).await {
-                Err(ProjectionError::Damaged(reason)) => {
-                    tracing::warn!(reason, "what was built so far is damaged: it is begun anew");
-                    damage::remove(file).map_err(sqlx::Error::Io)?;
-                    Database::open_to_build(file).await?
+            NextPlace::File(file) => {
+                damage::only_of_this_boot(file).map_err(sqlx::Error::Io)?;
+                match Database::open_to_build(file).await {
+                    Err(ProjectionError::Damaged(reason)) => {
+                        tracing::warn!(reason, "what was built so far is damaged: it is begun anew");
+                        damage::remove(file).map_err(sqlx::Error::Io)?;
+                        Database::open_to_build(file).await?
+                    }
+                    opened => opened?,
                 }
-                opened => opened?,
-            },
+            }
         };
         Ok(Self { database, place })
     }
 
-    async fn remove(self, database: &Database) -> Result<(), ProjectionError> {
+    /// Under the lease to build, where there is one: another may be building in the same schema already.
+    async fn remove(self, database: &Database, lease: Option<&Lease>) -> Result<(), ProjectionError> {
         self.database.close().await;
         match &self.place {
             NextPlace::File(file) => Ok(damage::remove(file).map_err(sqlx::Error::Io)?),
             NextPlace::Schema(_, schema) => {
                 let mut db = database.write().await?;
+                if let Some(lease) = lease {
+                    lease.renew_in(&mut db).await?;
+                }
                 run(&mut db, vec![format!("DROP SCHEMA IF EXISTS {schema} CASCADE")]).await?;
                 Ok(db.commit().await?)
             }

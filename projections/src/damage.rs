@@ -12,7 +12,7 @@ use std::{
 
 use sqlx::{AnyConnection, Connection as _, sqlite::SqliteError};
 
-use crate::{Database, ProjectionError, database, lock};
+use crate::{Database, ProjectionError, database, lock, process};
 
 /// Whether SQLite found its file damaged, or not to be one of its own.
 pub(crate) fn is_damage(error: &sqlx::Error) -> bool {
@@ -96,9 +96,24 @@ fn put_aside(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Beside a file that waits for no disk: the run of the system in which it was begun.
+const BOOT: &str = "-boot";
+
+/// Removes such a file where it may be from before the system started: a crash of the machine may have kept any of its pages
+/// and lost any other, and then it need not look damaged.
+pub(crate) fn only_of_this_boot(path: &Path) -> io::Result<()> {
+    let boot = process::boot().unwrap_or_default();
+    let begun = fs::read_to_string(beside(path, BOOT)).unwrap_or_default();
+    if boot.is_empty() || begun != boot {
+        remove(path)?;
+        fs::write(beside(path, BOOT), boot)?;
+    }
+    Ok(())
+}
+
 /// The file and its journals are removed.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    for what in ["", "-journal", "-wal", "-shm"] {
+    for what in ["", "-journal", "-wal", "-shm", BOOT] {
         match fs::remove_file(beside(path, what)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

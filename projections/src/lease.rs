@@ -79,17 +79,17 @@ impl Lease {
         }
     }
 
-    /// Renews it where nothing else has for a third of its time.
-    pub(crate) async fn keep(&mut self, database: &Database) -> Result<(), ProjectionError> {
+    /// Renews it where nothing else has for a third of its time, and says whether it did.
+    pub(crate) async fn keep(&mut self, database: &Database) -> Result<bool, ProjectionError> {
         if self.renewed.elapsed() < self.time / 3 {
-            return Ok(());
+            return Ok(false);
         }
         let begun = Instant::now();
         let mut db = database.write().await?;
         self.renew_in(&mut db).await?;
         db.commit().await?;
         self.renewed(begun);
-        Ok(())
+        Ok(true)
     }
 
     /// A transaction that began then has renewed it and was committed.

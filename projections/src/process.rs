@@ -4,7 +4,7 @@
 //! wait for its own lease to run out. Where containers share a name of a machine but not its processes, each is a machine of
 //! its own here.
 
-use std::{fmt, fs, sync::OnceLock};
+use std::{fmt, fs, process::Command, sync::OnceLock};
 
 use rustix::{
     io::Errno,
@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub(crate) struct Process {
     host: String,
     pid: i32,
-    /// The space that the process number is from, where the system has several.
+    /// What the process number is from: a run of the system, and the space within it where it has several.
     space: String,
     /// Tells processes apart that had the same number one after the other.
     run: String,
@@ -32,7 +32,8 @@ impl Process {
             pid: rustix::process::getpid().as_raw_nonzero().get(),
             space: fs::read_link("/proc/self/ns/pid")
                 .map(|link| link.to_string_lossy().replace(':', ""))
-                .unwrap_or_default(),
+                .unwrap_or_default()
+                + boot().unwrap_or_default(),
             run: Uuid::now_v7().simple().to_string(),
         })
     }
@@ -71,6 +72,21 @@ impl From<&str> for Process {
     }
 }
 
+/// What this run of the system is called; none where it does not say.
+pub(crate) fn boot() -> Option<&'static str> {
+    static BOOT: OnceLock<Option<String>> = OnceLock::new();
+    let name = || {
+        let linux = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        linux.or_else(|| {
+            // That is how macOS says it.
+            let told = Command::new("sysctl").args(["-n", "kern.bootsessionuuid"]).output().ok()?;
+            told.status.success().then(|| String::from_utf8_lossy(&told.stdout).into_owned())
+        })
+    };
+    let name = || name().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    BOOT.get_or_init(name).as_deref()
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -94,6 +110,12 @@ mod tests {
         assert!(process.is_gone());
         assert!(!Process { host: "elsewhere".into(), ..process.clone() }.is_gone());
         assert!(!Process { space: "another".into(), ..process }.is_gone());
+    }
+
+    #[test]
+    fn a_run_of_the_system_has_a_name_without_what_stands_between_parts_of_another() {
+        let name = boot().unwrap();
+        assert!(!name.is_empty() && !name.contains(':'), "{name}");
     }
 
     #[test]

@@ -11,8 +11,10 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 use crate::{
     Checkpoint, Database, ProjectionError,
     apply::Applier,
-    build::{Next, NextPlace, catch_up, drop_tables, run},
-    checkpoint, database,
+    build::{Next, NextPlace, blame_the_build, catch_up, drop_tables, run},
+    checkpoint,
+    damage::is_damage,
+    database,
     lease::Lease,
     postgres::SCHEMA,
     standing,
@@ -39,7 +41,7 @@ pub(crate) async fn swap(
         lease.renew_in(&mut db).await?;
     }
     let old = checkpoint::locked(&mut db, name).await?;
-    match catch_up(applier, &next.database, &mut at).await {
+    match catch_up(applier, &next.database, &mut at).await.map_err(blame_the_build) {
         Err(error) if error.poison().is_some() => {
             let further = old.as_ref().is_some_and(|old| old.log_id == at.log_id && old.position > at.position);
             if further {
@@ -76,9 +78,17 @@ async fn copy(db: &mut AnyConnection, applier: &Applier, next: &Path) -> Result<
     for table in applier.projection.tables() {
         // In these words and no others SQLite takes over whole records, without looking into them.
         let copy = format!("INSERT INTO main.{table} SELECT * FROM next.{table}");
-        sqlx::query(AssertSqlSafe(copy)).execute(&mut *db).await?;
+        if let Err(error) = sqlx::query(AssertSqlSafe(copy)).execute(&mut *db).await {
+            let of_next = is_damage(&error) && next_is_damaged(db).await;
+            return Err(if of_next { blame_the_build(error.into()) } else { error.into() });
+        }
     }
     run(db, applier.projection.indexes()).await
+}
+
+async fn next_is_damaged(db: &mut AnyConnection) -> bool {
+    let check = sqlx::query_scalar("PRAGMA next.quick_check(1)").fetch_one(db).await;
+    check.map_or_else(|error| is_damage(&error), |answer: String| answer != "ok")
 }
 
 /// PostgreSQL gives a table, with its indexes, to another schema.

@@ -93,7 +93,7 @@ impl Worker {
         self.status.subscribe()
     }
 
-    /// Looks whether there are tables of this version.
+    /// Looks whether there are tables of this version, and how far they are.
     async fn look(&mut self) -> Result<(), ProjectionError> {
         let version = self.applier.projection.version();
         let mut db = self.database.read().await?;
@@ -103,6 +103,10 @@ impl Worker {
             Some(found) if found.version >= version => {
                 found.must_be_of(version)?;
                 check(&found, &self.applier.store.head().await?)?;
+                if self.at.as_ref() != Some(&found) {
+                    // Others have written the tables, or a crash of their server has taken them back.
+                    self.applier.projection.forget();
+                }
                 self.reached(found);
             }
             _ => {}
@@ -193,11 +197,16 @@ impl Worker {
 
     /// Applies what is new, if the lease is this worker's or can be had.
     async fn lead(&mut self) -> Result<(), ProjectionError> {
-        if let Some(lease) = &mut self.lease {
-            lease.keep(&self.database).await?;
+        let renewed = if let Some(lease) = &mut self.lease {
+            lease.keep(&self.database).await?
         } else {
             let (name, time) = (self.applier.projection.name(), self.applier.limits.lease);
             self.lease = Lease::take(&self.database, name, time).await?;
+            self.lease.is_some()
+        };
+        if renewed {
+            // Where nothing new comes, no batch would find that the tables are elsewhere than this worker thinks.
+            self.look().await?;
         }
         let (Some(mut at), true) = (self.at.clone(), self.lease.is_some()) else { return Ok(()) };
         let mut events_max = self.applier.limits.batch_events_max;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dealog_events::{Envelope, Position};
+use dealog_events::{Envelope, Position, StreamId};
 use dealog_projections::{
     Limits, ProjectionError, Status, Worker,
     deals::{Deals, NAME, Views, query::ListPage},
@@ -16,7 +16,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     dice::Dice,
     memory::MemoryStore,
-    model::{On, PATIENCE, TestDatabase, UNGROUPED, at, limits, on_both, rows_of, until, views_of, worker},
+    model::{On, PATIENCE, TestDatabase, UNGROUPED, at, limits, on_both, rows_of, take_back, until, views_of, worker},
     random,
 };
 
@@ -29,6 +29,8 @@ on_both!(
     each_event_counts_once_for_three_workers_that_are_killed_again_and_again,
     whoever_does_not_lead_waits_for_the_one_who_does,
     queries_during_a_swap_never_see_a_half_built_model,
+    a_worker_that_leads_again_forgets_what_others_have_changed,
+    what_a_crash_took_back_is_folded_again_though_nothing_new_comes,
 );
 
 async fn some_log(seed: u64) -> Vec<Envelope> {
@@ -309,4 +311,44 @@ async fn queries_during_a_swap_never_see_a_half_built_model(on: On) {
 
 fn last_instant(log: &[Envelope]) -> dealog_events::Timestamp {
     log.last().unwrap().occurred_at
+}
+
+async fn a_worker_that_leads_again_forgets_what_others_have_changed(on: On) {
+    let log = some_log(48).await;
+    // Of one deal, the last event and the one before, which it was open at.
+    let earlier = |index: usize| log[..index].iter().rposition(|event| event.stream == log[index].stream);
+    let is_of_an_open_deal = |index: &usize| earlier(*index).is_some() && log[*index].event_type != "deal.reopened";
+    let others = (0..log.len()).rev().find_map(|own| {
+        let deal = matches!(log[own].stream, StreamId::Deal(_));
+        earlier(own).filter(|_| deal).filter(is_of_an_open_deal).map(|others| (others, own))
+    });
+    let (others, own) = others.unwrap();
+    let test = TestDatabase::new(on).await;
+    let store = MemoryStore::holding(log[..others].to_vec());
+    let mut worker = worker(store.clone(), &test.database, 1_000).await.unwrap();
+
+    let mut other = Following::start(&store, &test, long(20)).await;
+    until("another leads", async || leader(&test).await.is_some()).await;
+    store.extend(&log[others..own]);
+    other.reaches(log[own - 1].position).await;
+    worker.catch_up().await.unwrap();
+    other.stop().await;
+
+    store.extend(&log[own..=own]);
+    assert_eq!(worker.catch_up().await.unwrap(), log[own].position);
+    assert_eq!(test.rows().await, rows_of(&log[..=own]).await);
+}
+
+async fn what_a_crash_took_back_is_folded_again_though_nothing_new_comes(on: On) {
+    let log = some_log(49).await;
+    let test = TestDatabase::new(on).await;
+    let store = MemoryStore::holding(log.clone());
+    let mut worker = Following::start(&store, &test, short(20)).await;
+    worker.reaches(last(&log)).await;
+    until("it leads", async || leader(&test).await.is_some()).await;
+    let expected = test.rows().await;
+
+    take_back(test.connection().await).await;
+    until("the rows should be there again", async || test.rows().await == expected).await;
+    worker.stop().await;
 }

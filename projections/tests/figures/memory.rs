@@ -12,7 +12,7 @@ use dealog_store::{Append, AppendError, Appended, EventStore, Head, Remembered, 
 use tokio::sync::watch;
 use uuid::Uuid;
 
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pub(crate) const LOG: Uuid = Uuid::from_u128(0x0192_f3a4_0000_7000_8000_0000_0000_0001);
 
@@ -23,6 +23,8 @@ pub(crate) struct MemoryStore {
     grown: watch::Sender<Position>,
     /// Whoever reads waits until this is over.
     pub(crate) paused: watch::Sender<bool>,
+    /// What happens when nothing is left to read, once.
+    pub(crate) at_end: Mutex<Option<BoxFuture<()>>>,
     /// How often its end was looked at.
     pub(crate) looks: watch::Sender<usize>,
 }
@@ -38,6 +40,7 @@ impl MemoryStore {
             log: Mutex::new(log),
             grown: watch::Sender::new(Position::ZERO),
             paused: watch::Sender::new(false),
+            at_end: Mutex::default(),
             looks: watch::Sender::new(0),
         })
     }
@@ -112,6 +115,11 @@ impl EventStore for MemoryStore {
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
         self.paused.subscribe().wait_for(|paused| !paused).await.unwrap();
+        let at_end = self.log.lock().unwrap().last().is_some_and(|last| last.position <= after);
+        let happens = at_end.then(|| self.at_end.lock().unwrap().take()).flatten();
+        if let Some(happens) = happens {
+            happens.await;
+        }
         let log = self.log.lock().unwrap();
         let wanted = |event: &&Envelope| types.is_empty() || types.contains(&event.event_type);
         Ok(log.iter().filter(|event| event.position > after).filter(wanted).take(limit).cloned().collect())

@@ -16,7 +16,7 @@ use dealog_projections::{
 };
 use dealog_store::EventStore;
 use dealog_test_postgres::Fresh;
-use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _, ValueRef as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, Row as _, ValueRef as _};
 use tempfile::TempDir;
 
 use crate::memory::MemoryStore;
@@ -71,6 +71,15 @@ pub(crate) async fn views_of(log: Vec<Envelope>) -> Views {
     let database = Database::in_memory().await.unwrap();
     worker(MemoryStore::holding(log), &database, 1_000).await.unwrap();
     Views::new(database)
+}
+
+/// Takes tables back to the beginning with their checkpoint, as a crash of their server may take back the last of them.
+pub(crate) async fn take_back(mut db: AnyConnection) {
+    let deletes: Vec<String> =
+        Deals::default().tables().into_iter().map(|table| format!("DELETE FROM {table};")).collect();
+    let sql = format!("BEGIN; {} UPDATE checkpoints SET position = 0; COMMIT", deletes.concat());
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
 }
 
 /// All deals in one.
@@ -162,12 +171,32 @@ impl TestDatabase {
         names
     }
 
+    /// Writes over a file in its folder; false where it is on a server.
+    pub(crate) fn write_beside(&self, extension: &str, text: &str) -> bool {
+        let Place::File { path, .. } = &self.place else { return false };
+        let file = path.with_extension(extension);
+        assert!(file.exists(), "there is no {}", file.display());
+        std::fs::write(file, text).unwrap();
+        true
+    }
+
     pub(crate) async fn connection(&self) -> AnyConnection {
+        self.connection_to("db", "views").await
+    }
+
+    /// To the tables that are being built.
+    pub(crate) async fn connection_to_next(&self) -> AnyConnection {
+        self.connection_to("deals.next.db", "views_next_deals").await
+    }
+
+    async fn connection_to(&self, extension: &str, schema: &str) -> AnyConnection {
         match &self.place {
-            Place::File { path, .. } => AnyConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap(),
+            Place::File { path, .. } => {
+                AnyConnection::connect(&format!("sqlite://{}", path.with_extension(extension).display())).await.unwrap()
+            }
             Place::Server(server) => {
                 let mut db = AnyConnection::connect(server.url()).await.unwrap();
-                db.execute("SET search_path = views").await.unwrap();
+                db.execute(AssertSqlSafe(format!("SET search_path = {schema}"))).await.unwrap();
                 db
             }
         }
@@ -192,7 +221,7 @@ impl TestDatabase {
         let mut found = Vec::new();
         for table in tables {
             let columns = if table == "checkpoints" { "projection, version, log_id, position" } else { "*" };
-            let sql = sqlx::AssertSqlSafe(format!("SELECT {columns} FROM {table}"));
+            let sql = AssertSqlSafe(format!("SELECT {columns} FROM {table}"));
             let mut rows: Vec<String> = Vec::new();
             for row in sqlx::query(sql).fetch_all(&mut db).await.unwrap() {
                 let values = (0..row.len()).map(|column| {

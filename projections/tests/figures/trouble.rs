@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     dice::Dice,
     memory::MemoryStore,
-    model::{On, PATIENCE, TestDatabase, UNGROUPED, at, limits, on_both, ready, rows_of, views_of, worker},
+    model::{On, PATIENCE, TestDatabase, UNGROUPED, at, limits, on_both, ready, rows_of, take_back, views_of, worker},
     random,
 };
 
@@ -29,6 +29,8 @@ on_both!(
     a_batch_that_is_dropped_on_its_way_is_not_remembered,
     a_worker_beside_a_rebuild_goes_on_with_the_new_rows_and_not_with_what_it_remembers,
     two_builds_at_once_are_refused,
+    what_a_crash_took_back_of_a_build_is_not_missing_where_it_is_swapped_in,
+    a_build_from_before_the_system_started_is_begun_anew,
 );
 
 /// What goes wrong.
@@ -231,9 +233,6 @@ async fn a_new_version_that_stops_before_the_old_tables_do_is_not_swapped_in(on:
     assert_eq!(given.lock().unwrap()[0], poison);
     let standing = standing(&test).await;
     assert_eq!((standing.tables.unwrap().version, standing.stopped, standing.building), (VERSION + 1, None, None));
-    let error = old.catch_up().await;
-    assert!(error.is_ok(), "nothing new: it need not look");
-    store.extend(&[Envelope { position: log.last().unwrap().position.next(), ..log[0].clone() }]);
     let error = old.catch_up().await.unwrap_err();
     assert!(matches!(error, ProjectionError::OtherVersion { .. }), "{error}");
 }
@@ -370,4 +369,36 @@ async fn read_models_in_memory_are_folded_asked_and_made_anew() {
     assert_eq!(views.pipeline(&now, UNGROUPED).await.unwrap(), expected);
     worker.rebuild().await.unwrap();
     assert_eq!(views.pipeline(&now, UNGROUPED).await.unwrap(), expected);
+}
+
+async fn what_a_crash_took_back_of_a_build_is_not_missing_where_it_is_swapped_in(on: On) {
+    let log = some_log(31).await;
+    let test = Arc::new(TestDatabase::new(on).await);
+    let store = MemoryStore::holding(log.clone());
+    let crash = {
+        let test = test.clone();
+        async move { take_back(test.connection_to_next().await).await }
+    };
+    *store.at_end.lock().unwrap() = Some(Box::pin(crash));
+    worker(store.clone(), &test.database, 1_000).await.unwrap();
+    assert!(store.at_end.lock().unwrap().is_none(), "nothing was taken back");
+    assert_eq!(test.rows().await, rows_of(&log).await);
+}
+
+/// On a server that matters nothing.
+async fn a_build_from_before_the_system_started_is_begun_anew(on: On) {
+    let log = some_log(32).await;
+    let half = log[log.len() / 2].position;
+    let test = TestDatabase::new(on).await;
+    let store = MemoryStore::holding(log.clone());
+    let failing = Flawed::boxed(Flaw::Fails(half));
+    Worker::idle(store.clone(), test.database.clone(), failing, limits(4)).rebuild().await.unwrap_err();
+    let marked = test.write_beside("deals.next.db-boot", "another run of the system");
+
+    let heir = Flawed::new(Flaw::None);
+    let given = heir.given.clone();
+    Worker::idle(store, test.database.clone(), Box::new(heir), limits(4)).rebuild().await.unwrap();
+    let begun = given.lock().unwrap()[0];
+    assert_eq!(begun == Position(1), marked, "it was begun at {begun}");
+    assert_eq!(test.rows().await, rows_of(&log).await);
 }
