@@ -14,7 +14,10 @@ use sqlx::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    Checkpoint, Database, Limits, Projection, ProjectionError, checkpoint, lease::Lease, projection::decoded, standing,
+    Checkpoint, Database, Limits, Projection, ProjectionError, checkpoint,
+    lease::Lease,
+    projection::{Decoded, decoded},
+    standing,
 };
 
 /// A projection, the log that it is folded from, and its limits.
@@ -27,7 +30,7 @@ pub(crate) struct Applier {
     under_way: bool,
     /// The page behind the last one, which is read and decoded while that is folded and written: where a log is long, they
     /// take turns no more.
-    ahead: Option<(Position, JoinHandle<Vec<(Envelope, Event)>>)>,
+    ahead: Option<(Position, JoinHandle<Decoded>)>,
 }
 
 impl Applier {
@@ -72,7 +75,7 @@ impl Applier {
         Ok(true)
     }
 
-    async fn read(&mut self, after: Position, events_max: usize) -> Result<Vec<(Envelope, Event)>, ProjectionError> {
+    async fn read(&mut self, after: Position, events_max: usize) -> Result<Decoded, ProjectionError> {
         if let Some((from, ahead)) = self.ahead.take()
             && from == after
             && let Ok(events) = ahead.await
@@ -145,11 +148,7 @@ impl Applier {
 }
 
 /// The events behind `after`, read and decoded.
-async fn page(
-    store: &dyn EventStore,
-    after: Position,
-    events_max: usize,
-) -> Result<Vec<(Envelope, Event)>, ProjectionError> {
+async fn page(store: &dyn EventStore, after: Position, events_max: usize) -> Result<Decoded, ProjectionError> {
     decoded(store.read(after, events_max, &[]).await?)
 }
 

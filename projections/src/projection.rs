@@ -32,7 +32,9 @@ pub trait Projection: Send + Sync {
 }
 
 /// Events with what they say.
-pub(crate) fn decoded(events: Vec<Envelope>) -> Result<Vec<(Envelope, Event)>, ProjectionError> {
+pub(crate) type Decoded = Vec<(Envelope, Event)>;
+
+pub(crate) fn decoded(events: Vec<Envelope>) -> Result<Decoded, ProjectionError> {
     let decode = |envelope: Envelope| match envelope.event() {
         Ok(event) => Ok((envelope, event)),
         Err(source) => Err(ProjectionError::Unreadable { position: envelope.position, source }),

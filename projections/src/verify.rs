@@ -62,8 +62,13 @@ pub async fn verify(
         let patient = "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0";
         sqlx::raw_sql(patient).execute(&mut *snapshot).await?;
     }
-    let end = comparable(&mut snapshot, projection.as_ref(), log_id).await?;
-    let Some(end) = end.filter(|end| end.position >= seen.position) else { return Ok(Verified::NotMade) };
+    let Some(end) = comparable(&mut snapshot, projection.as_ref(), log_id).await? else {
+        return Ok(Verified::NotMade);
+    };
+    if end.position < seen.position {
+        // A crash of their server took them back meanwhile.
+        return Err(ProjectionError::Behind { position: end.position, least: seen.position });
+    }
     fold(store, &anew, projection.as_mut(), seen.position..end.position, &told).await?;
     let mut expected = anew.read().await?;
     for table in projection.tables() {

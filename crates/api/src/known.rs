@@ -2,11 +2,15 @@
 
 use std::str::FromStr as _;
 
-use dealog_events::{Position, TimeZone, Timestamp};
-use dealog_projections::deals::query::When;
+use dealog_events::{Position, Timestamp};
+use dealog_projections::deals::{Views, query::When};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{App, problem::Problem, query::WhenText};
+use crate::{
+    App,
+    problem::Problem,
+    query::{WhenText, begins, ends},
+};
 
 /// A position of the log; or an instant or local day, which mean the last position that had been recorded by then.
 #[derive(Debug, Clone, Copy)]
@@ -40,11 +44,11 @@ pub(crate) struct Known {
 }
 
 impl App {
-    /// What `known_at` means.
-    pub(crate) async fn known(&self, known_at: KnownAt) -> Result<Known, Problem> {
+    /// What `known_at` means; a day is one of the company whose settings these read models have.
+    pub(crate) async fn known(&self, views: &Views, known_at: KnownAt) -> Result<Known, Problem> {
         match known_at {
             KnownAt::Position(position) => self.known_at_position(position).await,
-            KnownAt::When(when) => self.known_at_time(when).await,
+            KnownAt::When(when) => self.known_at_time(views, when).await,
         }
     }
 
@@ -59,13 +63,13 @@ impl App {
         Ok(Known { position, at: event.recorded_at })
     }
 
-    async fn known_at_time(&self, when: When) -> Result<Known, Problem> {
+    async fn known_at_time(&self, views: &Views, when: When) -> Result<Known, Problem> {
         let now = self.now();
-        if self.begins(when, now).await? > now {
+        if begins(views, when, now).await? > now {
             let detail = format!("known_at lies ahead of now, {now}: nothing is known of it");
             return Err(Problem::unprocessable("in_future", "known_at", detail));
         }
-        let at = self.ends(when, now).await?.min(now);
+        let at = ends(views, when, now).await?.min(now);
         let position = self.recorded_by(at).await?;
         if position == Position::ZERO {
             let detail = format!("nothing had been recorded by {at}");
@@ -85,14 +89,5 @@ impl App {
             }
         }
         Ok(Position(recorded))
-    }
-
-    /// The last instant of what is meant.
-    pub(crate) async fn ends(&self, when: When, now: Timestamp) -> Result<Timestamp, Problem> {
-        if let When::Instant(time) = when {
-            return Ok(time);
-        }
-        let settings = self.views.settings(now).await?;
-        Ok(when.end(settings.item.map_or(TimeZone::UTC, |settings| settings.time_zone)))
     }
 }

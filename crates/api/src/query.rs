@@ -197,11 +197,11 @@ impl Shared {
     pub(crate) async fn question(self, app: &App, as_of: Option<WhenText>) -> Result<Question, Problem> {
         let views = app.views_since(self.min_position).await?;
         let now = app.now();
-        app.check_as_of(as_of, now).await?;
+        check_as_of(&views, as_of, now).await?;
         // Without an instant, what was known then is asked about then.
         let (views, now) = match self.known_at {
             Some(known_at) => {
-                let known = app.known(known_at).await?;
+                let known = app.known(&views, known_at).await?;
                 (app.past.views(known.position).await?, known.at)
             }
             None => (views, now),
@@ -265,30 +265,41 @@ pub(crate) fn range(
     Ok(range)
 }
 
+/// Nothing is known of what lies ahead.
+pub(crate) async fn check_as_of(views: &Views, as_of: Option<WhenText>, now: Timestamp) -> Result<(), Problem> {
+    let Some(WhenText(as_of)) = as_of else { return Ok(()) };
+    if begins(views, as_of, now).await? <= now {
+        return Ok(());
+    }
+    let as_of = match as_of {
+        When::Instant(time) => time.to_string(),
+        When::Day(day) => day.to_string(),
+    };
+    let detail = format!("as_of {as_of} lies ahead of now, {now}: nothing is known of it");
+    Err(Problem::unprocessable("in_future", "as_of", detail))
+}
+
+/// The first instant of what is meant.
+pub(crate) async fn begins(views: &Views, when: When, now: Timestamp) -> Result<Timestamp, Problem> {
+    Ok(match when {
+        When::Instant(time) => time,
+        When::Day(_) => when.start(time_zone(views, now).await?),
+    })
+}
+
+/// The last instant of what is meant.
+pub(crate) async fn ends(views: &Views, when: When, now: Timestamp) -> Result<Timestamp, Problem> {
+    Ok(match when {
+        When::Instant(time) => time,
+        When::Day(_) => when.end(time_zone(views, now).await?),
+    })
+}
+
+async fn time_zone(views: &Views, now: Timestamp) -> Result<TimeZone, Problem> {
+    Ok(views.settings(now).await?.item.map_or(TimeZone::UTC, |settings| settings.time_zone))
+}
+
 impl App {
-    /// Nothing is known of what lies ahead.
-    pub(crate) async fn check_as_of(&self, as_of: Option<WhenText>, now: Timestamp) -> Result<(), Problem> {
-        let Some(WhenText(as_of)) = as_of else { return Ok(()) };
-        if self.begins(as_of, now).await? <= now {
-            return Ok(());
-        }
-        let as_of = match as_of {
-            When::Instant(time) => time.to_string(),
-            When::Day(day) => day.to_string(),
-        };
-        let detail = format!("as_of {as_of} lies ahead of now, {now}: nothing is known of it");
-        Err(Problem::unprocessable("in_future", "as_of", detail))
-    }
-
-    /// The first instant of what is meant.
-    pub(crate) async fn begins(&self, when: When, now: Timestamp) -> Result<Timestamp, Problem> {
-        if let When::Instant(time) = when {
-            return Ok(time);
-        }
-        let settings = self.views.settings(now).await?;
-        Ok(when.start(settings.item.map_or(TimeZone::UTC, |settings| settings.time_zone)))
-    }
-
     /// The read models once they have come to `position`; without one, once they are there at all, where a worker of this
     /// process is making them.
     pub(crate) async fn views_since(&self, position: Option<u64>) -> Result<Views, Problem> {

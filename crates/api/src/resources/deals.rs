@@ -8,7 +8,10 @@ use dealog_domain::{
     deal::{self, Change, Create, Lose, Move, Reopen, Transfer, Win},
 };
 use dealog_events::{DealId, Envelope, Position, Slug, StreamId, Version};
-use dealog_projections::deals::query::{Deal, DealList, DealQuery, DealStatus, ListPage};
+use dealog_projections::deals::{
+    Views,
+    query::{Deal, DealList, DealQuery, DealStatus, ListPage},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -20,7 +23,7 @@ use crate::{
     extract::{Params, PathIds},
     known::KnownAt,
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{Question, WhenText, filter_query, limit, one, seen},
+    query::{Question, WhenText, check_as_of, ends, filter_query, limit, one, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -117,26 +120,31 @@ async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<Ge
     if query.as_of.is_none() && query.at_version.is_none() && query.known_at.is_none() {
         return one(views.deal(id, app.now()).await?, |deal| deal.version, StreamId::Deal(id));
     }
-    let (events, position) = past(&app, StreamId::Deal(id), &query).await?;
+    let (events, position) = past(&app, &views, StreamId::Deal(id), &query).await?;
     let found = app.past.views_of(events, position).await?.deal(id, app.now()).await?;
     let deal = found.item.ok_or_else(|| Problem::not_found(format!("{} as it is asked for", StreamId::Deal(id))))?;
     Ok(seen(found.position, &deal))
 }
 
 /// The events of a deal up to what is asked for, and the position up to which the log is spoken of.
-async fn past(app: &App, stream: StreamId, query: &GetQuery) -> Result<(Vec<Envelope>, Position), Problem> {
+async fn past(
+    app: &App,
+    views: &Views,
+    stream: StreamId,
+    query: &GetQuery,
+) -> Result<(Vec<Envelope>, Position), Problem> {
     if query.at_version.is_some() && (query.as_of.is_some() || query.known_at.is_some()) {
         let detail = "at_version says when already: send it without as_of and known_at";
         return Err(Problem::unprocessable("query", "at_version", detail));
     }
     let now = app.now();
-    app.check_as_of(query.as_of, now).await?;
+    check_as_of(views, query.as_of, now).await?;
     let as_of = match query.as_of {
-        Some(WhenText(when)) => Some(app.ends(when, now).await?),
+        Some(WhenText(when)) => Some(ends(views, when, now).await?),
         None => None,
     };
     let position = match query.known_at {
-        Some(known_at) => app.known(known_at).await?.position,
+        Some(known_at) => app.known(views, known_at).await?.position,
         None => app.store().head().await?.position,
     };
     let mut events = Vec::new();
