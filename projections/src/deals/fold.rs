@@ -22,6 +22,9 @@ use crate::{
 /// Open deals whose live rows are kept in memory between batches: a few kilobytes each. Closed ones seldom change again.
 const LIVE_DEALS_MAX: usize = 20_000;
 
+/// Events that are folded while the database writes what those before them ended.
+const EVENTS_AT_ONCE: usize = 1_000;
+
 /// A deal's live rows.
 #[derive(Debug)]
 struct Deal {
@@ -47,8 +50,18 @@ struct Ended {
     visits: Vec<VisitRow>,
 }
 
+impl Ended {
+    async fn write(self, db: &mut AnyConnection) -> Result<(), ProjectionError> {
+        let Self { mut spans, mut visits } = self;
+        spans.sort_unstable_by_key(|span| span.position);
+        visits.sort_unstable_by_key(|visit| visit.position);
+        upsert(db, &spans).await?;
+        Ok(upsert(db, &visits).await?)
+    }
+}
+
 impl Live {
-    /// Folds a batch in memory, then writes what it changed with one statement a table.
+    /// Folds a batch in memory, and writes what it changed with one statement a table for some thousands of rows.
     pub(crate) async fn apply(
         &mut self,
         db: &mut AnyConnection,
@@ -56,8 +69,26 @@ impl Live {
     ) -> Result<(), ProjectionError> {
         let Some((first, _)) = events.first() else { return Ok(()) };
         self.load(db, events).await?;
+        let (mut touched, mut ended) = (HashSet::new(), Ended::default());
+        for events in events.chunks(EVENTS_AT_ONCE) {
+            // What has ended does not change again: the database writes it while the next events are folded.
+            let folded = async { self.fold(events, &mut touched) };
+            let (written, folded) = tokio::join!(ended.write(db), folded);
+            written?;
+            ended = folded?;
+        }
+        self.write(db, position(first), &touched, &ended).await?;
+        for id in touched {
+            if self.deals.get(&id).is_some_and(|deal| deal.visit.is_none()) {
+                self.deals.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds events whose deals are in memory.
+    fn fold(&mut self, events: &[&(Envelope, Event)], touched: &mut HashSet<DealId>) -> Result<Ended, ProjectionError> {
         let mut ended = Ended::default();
-        let mut touched = HashSet::new();
         for (envelope, event) in events {
             let (StreamId::Deal(id), Event::Deal(event)) = (envelope.stream, event) else {
                 return Err(unapplicable(envelope, "a deal's event in a stream of something else"));
@@ -77,13 +108,7 @@ impl Live {
             }
             touched.insert(id);
         }
-        self.write(db, position(first), &touched, &ended).await?;
-        for id in touched {
-            if self.deals.get(&id).is_some_and(|deal| deal.visit.is_none()) {
-                self.deals.remove(&id);
-            }
-        }
-        Ok(())
+        Ok(ended)
     }
 
     /// Brings the live rows of all deals of a batch into memory.
