@@ -46,7 +46,7 @@ struct Args {
     maven: Option<PathBuf>,
 }
 
-/// That of the server.
+/// As the server has: with another, figures in process would be others.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

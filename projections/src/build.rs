@@ -81,16 +81,21 @@ pub(crate) async fn build(
         ProjectionError::LeaseLost => ProjectionError::BeingBuilt,
         error => error,
     });
-    match &built {
-        // The swap took all that was in the schema, and the schema.
-        Ok(_) if turn.lease().is_some() => next.database.close().await,
+    if built.is_err() {
+        // It remembers rows of these tables, and not of those that answer.
+        applier.projection.forget();
+    }
+    let left = match (&built, &next.place) {
         // What may be damaged is not gone on with.
-        Ok(_) | Err(ProjectionError::BuildDamaged(_)) => next.remove(database, turn.lease()).await?,
-        Err(_) => {
+        (Ok(_), NextPlace::File(_)) | (Err(ProjectionError::BuildDamaged(_)), _) => next.remove(database, &turn).await,
+        // The swap has taken the schema; or the build is gone on with.
+        _ => {
             next.database.close().await;
-            // It knows the rows of these tables.
-            applier.projection.forget();
+            Ok(())
         }
+    };
+    if let Err(error) = left {
+        tracing::warn!(%error, "what was built in is still there");
     }
     turn.give_back(database).await;
     built
@@ -175,6 +180,7 @@ async fn beside(
             return Ok(at);
         }
         at = found;
+        events_max = applier.limits.build_events_max;
     }
 }
 
@@ -189,7 +195,7 @@ pub(crate) fn blame_the_build(error: ProjectionError) -> ProjectionError {
 /// Makes the tables ready to be swapped in, where they are as far as `at` says. Where a crash of their server has taken them
 /// back meanwhile, it says how far they are.
 async fn finish(applier: &mut Applier, next: &Next, at: &Checkpoint) -> Result<Checkpoint, ProjectionError> {
-    // With this commit, all before it outlast a crash.
+    // Once this has been committed, a crash takes back nothing of it, and nothing from before it.
     let mut db = next.database.write_lasting().await?;
     let found = checkpoint::locked(&mut db, applier.projection.name()).await?;
     let found = found.ok_or_else(|| ProjectionError::Damaged("a checkpoint is gone".into()))?;
@@ -251,13 +257,13 @@ impl Next {
     }
 
     /// Under the lease to build, where there is one: another may be building in the same schema already.
-    async fn remove(self, database: &Database, lease: Option<&Lease>) -> Result<(), ProjectionError> {
+    async fn remove(&self, database: &Database, turn: &Turn) -> Result<(), ProjectionError> {
         self.database.close().await;
         match &self.place {
             NextPlace::File(file) => Ok(damage::remove(file).map_err(sqlx::Error::Io)?),
             NextPlace::Schema(_, schema) => {
                 let mut db = database.write().await?;
-                if let Some(lease) = lease {
+                if let Some(lease) = turn.lease() {
                     lease.renew_in(&mut db).await?;
                 }
                 run(&mut db, vec![format!("DROP SCHEMA IF EXISTS {schema} CASCADE")]).await?;

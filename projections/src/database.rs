@@ -62,7 +62,8 @@ impl Database {
     }
 
     /// The same for a file that is built in and thrown away, by one connection: pages go straight into it and wait for no
-    /// disk. A process that is killed leaves a whole file; where the machine is, what is found damaged is begun anew.
+    /// disk. A process that is killed leaves a whole file; what a crash of the machine leaves is begun anew: see
+    /// [`damage::only_of_this_boot`].
     pub(crate) async fn open_to_build(path: &Path) -> Result<Self, ProjectionError> {
         let pool = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let database = Self::connect(&url(path)?, pool, Place::Memory).await?;

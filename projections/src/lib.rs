@@ -133,7 +133,7 @@ pub enum ProjectionError {
     )]
     NotBuilt,
     /// The tables are earlier than what was asked for.
-    #[error("the read models stand at position {position}, before {least}")]
+    #[error("the read models stand at position {position}, before {least}: ask again a little later")]
     Behind {
         /// Where they are.
         position: Position,

@@ -77,13 +77,13 @@ pub(crate) fn boot() -> Option<&'static str> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
     let name = || {
         let linux = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-        linux.or_else(|| {
+        let name = linux.or_else(|| {
             // That is how macOS says it.
             let told = Command::new("sysctl").args(["-n", "kern.bootsessionuuid"]).output().ok()?;
             told.status.success().then(|| String::from_utf8_lossy(&told.stdout).into_owned())
-        })
+        })?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
     };
-    let name = || name().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
     BOOT.get_or_init(name).as_deref()
 }
 
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_the_system_has_a_name_without_what_stands_between_parts_of_another() {
+    fn a_run_of_the_system_has_a_name_without_a_colon() {
         let name = boot().unwrap();
         assert!(!name.is_empty() && !name.contains(':'), "{name}");
     }

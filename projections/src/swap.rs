@@ -12,9 +12,7 @@ use crate::{
     Checkpoint, Database, ProjectionError,
     apply::Applier,
     build::{Next, NextPlace, blame_the_build, catch_up, drop_tables, run},
-    checkpoint,
-    damage::is_damage,
-    database,
+    checkpoint, database,
     lease::Lease,
     postgres::SCHEMA,
     standing,
@@ -23,7 +21,7 @@ use crate::{
 /// Pages that the copying keeps, 16 MiB, and what an index sorts at once: each table and index is written from its beginning
 /// to its end.
 const COPY_CACHE: &str = "PRAGMA cache_size = -16384";
-/// The rows of an index on millions of deals do not fit into memory. These files are where SQLite puts its temporary ones.
+/// For the indexes: with millions of deals, what has to be sorted does not fit into memory.
 const SORT_IN_FILES: &str = "PRAGMA temp_store = FILE";
 
 pub(crate) async fn swap(
@@ -53,9 +51,11 @@ pub(crate) async fn swap(
     at.build = old.map_or(0, |old| old.build) + 1;
     match &next.place {
         NextPlace::File(file) => {
-            // With the pages that it keeps in memory.
+            // Nothing is written there any more, and the copy has better use for the memory.
             next.database.close().await;
-            copy(&mut db, applier, file).await?;
+            let copied = copy(&mut db, applier, file).await;
+            let of_next = matches!(copied, Err(ProjectionError::Damaged(_))) && next_is_damaged(&mut db).await;
+            if of_next { copied.map_err(blame_the_build)? } else { copied? }
         }
         NextPlace::Schema(_, schema) => shift(&mut db, applier, schema).await?,
     }
@@ -78,17 +78,15 @@ async fn copy(db: &mut AnyConnection, applier: &Applier, next: &Path) -> Result<
     for table in applier.projection.tables() {
         // In these words and no others SQLite takes over whole records, without looking into them.
         let copy = format!("INSERT INTO main.{table} SELECT * FROM next.{table}");
-        if let Err(error) = sqlx::query(AssertSqlSafe(copy)).execute(&mut *db).await {
-            let of_next = is_damage(&error) && next_is_damaged(db).await;
-            return Err(if of_next { blame_the_build(error.into()) } else { error.into() });
-        }
+        sqlx::query(AssertSqlSafe(copy)).execute(&mut *db).await?;
     }
     run(db, applier.projection.indexes()).await
 }
 
+/// Which of the two files it is that a statement on both found damaged. One that cannot even be attached is.
 async fn next_is_damaged(db: &mut AnyConnection) -> bool {
     let check = sqlx::query_scalar("PRAGMA next.quick_check(1)").fetch_one(db).await;
-    check.map_or_else(|error| is_damage(&error), |answer: String| answer != "ok")
+    check.map_or(true, |answer: String| answer != "ok")
 }
 
 /// PostgreSQL gives a table, with its indexes, to another schema.

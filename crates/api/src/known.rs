@@ -44,7 +44,7 @@ pub(crate) struct Known {
 }
 
 impl App {
-    /// What `known_at` means; a day is one of the company whose settings these read models have.
+    /// What `known_at` means; a day is read in the time zone that these read models have.
     pub(crate) async fn known(&self, views: &Views, known_at: KnownAt) -> Result<Known, Problem> {
         match known_at {
             KnownAt::Position(position) => self.known_at_position(position).await,

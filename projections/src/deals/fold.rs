@@ -61,7 +61,8 @@ impl Ended {
 }
 
 impl Live {
-    /// Folds a batch in memory, and writes what it changed with one statement a table for some thousands of rows.
+    /// Folds a batch in memory, and writes what it changed by thousands of rows a statement: what has ended while more is
+    /// folded, the rest at the end.
     pub(crate) async fn apply(
         &mut self,
         db: &mut AnyConnection,
@@ -73,7 +74,7 @@ impl Live {
         for events in events.chunks(EVENTS_AT_ONCE) {
             // What has ended does not change again: the database writes it while the next events are folded.
             let folded = async { self.fold(events, &mut touched) };
-            let (written, folded) = tokio::join!(ended.write(db), folded);
+            let (written, folded) = tokio::join!(biased; ended.write(db), folded);
             written?;
             ended = folded?;
         }

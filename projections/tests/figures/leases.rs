@@ -315,9 +315,9 @@ fn last_instant(log: &[Envelope]) -> dealog_events::Timestamp {
 
 async fn a_worker_that_leads_again_forgets_what_others_have_changed(on: On) {
     let log = some_log(48).await;
-    // Of one deal, the last event and the one before, which it was open at.
+    // Two events of a deal that is open before them, and so remembered.
     let earlier = |index: usize| log[..index].iter().rposition(|event| event.stream == log[index].stream);
-    let is_of_an_open_deal = |index: &usize| earlier(*index).is_some() && log[*index].event_type != "deal.reopened";
+    let is_of_an_open_deal = |index: &usize| earlier(*index).is_some() && log[*index].event_type == "deal.stage_moved";
     let others = (0..log.len()).rev().find_map(|own| {
         let deal = matches!(log[own].stream, StreamId::Deal(_));
         earlier(own).filter(|_| deal).filter(is_of_an_open_deal).map(|others| (others, own))

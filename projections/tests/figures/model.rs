@@ -180,6 +180,16 @@ impl TestDatabase {
         true
     }
 
+    /// All pages of a file in its folder but the first are spoilt.
+    pub(crate) fn damage(&self, extension: &str) {
+        let Place::File { path, .. } = &self.place else { panic!("it is on a server") };
+        let file = path.with_extension(extension);
+        let mut bytes = std::fs::read(&file).unwrap();
+        assert!(bytes.len() > 2 * 4_096, "{} bytes are too few to spoil", bytes.len());
+        bytes[4_096..].fill(0xa5);
+        std::fs::write(file, bytes).unwrap();
+    }
+
     pub(crate) async fn connection(&self) -> AnyConnection {
         self.connection_to("db", "views").await
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use dealog_events::{CommandId, Envelope, Event, Position, StreamId, Timestamp, Version};
+use dealog_events::{CommandId, DealId, Envelope, Event, Position, StreamId, Timestamp, Version};
 use dealog_projections::{
     Dialect, Limits, Projection, ProjectionError, Status, Worker,
     deals::{Deals, Views},
@@ -29,6 +29,7 @@ on_both!(
     a_checkpoint_of_another_log_is_refused,
     a_checkpoint_beyond_the_head_is_refused,
     tables_of_an_earlier_version_are_made_anew,
+    thousands_of_events_in_one_batch_come_to_the_same_rows,
     an_event_that_cannot_be_read_stops_the_projection_and_is_never_skipped,
     an_event_that_does_not_follow_from_those_before_stops_the_projection,
     two_workers_that_follow_one_growing_log_fold_each_event_once,
@@ -180,6 +181,27 @@ async fn tables_of_an_earlier_version_are_made_anew(on: On) {
     assert_eq!(test.rows().await, expected);
 }
 
+async fn thousands_of_events_in_one_batch_come_to_the_same_rows(on: On) {
+    // Each deal of a story many times, side by side.
+    let mut log = Vec::new();
+    for event in some_log(11).await {
+        let streams = match event.stream {
+            StreamId::Deal(DealId(id)) => {
+                (0..100).map(|copy| StreamId::Deal(DealId(Uuid::from_u128(id.as_u128() ^ (copy << 64))))).collect()
+            }
+            other => vec![other],
+        };
+        for stream in streams {
+            log.push(Envelope { position: Position(log.len() as u64 + 1), stream, ..event.clone() });
+        }
+    }
+    assert!(log.len() > 3_000, "{} events are too few to tell anything", log.len());
+    let test = TestDatabase::new(on).await;
+    worker(MemoryStore::holding(log.clone()), &test.database, log.len()).await.unwrap();
+    let at_once = test.rows().await;
+    assert_eq!(at_once, rows_of(&log).await);
+}
+
 /// What a later version of Dealog may have written.
 fn unknown(log: &[Envelope]) -> Envelope {
     let last = log.last().unwrap();
@@ -258,7 +280,7 @@ async fn two_workers_that_follow_one_growing_log_fold_each_event_once(on: On) {
     }
     let last = log.last().unwrap().position;
     for (status, _) in &mut following {
-        let reached = status.wait_for(|status| status.position() == last);
+        let reached = status.wait_for(|status| *status == Status::Following(last));
         tokio::time::timeout(PATIENCE, reached).await.unwrap().unwrap();
     }
     stop.send_replace(true);

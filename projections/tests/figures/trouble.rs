@@ -385,7 +385,7 @@ async fn what_a_crash_took_back_of_a_build_is_not_missing_where_it_is_swapped_in
     assert_eq!(test.rows().await, rows_of(&log).await);
 }
 
-/// On a server that matters nothing.
+/// On a server that makes no difference.
 async fn a_build_from_before_the_system_started_is_begun_anew(on: On) {
     let log = some_log(32).await;
     let half = log[log.len() / 2].position;
@@ -400,5 +400,24 @@ async fn a_build_from_before_the_system_started_is_begun_anew(on: On) {
     Worker::idle(store, test.database.clone(), Box::new(heir), limits(4)).rebuild().await.unwrap();
     let begun = given.lock().unwrap()[0];
     assert_eq!(begun == Position(1), marked, "it was begun at {begun}");
+    assert_eq!(test.rows().await, rows_of(&log).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_in_what_is_copied_is_not_laid_on_the_file_that_answers() {
+    let log = some_log(33).await;
+    let test = Arc::new(TestDatabase::new(On::Sqlite).await);
+    let store = MemoryStore::holding(log.clone());
+    let mut first = worker(store.clone(), &test.database, 1_000).await.unwrap();
+    let before = test.rows().await;
+    let damage = {
+        let test = test.clone();
+        async move { test.damage("deals.next.db") }
+    };
+    *store.at_end.lock().unwrap() = Some(Box::pin(damage));
+    let error = first.rebuild().await.unwrap_err();
+    assert!(matches!(error, ProjectionError::BuildDamaged(_)), "{error:?}");
+    assert_eq!(test.rows().await, before);
+    first.rebuild().await.unwrap();
     assert_eq!(test.rows().await, rows_of(&log).await);
 }
