@@ -2,7 +2,8 @@
 //!
 //! They are there only with the feature `failpoints`, and a release build with it does not compile. What happens at which is
 //! said in the environment variable `FAILPOINTS`, as in `log-before-commit=3*off->return(abort)`: the fourth time the process
-//! ends there at once. `return` fails as a database that is gone, and the crate `fail` knows `panic`, `sleep` and more.
+//! ends there at once. `return` fails as a database that is gone, `return(pass)` only says that the process came by, and the
+//! crate `fail` knows `panic`, `sleep` and more.
 
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
 compile_error!("failpoints are for tests: a release is built without the feature `failpoints`");
@@ -18,10 +19,14 @@ pub fn set_up() {
 #[cfg(feature = "failpoints")]
 pub fn pass(name: &str) -> Result<(), sqlx::Error> {
     fail::fail_point!(name, |argument| {
-        if argument.as_deref() == Some("abort") {
-            std::process::abort();
+        let argument = argument.unwrap_or_default();
+        // Whoever set it finds out that it was come by.
+        tracing::warn!(argument, "the failpoint {name}");
+        match argument.as_str() {
+            "abort" => std::process::abort(),
+            "pass" => Ok(()),
+            _ => Err(sqlx::Error::Io(std::io::Error::other(format!("the failpoint {name}")))),
         }
-        Err(sqlx::Error::Io(std::io::Error::other(format!("the failpoint {name}"))))
     });
     Ok(())
 }

@@ -114,6 +114,16 @@ impl Cluster {
         before - self.nodes.len()
     }
 
+    /// Whether one of them has said this.
+    pub(crate) fn has_said(&self, what: &str) -> Result<bool> {
+        for up in &self.nodes {
+            if up.node.has_said(what)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Replaces all of them by as many that nothing is wrong with.
     pub(crate) async fn replace(&mut self, count: usize) -> Result<()> {
         self.kill_all().await?;

@@ -88,6 +88,10 @@ impl Node {
         tail().unwrap_or_default()
     }
 
+    pub(crate) fn has_said(&self, what: &str) -> Result<bool> {
+        Ok(self.said()?.contains(what))
+    }
+
     pub(crate) fn is_gone(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }

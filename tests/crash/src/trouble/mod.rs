@@ -125,8 +125,8 @@ pub(crate) struct Run {
     pub(crate) chance: Chance,
     /// How many servers there are when nothing is wrong.
     pub(crate) nodes: usize,
-    /// Whether what the servers were started with ends them.
-    deadly: bool,
+    /// Where the servers are to break.
+    point: Option<failpoint::Point>,
     shim: Option<Shim>,
     /// The way to PostgreSQL, where that can be cut.
     database: Option<Proxy>,
@@ -134,7 +134,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn new(cluster: Cluster, witness: Arc<Witness>, chance: Chance) -> Self {
-        Self { cluster, witness, chance, nodes: 1, deadly: false, shim: None, database: None }
+        Self { cluster, witness, chance, nodes: 1, point: None, shim: None, database: None }
     }
 
     /// Waits until some more commands have been acknowledged, by chance as few or as many.
