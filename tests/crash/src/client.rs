@@ -80,7 +80,13 @@ impl Client {
         Ok(if status.is_success() { response.text().await.ok() } else { None })
     }
 
-    /// The same of a server that nothing is wrong with, though it may be behind.
+    /// How a server says that it is: whether it is ready, and in which words.
+    pub(crate) async fn health(&self, node: SocketAddr) -> Result<(bool, String)> {
+        let response = self.request("GET", node, "/health/ready")?.timeout(PATIENCE).send().await?;
+        Ok((response.status() == StatusCode::OK, response.text().await?))
+    }
+
+    /// What a question is answered with by a server that nothing is wrong with, though it may be behind.
     pub(crate) async fn get(&self, node: SocketAddr, path: &str) -> Result<String> {
         let begun = Instant::now();
         loop {
@@ -91,7 +97,7 @@ impl Client {
                 return Ok(text);
             }
             if status != StatusCode::SERVICE_UNAVAILABLE || begun.elapsed() > CHECK {
-                let health = self.request("GET", node, "/health/ready")?.timeout(CHECK).send().await?.text().await?;
+                let (_, health) = self.health(node).await?;
                 return Err(Broken(format!("GET {path}: {status}: {text}; it says of its health: {health}")));
             }
             sleep(AGAIN).await;

@@ -82,7 +82,9 @@ impl Log {
         }
         kind.strike(run).await?;
         run.goes_on(20, 20).await.when("after the trouble")?;
+        run.is_read().await.when("after the trouble")?;
         load.stop().await?;
+        invariants::recovered(&run.cluster).await.when("before a restart")?;
         if run.chance.percent(70) {
             run.cluster.kill_all().await?;
         } else {

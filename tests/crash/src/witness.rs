@@ -96,6 +96,11 @@ impl Witness {
         self.lock().reads.push(read);
     }
 
+    /// How often a read model answered.
+    pub(crate) fn reads_len(&self) -> usize {
+        self.lock().reads.len()
+    }
+
     /// Somebody sees an event. What was seen once stays as it was.
     pub(crate) fn sees(&self, written: &Written, who: &str) {
         let (position, bytes) = (written.event.position, &written.bytes);

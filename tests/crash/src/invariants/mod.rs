@@ -3,10 +3,12 @@
 mod commands;
 mod history;
 mod order;
+mod recovery;
 mod views;
 
 use std::time::Duration;
 
+pub(crate) use self::recovery::recovered;
 use crate::{
     broken::{Result, When as _, ensure},
     chance::Chance,

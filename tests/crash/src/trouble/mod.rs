@@ -14,7 +14,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     Backend,
@@ -31,6 +31,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(40);
 /// How often one looks whether something was found wrong meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// So many answers show that read models go on, and so often one counts them.
+const READS: usize = 3;
+const READ_AGAIN: Duration = Duration::from_millis(10);
 
 /// A kind of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -150,6 +153,21 @@ impl Run {
             }
             ensure!(begun.elapsed() < PATIENCE, "commands are not carried out any more: {found} of {wanted}");
             let _ = timeout(LOOK_AGAIN, acknowledged.changed()).await;
+        }
+    }
+
+    /// Waits until callers have been answered by read models a few times more.
+    pub(crate) async fn is_read(&self) -> Result<()> {
+        let wanted = self.witness.reads_len() + READS;
+        let begun = Instant::now();
+        loop {
+            let found = self.witness.reads_len();
+            self.witness.check()?;
+            if found >= wanted {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < PATIENCE, "the read models do not answer any more: {found} of {wanted} reads");
+            sleep(READ_AGAIN).await;
         }
     }
 
