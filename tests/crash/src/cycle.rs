@@ -84,15 +84,14 @@ impl Log {
         run.goes_on(20, 20).await.when("after the trouble")?;
         run.is_read().await.when("after the trouble")?;
         load.stop().await?;
-        invariants::recovered(&run.cluster).await.when("before a restart")?;
-        if run.chance.percent(70) {
-            run.cluster.kill_all().await?;
-        } else {
-            run.cluster.stop_all().await?;
+        let lived_through = kind.is_lived_through() && run.chance.percent(50);
+        if lived_through {
+            kind.strike_the_idle(run).await?;
         }
-
-        run.cluster.by_proxy = false;
-        run.cluster.start(run.nodes, &Faults::none()).await.when("the restart")?;
+        invariants::recovered(&run.cluster).await.when("without a restart")?;
+        if !lived_through {
+            run.restart().await.when("the restart")?;
+        }
         let events = invariants::check(&run.cluster, &run.witness, &mut self.subscribers, &mut run.chance).await?;
         run.cluster.stop_all().await?;
         Ok(events)

@@ -98,6 +98,21 @@ impl Kind {
         self == Self::Failpoint
     }
 
+    /// Whether servers are to live through it: in half of the cycles the same processes are checked that it struck.
+    pub(crate) fn is_lived_through(self) -> bool {
+        matches!(self, Self::DatabaseStop | Self::DatabaseKill)
+    }
+
+    /// Strikes servers that live through it once more, right after the last command: nothing comes that would wake them, and
+    /// not all that they have done has reached the disk.
+    pub(crate) async fn strike_the_idle(self, run: &mut Run) -> Result<()> {
+        match self {
+            Self::DatabaseStop => postgres::stop_once(run).await,
+            Self::DatabaseKill => postgres::crash(run).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Does its worst, and sees to it that things can go on.
     pub(crate) async fn strike(self, run: &mut Run) -> Result<()> {
         match self {
@@ -169,6 +184,17 @@ impl Run {
             ensure!(begun.elapsed() < PATIENCE, "the read models do not answer any more: {found} of {wanted} reads");
             sleep(READ_AGAIN).await;
         }
+    }
+
+    /// Ends all servers, in good order or not, and starts as many that nothing is wrong with.
+    pub(crate) async fn restart(&mut self) -> Result<()> {
+        if self.chance.percent(70) {
+            self.cluster.kill_all().await?;
+        } else {
+            self.cluster.stop_all().await?;
+        }
+        self.cluster.by_proxy = false;
+        self.cluster.start(self.nodes, &Faults::none()).await
     }
 
     pub(crate) async fn replace(&mut self) -> Result<()> {
