@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use rustix::process::Signal;
 use tokio::sync::watch;
 
 use crate::{
@@ -69,8 +70,29 @@ impl Cluster {
         Node::spawn(&self.place, &self.place.folder.join(format!("server-{number}.log")), faults)
     }
 
-    fn tell(&self) {
+    /// Tells callers of all that are up.
+    pub(crate) fn tell(&self) {
         self.addresses.send_replace(self.nodes.iter().map(|up| up.address).collect());
+    }
+
+    /// One of them stands still. Whoever waits for it goes on to wait; others turn to other servers.
+    pub(crate) fn pause(&self, index: usize) -> Result<()> {
+        let (paused, others): (Vec<_>, Vec<_>) =
+            self.nodes.iter().enumerate().partition(|(number, _)| *number == index);
+        for (_, up) in paused {
+            up.node.signal(Signal::STOP)?;
+        }
+        self.addresses.send_replace(others.iter().map(|(_, up)| up.address).collect());
+        Ok(())
+    }
+
+    /// It goes on. Callers turn to it alone, until they are told of all.
+    pub(crate) fn resume(&self, index: usize) -> Result<()> {
+        if let Some(up) = self.nodes.get(index) {
+            up.node.signal(Signal::CONT)?;
+            self.addresses.send_replace(vec![up.address]);
+        }
+        Ok(())
     }
 
     /// Kills one of them.

@@ -96,6 +96,13 @@ impl Node {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else {
+            return Err(Broken(format!("a server is gone: {}", self.tail())));
+        };
+        Ok(kill_process(id, signal)?)
+    }
+
     /// Ends it at once.
     pub(crate) async fn kill(&mut self) -> Result<()> {
         self.child.kill().await.when("a server could not be killed")
@@ -103,10 +110,7 @@ impl Node {
 
     /// Tells it to stop, and sees that it ends well and in time.
     pub(crate) async fn stop(&mut self) -> Result<()> {
-        let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else {
-            return Err(Broken(format!("a server is gone: {}", self.tail())));
-        };
-        kill_process(id, Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         let status = self.ended().await?;
         ensure!(status.success(), "a server that was told to stop ended with {status}: {}", self.tail());
         Ok(())

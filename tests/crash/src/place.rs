@@ -17,7 +17,7 @@ use crate::{
 const BOUND: Duration = Duration::from_mins(1);
 
 /// Each kill of a server may cost the time of a lease, in which the read models stand still.
-const LEASE: (&str, &str) = ("DEALOG_LIMITS__PROJECTION_LEASE_MS", "1000");
+pub(crate) const LEASE_MS: u64 = 1_000;
 
 /// A log and its read models, in a folder or in a PostgreSQL database.
 pub(crate) struct Place {
@@ -58,7 +58,7 @@ impl Place {
             command.env("DEALOG_DATABASE", faults.database.as_deref().unwrap_or(&postgres.url));
         }
         command
-            .env(LEASE.0, LEASE.1)
+            .env("DEALOG_LIMITS__PROJECTION_LEASE_MS", LEASE_MS.to_string())
             .env("DEALOG_LOG_FORMAT", "json")
             .envs(faults.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).kill_on_drop(true);

@@ -5,6 +5,7 @@ mod cut;
 mod disk;
 mod failpoint;
 mod kill;
+mod pause;
 mod postgres;
 mod versions;
 
@@ -52,6 +53,8 @@ pub(crate) enum Kind {
     Clock,
     /// Connections between callers and servers stall and are cut
     Cut,
+    /// One of two servers stands still for longer than its lease
+    Pause,
     /// Nothing but two servers, and a check and a rebuild beside them
     Two,
     /// The log is brought back to an earlier version, and made one of a later version
@@ -84,7 +87,7 @@ impl Kind {
             Self::Failpoint => Ok(failpoint::faults(run)),
             Self::Disk => disk::faults(run).await,
             Self::Clock => Ok(run.shim()?.faults("")),
-            Self::Two => {
+            Self::Pause | Self::Two => {
                 run.nodes = 2;
                 Ok(Faults::none())
             }
@@ -100,7 +103,7 @@ impl Kind {
 
     /// Whether servers are to live through it: in half of the cycles the same processes are checked that it struck.
     pub(crate) fn is_lived_through(self) -> bool {
-        matches!(self, Self::DatabaseStop | Self::DatabaseKill)
+        matches!(self, Self::Pause | Self::DatabaseStop | Self::DatabaseKill)
     }
 
     /// Strikes servers that live through it once more, right after the last command: nothing comes that would wake them, and
@@ -123,6 +126,7 @@ impl Kind {
             Self::Disk => disk::strike(run).await,
             Self::Clock => clock::strike(run).await,
             Self::Cut => cut::strike(run).await,
+            Self::Pause => pause::strike(run).await,
             Self::Two => {
                 run.cluster.place.succeed(&["check"]).await?;
                 run.cluster.place.succeed(&["rebuild"]).await?;
