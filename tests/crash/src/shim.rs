@@ -1,4 +1,4 @@
-//! A disk that fails and a clock that jumps, by a library that is put before the C library of a process.
+//! A disk that fails or forgets, and a clock that jumps, by a library that is put before the C library of a process.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -57,6 +57,12 @@ impl Shim {
         let path = |path: &Path| path.display().to_string();
         let faults = Faults::none().with("LD_PRELOAD", path(&self.library));
         faults.with("SHIM_CONTROL", path(&self.path)).with("SHIM_FILE", file)
+    }
+
+    /// For a process whose databases are to be put back to what an fsync had brought to the disk: `unsynced` is the folder
+    /// for all that has been written since.
+    pub(crate) fn forgetful(&self, file: &str, unsynced: &Path) -> Faults {
+        self.faults(file).with("SHIM_UNSYNCED", unsynced.display().to_string())
     }
 
     /// What happens from now on.

@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// Long enough for a rebuild to come anywhere, and for a server to come up.
-const MOMENTS_MS_MAX: u64 = 400;
+pub(super) const MOMENTS_MS_MAX: u64 = 400;
 
 /// So small batches that a build of a small log takes many.
-const BATCH: (&str, &str) = ("DEALOG_LIMITS__PROJECTION_BUILD_EVENTS_MAX", "100");
+pub(super) const BATCH: (&str, &str) = ("DEALOG_LIMITS__PROJECTION_BUILD_EVENTS_MAX", "100");
 
 pub(super) async fn servers(run: &mut Run) -> Result<()> {
     for _ in 0..run.chance.within(1, 3) {

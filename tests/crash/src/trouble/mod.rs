@@ -7,6 +7,7 @@ mod failpoint;
 mod kill;
 mod pause;
 mod postgres;
+mod power;
 mod versions;
 
 use std::{
@@ -49,6 +50,8 @@ pub(crate) enum Kind {
     Failpoint,
     /// Writes or fsync fail, as on a full or broken disk (Linux)
     Disk,
+    /// SQLite: the power goes, and takes some of what no fsync had brought to the disk (Linux)
+    Power,
     /// The clock jumps back and forth (Linux)
     Clock,
     /// Connections between callers and servers stall and are cut
@@ -71,8 +74,11 @@ impl Kind {
     /// Those that there are for a back end on this system.
     pub(crate) fn all(backend: Backend) -> Vec<Self> {
         let postgres = [Self::DatabaseStop, Self::DatabaseKill, Self::DatabaseCut];
-        let of_backend = |kind: &Self| backend == Backend::Postgres || !postgres.contains(kind);
-        let possible = |kind: &Self| shim::IS_POSSIBLE || ![Self::Disk, Self::Clock].contains(kind);
+        let of_backend = |kind: &Self| match backend {
+            Backend::Sqlite => !postgres.contains(kind),
+            Backend::Postgres => *kind != Self::Power,
+        };
+        let possible = |kind: &Self| shim::IS_POSSIBLE || ![Self::Disk, Self::Power, Self::Clock].contains(kind);
         Self::value_variants().iter().copied().filter(|kind| of_backend(kind) && possible(kind)).collect()
     }
 
@@ -86,6 +92,7 @@ impl Kind {
         match self {
             Self::Failpoint => Ok(failpoint::faults(run)),
             Self::Disk => disk::faults(run).await,
+            Self::Power => power::faults(run),
             Self::Clock => Ok(run.shim()?.faults("")),
             Self::Pause | Self::Two => {
                 run.nodes = 2;
@@ -124,6 +131,7 @@ impl Kind {
             Self::KillRebuild => kill::rebuilds(run).await,
             Self::Failpoint => failpoint::strike(run).await,
             Self::Disk => disk::strike(run).await,
+            Self::Power => power::strike(run).await,
             Self::Clock => clock::strike(run).await,
             Self::Cut => cut::strike(run).await,
             Self::Pause => pause::strike(run).await,
