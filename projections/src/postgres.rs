@@ -91,6 +91,7 @@ impl Database {
                     Ok(())
                 })
             })
+            .after_release(|db, _| Box::pin(is_done(db)))
             .connect_lazy_with(server.options.clone());
         Ok(Self::of(pool, Dialect::Postgres, Place::Server(Arc::new(server))))
     }
@@ -112,6 +113,13 @@ impl Server {
             IDLE_IN_TRANSACTION_TIME.as_millis()
         )
     }
+}
+
+/// Who stops waiting while a transaction begins, or is refused a lock with which it does, leaves it to the connection: the
+/// driver knows of none, and the next would be refused in it or read from its snapshot. Where there is none, this does nothing.
+async fn is_done(db: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    sqlx::raw_sql("BEGIN; ROLLBACK").execute(db).await?;
+    Ok(true)
 }
 
 /// A server and its database as messages name them.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use dealog_events::{Envelope, Event, Position};
+use dealog_events::{Envelope, Event, Position, Timestamp};
 use dealog_projections::{
     Build, Database, Dialect, Limits, Projection, ProjectionError, Standing, Status, Worker,
     deals::{Deals, NAME, VERSION, Views},
@@ -14,7 +14,9 @@ use tokio::sync::{Notify, watch};
 use crate::{
     dice::Dice,
     memory::MemoryStore,
-    model::{On, PATIENCE, TestDatabase, UNGROUPED, at, limits, on_both, ready, rows_of, take_back, views_of, worker},
+    model::{
+        On, PATIENCE, TestDatabase, UNGROUPED, at, limits, on_both, ready, rows_of, take_back, until, views_of, worker,
+    },
     random,
 };
 
@@ -420,4 +422,29 @@ async fn damage_in_what_is_copied_is_not_laid_on_the_file_that_answers() {
     assert_eq!(test.rows().await, before);
     first.rebuild().await.unwrap();
     assert_eq!(test.rows().await, rows_of(&log).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_could_not_begin_harms_none_after_it() {
+    let test = TestDatabase::new(On::Postgres).await;
+    worker(MemoryStore::holding(some_log(34).await), &test.database, 1_000).await.unwrap();
+    let views = Views::new(test.database.clone());
+    let mut swap = test.connection().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE builds IN ACCESS EXCLUSIVE MODE").execute(&mut swap).await.unwrap();
+    let asked = tokio::spawn({
+        let views = views.clone();
+        async move { views.settings(Timestamp::MIN).await }
+    });
+    until("the question should wait for the lock", async || {
+        let cancel = "SELECT pg_cancel_backend(pid)::text FROM pg_stat_activity WHERE datname = current_database() AND \
+                      wait_event_type = 'Lock'";
+        let cancelled: Vec<String> = sqlx::query_scalar(cancel).fetch_all(&mut test.connection().await).await.unwrap();
+        !cancelled.is_empty()
+    })
+    .await;
+    asked.await.unwrap().unwrap_err();
+    sqlx::raw_sql("ROLLBACK").execute(&mut swap).await.unwrap();
+    for _ in 0..20 {
+        views.settings(Timestamp::MIN).await.unwrap();
+    }
 }

@@ -58,8 +58,16 @@ impl Session {
                 let set_up = set_up.clone();
                 Box::pin(async move { connection.execute(AssertSqlSafe(set_up)).await.map(|_| ()) })
             })
+            .after_release(|connection, _| Box::pin(is_done(connection)))
             .connect_lazy_with(self.options.clone())
     }
+}
+
+/// Who stops waiting while a transaction begins, or is refused a lock with which it does, leaves it to the connection: the
+/// driver knows of none, and the next would be refused in it or read from its snapshot. Where there is none, this does nothing.
+async fn is_done(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    connection.execute("BEGIN; ROLLBACK").await?;
+    Ok(true)
 }
 
 /// What holds for every connection.
