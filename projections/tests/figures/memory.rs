@@ -12,7 +12,7 @@ use dealog_store::{Append, AppendError, Appended, EventStore, Head, Remembered, 
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pub(crate) const LOG: Uuid = Uuid::from_u128(0x0192_f3a4_0000_7000_8000_0000_0000_0001);
 

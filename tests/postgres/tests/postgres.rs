@@ -27,6 +27,8 @@ fn a_server_that_is_crashed_or_loses_a_process_comes_back_with_what_was_committe
     server.start_again();
     assert_eq!(runtime.block_on(rows(&database)).unwrap(), 1);
 
+    let lonely = server.fresh();
+    assert!(!server.kill_backend(lonely.url(), 0), "nobody was ever connected there");
     let mut connection = runtime.block_on(PgConnection::connect(database.url())).unwrap();
     assert!(server.kill_backend(database.url(), 3));
     assert!(runtime.block_on(connection.ping()).is_err(), "the connection outlived its process");
