@@ -28,7 +28,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 #[expect(dead_code, reason = "a description; `Asked` reads them")]
 pub(crate) struct CommandHeaders {
     /// A name of your own for this command, 1 to 255 characters. Sent again with the same body it is not carried out
-    /// again; its first outcome is the answer.
+    /// again; its first outcome is the answer: for ever, or for at least 24 hours where there was nothing to do. A refusal is
+    /// no outcome: it is decided again each time.
     #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
     idempotency_key: Option<String>,
     /// The `ETag` that you saw. The command is refused (412) if the stream has another version by now.

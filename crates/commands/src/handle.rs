@@ -38,7 +38,7 @@ enum Source {
 enum Attempt {
     /// It has its answer.
     Answered(Result<Outcome, CommandError>),
-    /// Its events are on their way into the log.
+    /// Its events are on their way into the log, or that there are none.
     Sent { append: BoxFuture<'static, Result<Appended, AppendError>>, before: Known, events: Vec<Event>, at: Timestamp },
 }
 
@@ -112,30 +112,28 @@ impl Inner {
         };
         let appended = append.await.map_err(CommandError::Append)?;
         // What was looked up may have been decided elsewhere, on a state that this process has never seen.
-        if !appended.replayed && !appended.looked_up {
-            self.states.keep(&before.after(&events, at, appended.version, appended.position));
+        if !events.is_empty() && !appended.replayed && !appended.looked_up {
+            self.states.keep(&before.after(&events, at, appended.version));
         }
         Ok(outcome(appended))
     }
 
-    /// Decides a command once. Accepted, its events are queued; refused or needless on what the log says, it is answered.
+    /// Decides a command once. Accepted, its events are queued, or that there are none; refused on what the log says, it is
+    /// answered.
     async fn attempt(&self, request: &Request, source: Source) -> Attempt {
         let mut decided = self.decide(request, source).await;
         // What was decided on memory may be out of date; only an append would have found that out.
-        let unchecked =
-            matches!(decided, Ok(None) | Err(CommandError::Rejected(_) | CommandError::Precondition { .. }));
-        if unchecked && source == Source::Cache {
+        let refused = matches!(decided, Err(CommandError::Rejected(_) | CommandError::Precondition { .. }));
+        if refused && source == Source::Cache {
             decided = self.decide(request, Source::Log).await;
         }
         match decided {
-            Ok(Some(sent)) => sent,
-            Ok(None) => Attempt::Answered(self.remembered_or(request, None).await),
-            Err(error) => Attempt::Answered(self.remembered_or(request, Some(error)).await),
+            Ok(sent) => sent,
+            Err(error) => Attempt::Answered(self.remembered_or(request, error).await),
         }
     }
 
-    /// Nothing, where there is nothing to do.
-    async fn decide(&self, request: &Request, source: Source) -> Result<Option<Attempt>, CommandError> {
+    async fn decide(&self, request: &Request, source: Source) -> Result<Attempt, CommandError> {
         let before = match source {
             // A new stream is most likely new indeed, and the append checks it.
             Source::Cache if request.command.begins_stream() => {
@@ -155,10 +153,7 @@ impl Inner {
         }
 
         let events = decide(&before.state, &facts, &request.command)?;
-        if events.is_empty() {
-            return Ok(None);
-        }
-        let at = occurred_at(request.meta.occurred, before.last, now)?;
+        let at = if events.is_empty() { now } else { occurred_at(request.meta.occurred, before.last, now)? };
         let append = self.store.append(Append {
             actor: request.meta.actor,
             command_id: request.meta.command_id,
@@ -171,7 +166,7 @@ impl Inner {
             unchanged,
             events: events.iter().map(|event| written(event, at)).collect::<Result<_, _>>()?,
         });
-        Ok(Some(Attempt::Sent { append, before, events, at }))
+        Ok(Attempt::Sent { append, before, events, at })
     }
 
     async fn known(&self, stream: StreamId, source: Source) -> Result<Known, CommandError> {
@@ -185,8 +180,8 @@ impl Inner {
     }
 
     /// The first outcome of a command that had been carried out before: what it would lead to now is no answer to a retry.
-    /// Otherwise the error, or, without one, that there was nothing to do.
-    async fn remembered_or(&self, request: &Request, error: Option<CommandError>) -> Result<Outcome, CommandError> {
+    /// Otherwise the error.
+    async fn remembered_or(&self, request: &Request, error: CommandError) -> Result<Outcome, CommandError> {
         let id = request.meta.command_id;
         if let Some(remembered) = self.store.remembered(&[id]).await?.first() {
             if remembered.fingerprint != request.meta.fingerprint {
@@ -194,17 +189,7 @@ impl Inner {
             }
             return Ok(outcome(remembered.outcome));
         }
-        if let Some(error) = error {
-            return Err(error);
-        }
-        let known = self.known(request.stream, Source::Cache).await?;
-        Ok(Outcome {
-            stream: known.stream,
-            version: known.version,
-            position: known.position,
-            events: 0,
-            replayed: false,
-        })
+        Err(error)
     }
 }
 

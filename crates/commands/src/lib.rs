@@ -2,8 +2,9 @@
 //!
 //! There is one path for all commands, [`Commands::execute`]. It never reads a read model: what a rule needs to know, it
 //! takes from streams, and the append checks that those streams have not grown meanwhile. That check is what makes an
-//! accepted command safe, so states may come from a cache. A refusal has no such check, and neither has "nothing to do":
-//! both are decided again on what the log says before they are given as an answer.
+//! accepted command safe, so states may come from a cache. "Nothing to do" goes the same way, as an append without events, and
+//! is remembered like any other outcome. A refusal has no such check: it is decided again on what the log says before it is
+//! given as an answer, and it is not remembered.
 
 mod handle;
 mod identity;
@@ -113,7 +114,8 @@ pub struct Outcome {
     pub stream: StreamId,
     /// Its version after the command.
     pub version: Version,
-    /// The position of its last event then: a query with this as `min_position` sees what the command did.
+    /// The position of the command's last event, or the end of the log where there was nothing to do: a query with this as
+    /// `min_position` sees what the command did or found.
     pub position: Position,
     /// How many events were appended; none where all was already as the command asked.
     pub events: u32,

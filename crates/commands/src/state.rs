@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dealog_domain::{State, evolve};
-use dealog_events::{Envelope, Event, Position, StreamId, Timestamp, Version};
+use dealog_events::{Envelope, Event, StreamId, Timestamp, Version};
 use dealog_store::EventStore;
 use moka::sync::Cache;
 
@@ -17,8 +17,6 @@ const PAGE_EVENTS: usize = 1_000;
 pub(crate) struct Known {
     pub(crate) stream: StreamId,
     pub(crate) version: Version,
-    /// Of its last event; zero where there is none.
-    pub(crate) position: Position,
     /// When its last event occurred.
     pub(crate) last: Option<Timestamp>,
     pub(crate) state: Arc<State>,
@@ -27,19 +25,13 @@ pub(crate) struct Known {
 impl Known {
     /// A stream that has no event yet, or none that is known.
     pub(crate) fn nothing(stream: StreamId) -> Self {
-        Self {
-            stream,
-            version: Version::ZERO,
-            position: Position::ZERO,
-            last: None,
-            state: Arc::new(State::empty(stream.category())),
-        }
+        Self { stream, version: Version::ZERO, last: None, state: Arc::new(State::empty(stream.category())) }
     }
 
-    /// The state after `events`, of which the last is at `version` and `position`.
-    pub(crate) fn after(&self, events: &[Event], at: Timestamp, version: Version, position: Position) -> Self {
+    /// The state after `events`, of which the last is at `version`.
+    pub(crate) fn after(&self, events: &[Event], at: Timestamp, version: Version) -> Self {
         let state = events.iter().fold((*self.state).clone(), evolve);
-        Self { stream: self.stream, version, position, last: Some(at), state: Arc::new(state) }
+        Self { stream: self.stream, version, last: Some(at), state: Arc::new(state) }
     }
 
     fn after_envelope(self, envelope: &Envelope) -> Result<Self, CommandError> {
@@ -50,7 +42,6 @@ impl Known {
         Ok(Self {
             stream: self.stream,
             version: envelope.version,
-            position: envelope.position,
             last: Some(envelope.occurred_at),
             state: Arc::new(evolve(state, &event)),
         })

@@ -133,6 +133,28 @@ async fn that_there_is_nothing_to_do_is_decided_again_on_the_log() {
 }
 
 #[tokio::test]
+async fn a_command_that_changed_nothing_changes_nothing_when_it_comes_again() {
+    let two = TwoProcesses::at_work().await;
+    let request = on(DEAL, to("offer"));
+    let first = two.there.execute(&request).await.unwrap();
+    assert_eq!((first.version, first.events, first.replayed), (Version(4), 0, false));
+    let moved = done(&two.here, DEAL, to("contract")).await;
+    // By now there is something to do, and then it would be refused.
+    for commands in [&two.here, &two.there] {
+        assert_eq!(commands.execute(&request).await.unwrap(), Outcome { replayed: true, ..first });
+    }
+    assert_eq!(two.here.store().head().await.unwrap().position, moved.position);
+    done(&two.here, DEAL, lose()).await;
+    for commands in [&two.here, &two.there] {
+        assert_eq!(commands.execute(&request).await.unwrap(), Outcome { replayed: true, ..first });
+    }
+    let mut other = request.clone();
+    other.meta.fingerprint = fingerprint(&[b"something else"]);
+    let refused = two.here.execute(&other).await;
+    assert!(matches!(refused, Err(CommandError::Append(AppendError::FingerprintMismatch(_)))), "{refused:?}");
+}
+
+#[tokio::test]
 async fn what_was_accepted_on_memory_is_decided_again_where_the_stream_has_grown() {
     let two = TwoProcesses::at_work().await;
     let outcome = done(&two.here, DEAL, titled("More licences")).await;

@@ -133,7 +133,7 @@ enum Command {
                       command: interrupted, it goes on where it was, and run again it brings what has come since. So a server \
                       moves with little rest: copy beside it, stop it, copy again, start it on the new one.\n\nIdentity, \
                       positions, times, commands and tokens come along, and both are compared at the end. Read models do not: \
-                      they are folded from the log."
+                      they are folded from the log. Nor do commands that found nothing to do: they are decided again."
     )]
     Copy {
         /// The log to copy

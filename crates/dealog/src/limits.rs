@@ -65,6 +65,7 @@ limits!(
     batch_appends_max: usize => store.batch_appends_max;
     append_events_max: usize => store.append_events_max;
     stream_events_max: u64 => store.stream_events_max;
+    unchanged_commands_hours_min: u64 => store.unchanged_commands_hours_min;
     read_connections_max: u32 => store.read_connections_max;
     database_connect_seconds: u64 => store.database_connect_timeout in seconds;
     database_lock_seconds: u64 => store.database_lock_timeout in seconds;

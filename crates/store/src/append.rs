@@ -19,12 +19,13 @@ pub struct NewEvent {
     pub data: String,
 }
 
-/// The events of one command, for one stream. All of them are appended, or none.
+/// The events of one command, for one stream. All of them are appended, or none. Without events it says that the command found
+/// nothing to do: it is judged like any other, and its outcome remembered.
 #[derive(Debug, Clone)]
 pub struct Append {
     /// Who asks.
     pub actor: Actor,
-    /// The command; remembered for ever.
+    /// The command; remembered.
     pub command_id: CommandId,
     /// What the command asked for.
     pub fingerprint: Fingerprint,
@@ -40,18 +41,18 @@ pub struct Append {
     pub expected: Version,
     /// Other streams that the rule read, with their versions then.
     pub unchanged: Vec<(StreamId, Version)>,
-    /// What happened, at least one event.
+    /// What happened.
     pub events: Vec<NewEvent>,
 }
 
 /// The outcome of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
-    /// The stream that grew.
+    /// The stream of the command.
     pub stream: StreamId,
-    /// Its version after the last event of the command.
+    /// Its version after the command.
     pub version: Version,
-    /// The position of that event.
+    /// The position of the command's last event; where there was nothing to do, the end of the log when that was found.
     pub position: Position,
     /// How many events the command appended: those at the positions up to `position`.
     pub events: u32,

@@ -19,7 +19,10 @@ pub(crate) struct Batch<'a> {
     pub(crate) position: Position,
     pub(crate) recorded_at: Timestamp,
     pub(crate) events: Vec<EventRow<'a>>,
+    /// The commands that brought these events.
     pub(crate) commands: Vec<Remembered>,
+    /// The commands that changed nothing.
+    pub(crate) unchanged_commands: Vec<Remembered>,
     /// The streams that grow, with their new ends.
     pub(crate) streams: HashMap<StreamId, StreamEnd>,
 }
@@ -50,12 +53,14 @@ impl<'a> Batch<'a> {
             fingerprint: append.fingerprint,
             outcome: *outcome,
         });
+        let (unchanged_commands, commands) = commands.partition(|command| command.outcome.events == 0);
         Self {
             before,
             position: judged.position,
             recorded_at: judged.recorded_at,
             events: judged.accepted.iter().flat_map(events).collect(),
-            commands: commands.collect(),
+            commands,
+            unchanged_commands,
             streams: judged.grown.clone(),
         }
     }
@@ -70,6 +75,7 @@ impl<'a> Batch<'a> {
             recorded_at: last.recorded_at,
             events: events.iter().map(EventRow::from).collect(),
             commands: commands.to_vec(),
+            unchanged_commands: Vec::new(),
             // The last one of each stream stays.
             streams: events.iter().map(|event| (event.stream, end(event))).collect(),
         })

@@ -1,4 +1,5 @@
-//! A log brought from one place to another, to the byte: the same identity, positions, times, commands and tokens.
+//! A log brought from one place to another, to the byte: the same identity, positions, times, commands and tokens. Commands
+//! that changed nothing are left behind: each is remembered for a day only, where it was decided.
 //!
 //! It goes in pieces that end where a command ends, each in one transaction with its head, so that what was interrupted is
 //! gone on with, and what has been appended since comes along when it is copied again. At the end both are read once more

@@ -98,6 +98,9 @@ macro_rules! select {
     (commands $from:literal) => {
         concat!("SELECT position, command_id, fingerprint, stream, version, CAST(events AS BIGINT) FROM ", $from)
     };
+    (unchanged_commands $from:literal) => {
+        concat!("SELECT position, command_id, fingerprint, stream, version, CAST(0 AS BIGINT) FROM ", $from)
+    };
     (streams $from:literal) => {
         concat!("SELECT stream, version, occurred_at FROM ", $from)
     };

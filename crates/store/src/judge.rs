@@ -26,7 +26,7 @@ pub(crate) struct Known {
     pub(crate) streams: HashMap<StreamId, StreamEnd>,
 }
 
-/// An append that is to be written.
+/// An append that is to be written: its events, or that there were none.
 #[derive(Debug)]
 pub(crate) struct Accepted<'a> {
     pub(crate) append: &'a Append,
@@ -46,9 +46,6 @@ pub(crate) struct Judged<'a> {
 
 /// What can be told from the append alone; asked before it is queued, so that it costs the caller and not the queue.
 pub(crate) fn check(append: &Append, limits: &Limits) -> Result<(), AppendError> {
-    if append.events.is_empty() {
-        return Err(AppendError::Malformed("no events".into()));
-    }
     at_most("events of one command", append.events.len(), limits.append_events_max)?;
     for event in &append.events {
         at_most("bytes of the data of one event", event.data.len(), limits.event_bytes_max)?;
@@ -100,6 +97,9 @@ impl<'a> Bench<'a> {
         let end = self.end(append.stream);
         self.expect(append.stream, append.expected)?;
         append.unchanged.iter().try_for_each(|(stream, version)| self.expect(*stream, *version))?;
+        if append.events.is_empty() {
+            return Ok(self.accept(append, end));
+        }
         let version = Version(end.version.0.saturating_add(append.events.len() as u64));
         if version.0 > self.stream_events_max {
             let (max, found) = (self.stream_events_max, version.0);
@@ -121,8 +121,11 @@ impl<'a> Bench<'a> {
 
     fn accept(&mut self, append: &'a Append, end: StreamEnd) -> Appended {
         let known = &mut self.known;
-        known.position = Position(known.position.0.saturating_add(append.events.len() as u64));
-        known.recorded_at = known.recorded_at.max(append.now);
+        if !append.events.is_empty() {
+            known.position = Position(known.position.0.saturating_add(append.events.len() as u64));
+            known.recorded_at = known.recorded_at.max(append.now);
+            self.grown.insert(append.stream, end);
+        }
         let outcome = Appended {
             stream: append.stream,
             version: end.version,
@@ -134,13 +137,12 @@ impl<'a> Bench<'a> {
         let Append { command_id, fingerprint, .. } = *append;
         let remembered = Remembered { command_id, fingerprint, outcome: Appended { replayed: true, ..outcome } };
         known.commands.insert(command_id, remembered);
-        self.grown.insert(append.stream, end);
         self.accepted.push(Accepted { append, outcome, recorded_at: known.recorded_at });
         outcome
     }
 }
 
-/// What a command that appended before is told.
+/// What a command that was appended before is told.
 pub(crate) fn replay(first: &Remembered, append: &Append) -> Result<Appended, AppendError> {
     if first.fingerprint == append.fingerprint {
         Ok(first.outcome)

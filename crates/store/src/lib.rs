@@ -9,7 +9,8 @@
 //!   whose answer was lost is looked up by its command ids.
 //! - **Optimistic.** An append names the version it expects of its stream and of every stream its rule read. A miss is a
 //!   conflict and nothing is written.
-//! - **Idempotent.** A command id is remembered for ever with the outcome of its append.
+//! - **Idempotent.** A command id is remembered with the outcome of its append: for ever where it brought events, for at least
+//!   [`Limits::unchanged_commands_hours_min`] where there was nothing to do.
 
 mod append;
 mod appender;
@@ -49,6 +50,8 @@ pub struct Limits {
     pub append_events_max: usize,
     /// Events of one stream.
     pub stream_events_max: u64,
+    /// Hours for which a command that changed nothing gets its first outcome when it comes again; never less than 24.
+    pub unchanged_commands_hours_min: u64,
     /// Bytes of the data of one event.
     pub event_bytes_max: usize,
     /// Events that one read returns.
@@ -70,6 +73,7 @@ impl Default for Limits {
             batch_appends_max: 512,
             append_events_max: 100,
             stream_events_max: 100_000,
+            unchanged_commands_hours_min: 24,
             event_bytes_max: 64 * 1024,
             page_events_max: 10_000,
             read_connections_max: 4,
@@ -77,6 +81,13 @@ impl Default for Limits {
             database_lock_timeout: Duration::from_secs(10),
             database_statement_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl Limits {
+    /// Less than a day the database itself refuses.
+    pub(crate) fn unchanged_commands_hours(&self) -> u64 {
+        self.unchanged_commands_hours_min.max(24)
     }
 }
 
@@ -98,7 +109,7 @@ pub trait EventStore: Send + Sync {
     /// called, not when the future is first polled: calls made one after another are appended in that order.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
 
-    /// What is remembered of these commands, in no particular order; nothing of those that never appended.
+    /// What is remembered of these commands, in no particular order; nothing of those that were never appended.
     async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError>;
 
     /// The end of the log.

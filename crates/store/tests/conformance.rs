@@ -9,6 +9,8 @@
 mod backend;
 #[path = "conformance/contents.rs"]
 mod contents;
+#[path = "conformance/nothing.rs"]
+mod nothing;
 #[path = "conformance/order.rs"]
 mod order;
 #[path = "conformance/reading.rs"]
@@ -45,12 +47,18 @@ macro_rules! conformance {
                 a_command_is_remembered_only_if_it_appended,
                 a_command_is_remembered_by_a_log_opened_again,
                 time_does_not_run_backwards_within_a_stream,
-                an_append_of_nothing_is_malformed,
                 data_that_is_not_a_json_object_is_malformed,
                 more_events_than_a_command_may_have_are_refused,
                 more_bytes_than_an_event_may_have_are_refused,
                 a_stream_does_not_grow_beyond_its_limit,
                 a_full_queue_refuses_and_keeps_what_it_took,
+            }
+            nothing {
+                a_command_that_changed_nothing_gets_its_first_outcome,
+                that_there_is_nothing_to_do_is_checked_like_any_append,
+                commands_that_change_nothing_share_a_commit_with_others,
+                a_stream_at_its_limit_can_still_be_told_to_change_nothing,
+                commands_that_changed_nothing_are_kept_as_long_as_they_must_be,
             }
             order {
                 calls_are_appended_in_the_order_they_were_made,

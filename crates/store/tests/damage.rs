@@ -42,7 +42,7 @@ async fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(path, Limits::default()).await
 }
 
-/// A log of 240 events in 60 streams, closed in good order.
+/// A log of 240 events in 60 streams, and of commands that changed nothing, closed in good order.
 async fn log() -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("log.db");
@@ -51,6 +51,7 @@ async fn log() -> (TempDir, PathBuf) {
         let stream = deal();
         store.append(append(stream, 0)).await.unwrap();
         store.append(append(stream, 2)).await.unwrap();
+        store.append(Append { events: vec![], ..append(stream, 4) }).await.unwrap();
     }
     store.close().await;
     (folder, path)
@@ -202,6 +203,12 @@ async fn what_was_changed_with_sql_is_found_at_its_place() {
         ("DELETE FROM commands WHERE position = 20", "the commands:"),
         ("UPDATE commands SET position = 1000 WHERE position = 20", "the commands:"),
         ("UPDATE commands SET events = 3 WHERE position = 20", "the commands:"),
+        ("UPDATE unchanged_commands SET position = 241 WHERE position = 240", "the command "),
+        ("UPDATE unchanged_commands SET version = 5 WHERE position = 240", "the command "),
+        (
+            "UPDATE unchanged_commands SET command_id = (SELECT min(command_id) FROM commands) WHERE position = 240",
+            "the command ",
+        ),
     ] {
         fs::write(&path, &sound).unwrap();
         behind_the_triggers(&path, sql).await;

@@ -43,6 +43,13 @@ const INVARIANTS: &[&str] = &[
      WHERE events.command_id IS DISTINCT FROM commands.command_id OR events.stream <> commands.stream
         OR events.version <> commands.version
      LIMIT 1",
+    "SELECT 'the command ' || command_id, 'it changed nothing at a version or position that there is not'
+     FROM log.unchanged_commands AS found LEFT JOIN log.streams USING (stream)
+     WHERE found.version > coalesce(streams.version, 0)
+        OR found.position > (SELECT coalesce(max(position), 0) FROM log.events)
+     LIMIT 1",
+    "SELECT 'the command ' || command_id, 'it changed nothing, and it brought events'
+     FROM log.unchanged_commands JOIN log.commands USING (command_id) LIMIT 1",
 ];
 
 /// What the session's limits are for, this is not: it reads everything.

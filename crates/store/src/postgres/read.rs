@@ -31,7 +31,11 @@ pub(super) async fn remembered(
     ids: impl Iterator<Item = CommandId>,
 ) -> Result<Vec<Remembered>, StoreError> {
     let ids: Vec<Uuid> = ids.map(|id| id.0).collect();
-    let sql = select!(commands "log.commands WHERE command_id = ANY($1)");
+    let sql = concat!(
+        select!(commands "log.commands WHERE command_id = ANY($1)"),
+        " UNION ALL ",
+        select!(unchanged_commands "log.unchanged_commands WHERE command_id = ANY($1)")
+    );
     let found = sqlx::query(sql).bind(ids).fetch_all(executor).await?;
     found.iter().map(decode::remembered).collect()
 }
@@ -48,6 +52,9 @@ pub(super) async fn known(executor: impl PgExecutor<'_>, batch: &[Append]) -> Re
         UNION ALL
         SELECT 4, NULL, NULL, NULL, position, command_id, fingerprint, stream, version, events::bigint, NULL, NULL, NULL
         FROM log.commands WHERE command_id = ANY($1)
+        UNION ALL
+        SELECT 4, NULL, NULL, NULL, position, command_id, fingerprint, stream, version, 0, NULL, NULL, NULL
+        FROM log.unchanged_commands WHERE command_id = ANY($1)
         UNION ALL
         SELECT 10, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, stream, version, occurred_at
         FROM log.streams WHERE stream = ANY($2)");

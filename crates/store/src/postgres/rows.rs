@@ -6,7 +6,7 @@ use dealog_events::StreamId;
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
 use crate::{
-    Remembered,
+    Limits, Remembered,
     batch::{Batch, EventRow},
     decode::integer,
     judge::StreamEnd,
@@ -30,12 +30,35 @@ pub(super) const WRITE: &str = "
     )
     SELECT pg_notify('dealog_appended', $23)";
 
+/// Writes commands that changed nothing, and removes as many again, and a few more, of those that have been kept for the hours
+/// that they must be (`$6`). So the table shrinks where it can, and no batch has much of that to do.
+const WRITE_UNCHANGED: &str = "
+    WITH removed AS (
+        DELETE FROM log.unchanged_commands WHERE command_id IN (
+            SELECT command_id FROM log.unchanged_commands WHERE at < now() - $6 * interval '1 hour'
+            ORDER BY at LIMIT 2 * cardinality($1::uuid[]))
+    )
+    INSERT INTO log.unchanged_commands (command_id, fingerprint, stream, version, position)
+    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::bigint[])";
+
 type Bound = Query<'static, Postgres, PgArguments>;
 
 /// [`WRITE`] with its parameters.
 pub(super) fn write(batch: &Batch<'_>) -> Bound {
     let query = bind_commands(bind_events(sqlx::query(WRITE), &batch.events), &batch.commands);
     bind_streams(query, &batch.streams).bind(batch.position.to_string())
+}
+
+/// The commands of a batch that changed nothing.
+pub(super) fn write_unchanged(batch: &Batch<'_>, limits: &Limits) -> Bound {
+    let commands = &batch.unchanged_commands;
+    sqlx::query(WRITE_UNCHANGED)
+        .bind(column(commands, |command| command.command_id.0))
+        .bind(column(commands, |command| command.fingerprint.0.to_vec()))
+        .bind(column(commands, |command| command.outcome.stream.to_string()))
+        .bind(column(commands, |command| integer(command.outcome.version.0)))
+        .bind(column(commands, |command| integer(command.outcome.position.0)))
+        .bind(integer(limits.unchanged_commands_hours()))
 }
 
 fn bind_events(query: Bound, events: &[EventRow<'_>]) -> Bound {

@@ -94,7 +94,13 @@ async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits)
         let before = known.position;
         let judged = judge(batch, known, limits);
         if !judged.accepted.is_empty() {
-            rows::write(&Batch::of_accepted(&judged, before)).execute(&mut *transaction).await?;
+            let batch = Batch::of_accepted(&judged, before);
+            if !batch.events.is_empty() {
+                rows::write(&batch).execute(&mut *transaction).await?;
+            }
+            if !batch.unchanged_commands.is_empty() {
+                rows::write_unchanged(&batch, limits).execute(&mut *transaction).await?;
+            }
         }
         Ok((transaction, judged))
     };

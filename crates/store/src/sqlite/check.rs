@@ -64,6 +64,20 @@ const CHAINS: &[&str] = &[
      WHERE versions <> (SELECT count(*) FROM events INDEXED BY events_every_256_versions WHERE version % 256 = 0)",
 ];
 
+/// What must hold of the commands that changed nothing, since they are remembered.
+const UNCHANGED_COMMANDS: &[&str] = &[
+    "SELECT 'the command ' || lower(hex(command_id)), 'it changed nothing at a version or position that there is not'
+     FROM head, unchanged_commands AS found LEFT JOIN streams USING (stream)
+     WHERE found.version > coalesce(streams.version, 0) OR found.position > head.position
+     LIMIT 1",
+    "SELECT 'the command ' || lower(hex(command_id)), 'it changed nothing, and it brought events'
+     FROM unchanged_commands JOIN commands USING (command_id) LIMIT 1",
+    "SELECT 'the commands that changed nothing', 'their index does not tell of them'
+     FROM (SELECT count(*) AS commands, total(at) AS times FROM unchanged_commands NOT INDEXED) AS found,
+          (SELECT count(*) AS commands, total(at) AS times FROM unchanged_commands INDEXED BY unchanged_commands_by_age) AS told
+     WHERE found.commands <> told.commands OR found.times <> told.times",
+];
+
 /// What must hold besides, where there is time to look for it.
 const THOROUGH_INVARIANTS: &[&str] = &[
     "SELECT 'position ' || commands.position, 'it is not the last event of the command that is remembered with it'
@@ -130,6 +144,9 @@ async fn looked_at(path: &Path, pages: &'static str, besides: &[&'static str]) -
     if steps.len() >= schema::CHAINS_SINCE {
         hold(&mut transaction, CHAINS).await?;
         hold(&mut transaction, besides).await?;
+    }
+    if steps.len() >= schema::UNCHANGED_COMMANDS_SINCE {
+        hold(&mut transaction, UNCHANGED_COMMANDS).await?;
     }
     transaction.rollback().await?;
     connection.close().await?;

@@ -20,7 +20,11 @@ pub(super) async fn remembered(
     executor: impl SqliteExecutor<'_>,
     ids: impl Iterator<Item = CommandId>,
 ) -> Result<Vec<Remembered>, StoreError> {
-    let sql = select!(commands "commands WHERE command_id IN (SELECT unhex(value) FROM json_each(?1))");
+    let sql = concat!(
+        select!(commands "commands WHERE command_id IN (SELECT unhex(value) FROM json_each(?1))"),
+        " UNION ALL ",
+        select!(unchanged_commands "unchanged_commands WHERE command_id IN (SELECT unhex(value) FROM json_each(?1))")
+    );
     let found = sqlx::query(sql).bind(rows::ids(ids)).fetch_all(executor).await?;
     found.iter().map(decode::remembered).collect()
 }
@@ -38,6 +42,8 @@ pub(super) async fn lock_and_know(connection: &mut SqliteConnection, batch: &[Ap
         select!(head "head WHERE one = 1"),
         ") UNION ALL SELECT *, 'command' FROM (",
         select!(commands "commands WHERE command_id IN (SELECT unhex(value) FROM json_each(?1))"),
+        ") UNION ALL SELECT *, 'command' FROM (",
+        select!(unchanged_commands "unchanged_commands WHERE command_id IN (SELECT unhex(value) FROM json_each(?1))"),
         ")"
     );
     let ids = rows::ids(batch.iter().map(|append| append.command_id));

@@ -40,6 +40,16 @@ pub(super) const INSERT: &str = "
 
     UPDATE head SET position = ?5, recorded_at = ?6 WHERE position = ?4 RETURNING position";
 
+/// Writes commands that changed nothing (`?1`), and removes as many again, and a few more, of those that have been kept for the
+/// hours that they must be (`?2`). So the table shrinks where it can, and no batch has much of that to do.
+pub(super) const INSERT_UNCHANGED: &str = "
+    DELETE FROM unchanged_commands WHERE command_id IN (
+        SELECT command_id FROM unchanged_commands WHERE at < (unixepoch('subsec') - ?2 * 3600) * 1000000
+        ORDER BY at LIMIT (SELECT 2 * count(*) FROM json_each(?1)));
+
+    INSERT INTO unchanged_commands (command_id, fingerprint, stream, version, position)
+    SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4 FROM jsonb_each(?1)";
+
 /// For [`INSERT`]: the rows, and the data of all events one after another.
 pub(super) fn events(events: &[EventRow<'_>]) -> (String, Vec<u8>) {
     let mut rows = Rows::with_capacity(events.len() * EVENT_ROW_BYTES);
@@ -68,7 +78,7 @@ pub(super) fn events(events: &[EventRow<'_>]) -> (String, Vec<u8>) {
     (rows.end(), data)
 }
 
-/// For [`INSERT`].
+/// For [`INSERT`] and [`INSERT_UNCHANGED`].
 pub(super) fn commands(commands: &[Remembered]) -> String {
     let mut rows = Rows::with_capacity(commands.len() * ROW_BYTES);
     for Remembered { command_id, fingerprint, outcome } in commands {

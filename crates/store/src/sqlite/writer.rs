@@ -72,7 +72,8 @@ impl Writer for SqliteWriter {
 }
 
 /// Three trips to the connection's thread: for the lock and what the batch is judged by, with what is written, and for the
-/// commit, whose failure means something else than that of any statement before it.
+/// commit, whose failure means something else than that of any statement before it. Commands that change nothing are rare, and
+/// take one more.
 async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Limits) -> Result<Written, WriteError> {
     let known = read::lock_and_know(connection, batch).await?;
     let before = known.position;
@@ -80,7 +81,13 @@ async fn write(connection: &mut SqliteConnection, batch: &[Append], limits: &Lim
     if judged.accepted.is_empty() {
         sqlx::query("ROLLBACK").execute(connection).await?;
     } else {
-        insert(connection, &Batch::of_accepted(&judged, before)).await?;
+        let batch = Batch::of_accepted(&judged, before);
+        if !batch.events.is_empty() {
+            insert(connection, &batch).await?;
+        }
+        if !batch.unchanged_commands.is_empty() {
+            insert_unchanged(connection, &batch, limits).await?;
+        }
         failpoints::pass("log-before-commit")?;
         sqlx::query("COMMIT").execute(connection).await.map_err(|error| WriteError::InDoubt(error.into()))?;
         failpoints::pass("log-after-commit").map_err(|error| WriteError::InDoubt(error.into()))?;
@@ -100,7 +107,21 @@ async fn look_up(connection: &mut SqliteConnection, ids: &[CommandId]) -> Result
     Ok(found)
 }
 
-/// Writes a batch, under the lock.
+/// Writes the commands of a batch that changed nothing.
+async fn insert_unchanged(
+    connection: &mut SqliteConnection,
+    batch: &Batch<'_>,
+    limits: &Limits,
+) -> Result<(), StoreError> {
+    sqlx::query(rows::INSERT_UNCHANGED)
+        .bind(rows::commands(&batch.unchanged_commands))
+        .bind(integer(limits.unchanged_commands_hours()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Writes the events of a batch and the commands that brought them, under the lock.
 pub(super) async fn insert(connection: &mut SqliteConnection, batch: &Batch<'_>) -> Result<(), StoreError> {
     let (events, data) = rows::events(&batch.events);
     let moved = sqlx::query(rows::INSERT)

@@ -20,6 +20,9 @@ pub(crate) trait Backend: Sized {
     /// Takes away what keeps the owner from rewriting history, so that damage can be done.
     const UNPROTECT: &'static str;
 
+    /// Writes that the commands 1 to 3 changed nothing, 25 hours ago.
+    const CHANGED_NOTHING_25_HOURS_AGO: &'static str;
+
     /// Opens the log here. May be done many times at once, as many processes would.
     async fn open_with(&self, limits: Limits) -> Arc<dyn Log> {
         self.place().open(limits).await.unwrap()
@@ -53,6 +56,10 @@ pub(crate) mod sqlite {
         }
 
         const UNPROTECT: &'static str = "DROP TRIGGER events_are_not_altered; DROP TRIGGER events_are_not_deleted";
+
+        const CHANGED_NOTHING_25_HOURS_AGO: &'static str = "INSERT INTO unchanged_commands
+             SELECT unhex(printf('%032x', value)), zeroblob(32), 'settings', 0, 0, (unixepoch() - 25 * 3600) * 1000000
+             FROM json_each('[1, 2, 3]')";
     }
 }
 
@@ -76,6 +83,11 @@ pub(crate) mod postgres {
         }
 
         const UNPROTECT: &'static str = "DROP TRIGGER events_are_not_rewritten ON events";
+
+        const CHANGED_NOTHING_25_HOURS_AGO: &'static str = "INSERT INTO unchanged_commands
+             SELECT lpad(to_hex(number), 32, '0')::uuid, decode(repeat('00', 32), 'hex'), 'settings', 0, 0,
+                now() - interval '25 hours'
+             FROM generate_series(1, 3) AS number";
     }
 }
 

@@ -161,12 +161,6 @@ pub(crate) async fn time_does_not_run_backwards_within_a_stream<B: Backend>() {
     assert_eq!(gap_free(&*store).await, 6);
 }
 
-pub(crate) async fn an_append_of_nothing_is_malformed<B: Backend>() {
-    let place = B::new().await;
-    let refused = place.open().await.append(append_many(deal(), 0, 0)).await.unwrap_err();
-    assert!(matches!(refused, AppendError::Malformed(_)), "{refused}");
-}
-
 pub(crate) async fn data_that_is_not_a_json_object_is_malformed<B: Backend>() {
     let place = B::new().await;
     let store = place.open().await;

@@ -1,6 +1,6 @@
 //! The schema, and who may do what to it.
 
-use dealog_events::Position;
+use dealog_events::{Position, Version};
 use dealog_store::{EventStore as _, Limits, Place, StoreError, TokenStore as _, postgres::PostgresStore};
 use dealog_test_postgres::Fresh;
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, postgres::PgConnectOptions};
@@ -12,7 +12,7 @@ use crate::{append, open};
 async fn a_database_of_a_newer_version_is_refused() {
     let fresh = Fresh::new().await;
     open(fresh.url()).await.unwrap().close().await;
-    fresh.execute("INSERT INTO log.migrations (version) VALUES (2)").await.unwrap();
+    fresh.execute("INSERT INTO log.migrations (version) VALUES (1000)").await.unwrap();
     let refused = open(fresh.url()).await.unwrap_err();
     assert!(matches!(refused, StoreError::Schema(_)), "{refused}");
     assert!(refused.to_string().contains("use a newer dealog"), "{refused}");
@@ -111,6 +111,8 @@ async fn a_role_that_only_serves_appends_and_rewrites_nothing() {
         store.append(crate::Append { expected: told.version, stream: told.stream, ..append() }).await.unwrap().position,
         Position(2)
     );
+    let needless = crate::Append { expected: Version(2), stream: told.stream, events: vec![], ..append() };
+    assert_eq!(store.append(needless).await.unwrap().events, 0);
     assert!(store.tokens().await.unwrap().is_empty());
     let mut connection = url.parse::<PgConnectOptions>().unwrap().connect().await.unwrap();
     for rewrite in [
@@ -126,6 +128,8 @@ async fn a_role_that_only_serves_appends_and_rewrites_nothing() {
         let refused = sqlx::query(rewrite).execute(&mut connection).await.unwrap_err();
         assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "42501", "{rewrite}: {refused}");
     }
+    let refused = sqlx::query("DELETE FROM log.unchanged_commands").execute(&mut connection).await.unwrap_err();
+    assert!(refused.to_string().contains("kept for 24 hours"), "{refused}");
     connection.close().await.unwrap();
     store.close().await;
     fresh.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();

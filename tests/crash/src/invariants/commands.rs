@@ -11,7 +11,7 @@ use crate::{
     cluster::Cluster,
     load::call,
     log::Written,
-    witness::{History, Sent, Witness},
+    witness::{Call, History, Sent, Witness},
 };
 
 /// Of those that were acknowledged before, so many are sent once more.
@@ -24,6 +24,14 @@ impl Sent {
     pub(crate) fn appended(&self) -> Option<&Done> {
         self.calls.iter().find_map(|call| match &call.answer {
             Answer::Done(done) if done.events > 0 => Some(done),
+            _ => None,
+        })
+    }
+
+    /// What it came to, if that was acknowledged: events, or that there was nothing to do.
+    fn outcome(&self) -> Option<&Done> {
+        self.calls.iter().find_map(|call| match &call.answer {
+            Answer::Done(done) => Some(done),
             _ => None,
         })
     }
@@ -65,23 +73,17 @@ pub(super) fn check(written: &[Written], history: &History) -> Result<()> {
 /// Whoever was told that the command was carried out was told the same. (Two who sent it at the same time may both be told
 /// that it was done just then: where a commit fails, what became of it is looked up, and the other may have done it.)
 fn one_outcome(sent: &Sent) -> Result<()> {
-    let Some(first) = sent.appended() else { return Ok(()) };
+    let Some(first) = sent.outcome() else { return Ok(()) };
     let same = sent.calls.iter().all(|call| match &call.answer {
-        Answer::Done(done) => done.events == 0 || Done { replayed: first.replayed, ..done.clone() } == *first,
+        Answer::Done(done) => Done { replayed: first.replayed, ..done.clone() } == *first,
         _ => true,
     });
     ensure!(same, "one command has several outcomes: {sent:?}");
     // From the moment that somebody knows it, everybody is told.
-    let known = sent.calls.iter().filter(|call| matches!(&call.answer, Answer::Done(done) if done.events > 0));
+    let known = sent.calls.iter().filter(|call| matches!(&call.answer, Answer::Done(_)));
     let known = known.map(|call| call.returned).min().unwrap_or_default();
-    let forgotten = sent.calls.iter().find(|call| {
-        let other = match &call.answer {
-            Answer::Done(done) => done.events == 0,
-            Answer::Refused { .. } => true,
-            Answer::Unknown(_) => false,
-        };
-        call.called > known && other
-    });
+    let refused = |call: &&Call| matches!(&call.answer, Answer::Refused { .. });
+    let forgotten = sent.calls.iter().find(|call| call.called > known && refused(call));
     ensure!(forgotten.is_none(), "a command was carried out, and then not known: {sent:?}");
     Ok(())
 }
@@ -128,11 +130,11 @@ pub(super) fn nothing_else(written: &[Written], history: &History) -> Result<()>
 }
 
 /// Sends every command again that nobody knows the outcome of, and some that are known, each twice: the second time it says
-/// what the first said.
+/// what the first said, nothing to do included.
 pub(super) async fn retry(cluster: &Cluster, client: &Client, witness: &Witness, chance: &mut Chance) -> Result<()> {
     let commands = witness.history().commands;
     let open = commands.iter().enumerate().filter(|(_, sent)| sent.is_open());
-    let known: Vec<_> = commands.iter().enumerate().filter(|(_, sent)| sent.appended().is_some()).collect();
+    let known: Vec<_> = commands.iter().enumerate().filter(|(_, sent)| sent.outcome().is_some()).collect();
     let again: Vec<_> = (0..AGAIN).filter_map(|_| chance.pick(&known).copied()).collect();
     for (number, sent) in open.chain(again) {
         let first = settle(cluster, client, witness, chance, number, sent).await?;
@@ -140,7 +142,7 @@ pub(super) async fn retry(cluster: &Cluster, client: &Client, witness: &Witness,
         ensure!(!(written && sent.was_denied()), "nothing was written, it was said, and it was: {sent:?} {first:?}");
         let second = settle(cluster, client, witness, chance, number, sent).await?;
         let expected = match first {
-            Answer::Done(done) => Answer::Done(Done { replayed: done.events > 0, ..done }),
+            Answer::Done(done) => Answer::Done(Done { replayed: true, ..done }),
             refused => refused,
         };
         ensure!(second == expected, "{sent:?} was answered with {expected:?} and then with {second:?}");

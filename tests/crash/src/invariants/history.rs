@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::Duration};
 
 use crate::{
     broken::{Broken, Result, ensure},
-    client::Answer,
+    client::{Answer, Done},
     deal::{Deal, Verdict},
     log::Written,
     witness::{Call, History, Read, Sent},
@@ -127,12 +127,19 @@ fn is_right(happened: &Happened<'_>, courses: &HashMap<&str, Course<'_>>) -> Res
     Ok(())
 }
 
-/// A refusal, or that there was nothing to do, fits a state that the deal had meanwhile.
+/// A refusal, or that there was nothing to do, fits a state that the deal had meanwhile. That there had been nothing to do when
+/// the command came before fits one since it was first sent.
 fn was_right(sent: &Sent, call: &Call, courses: &HashMap<&str, Course<'_>>) -> Result<()> {
     let verdict = match &call.answer {
         Answer::Refused { code, .. } => Some(code.as_str()),
         Answer::Done(done) if done.events == 0 => None,
         _ => return Ok(()),
+    };
+    let called = match &call.answer {
+        Answer::Done(Done { replayed: true, .. }) => {
+            sent.calls.iter().map(|call| call.called).min().unwrap_or_default()
+        }
+        _ => call.called,
     };
     let course = sent.command.stream.as_deref().and_then(|stream| courses.get(stream));
     let course = course.ok_or_else(|| Broken(format!("refused, of a deal that is not there: {sent:?}")))?;
@@ -141,10 +148,10 @@ fn was_right(sent: &Sent, call: &Call, courses: &HashMap<&str, Course<'_>>) -> R
         (Verdict::Nothing, None) => true,
         _ => false,
     };
-    if course.within(call.called, call.returned).any(fits) {
+    if course.within(called, call.returned).any(fits) {
         return Ok(());
     }
-    let states: Vec<_> = course.within(call.called, call.returned).collect();
+    let states: Vec<_> = course.within(called, call.returned).collect();
     Err(Broken(format!(
         "{call:?} fits none of {states:?}, which is all that the deal was meanwhile: {:?}",
         sent.command

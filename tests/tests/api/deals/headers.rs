@@ -103,13 +103,31 @@ fn the_same_key_with_another_request_is_refused() {
 }
 
 #[test]
-fn a_key_is_used_up_only_by_a_command_that_did_something() {
+fn a_key_is_used_up_by_any_outcome_and_by_no_refusal() {
     let (key, created) = (key(), create("Free key", &json!({})));
     let path = format!("/v1/deals/{}/move", created.id());
     post(&path, ("idempotency-key", &key), &json!({"stage": "nowhere"})).problem(422, "stage_not_open");
-    post(&path, ("idempotency-key", &key), &json!({"stage": "first_contact"})).expect(200);
-    let moved = post(&path, ("idempotency-key", &key), &json!({"stage": "contract"})).expect(200);
-    assert_eq!(moved.body["events"], 1);
+    let stay = post(&path, ("idempotency-key", &key), &json!({"stage": "first_contact"})).expect(200);
+    assert_eq!((&stay.body["events"], stay.header("idempotency-replayed")), (&json!(0), None));
+    post(&path, ("idempotency-key", &key), &json!({"stage": "contract"})).problem(422, "idempotency_key_reused");
+    assert_eq!(history(&created.id()).len(), 1);
+}
+
+#[test]
+fn a_command_that_found_nothing_to_do_does_nothing_when_it_comes_again() {
+    let (key, created) = (key(), create("Moved meanwhile", &json!({})));
+    let path = format!("/v1/deals/{}/move", created.id());
+    let stay = json!({"stage": "first_contact"});
+    let first = post(&path, ("idempotency-key", &key), &stay).expect(200);
+    assert_eq!(first.body["events"], 0);
+    server().post(&path, &json!({"stage": "contract"})).expect(200);
+    let again = post(&path, ("idempotency-key", &key), &stay).expect(200);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    for what in ["id", "stream", "version", "position", "events"] {
+        assert_eq!(again.body[what], first.body[what], "{what}");
+    }
+    let history = history(&created.id());
+    assert_eq!((history.len(), &history[1]["data"]["to"]), (2, &json!("contract")), "{history:?}");
 }
 
 #[test]
