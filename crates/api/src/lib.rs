@@ -60,7 +60,7 @@ pub struct Limits {
     pub min_position_wait: Duration,
     /// How long a request may take until its answer begins.
     pub request_time: Duration,
-    /// Requests with a bad token, from one address at one token, that are answered within a window; more are refused.
+    /// Requests with a bad token, from one address, that are answered with 401 within a window; more get 429.
     pub failed_attempts_max: u32,
     /// That window.
     pub failed_attempts_window: Duration,

@@ -97,6 +97,12 @@ impl Problem {
         [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS].contains(&self.status)
     }
 
+    /// Whether it is about how much was asked for, and not about what.
+    #[cfg(test)]
+    pub(crate) fn is_too_many(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
     pub(crate) fn field(self, field: &str) -> Self {
         Self { field: Some(field.to_owned()), ..self }
     }

@@ -84,7 +84,7 @@ impl Server {
         let (stop, mut told) = watch::channel(false);
         let limits = dealog_api::Limits::default();
         let app = App {
-            access: Access::new(store.clone(), commands.clone(), &limits),
+            access: Access::new(store.clone(), commands.clone(), &limits).await.unwrap(),
             past: Past::new(store.clone(), PastLimits::default()),
             feed: Feed::start(store.clone(), limits),
             metrics: PrometheusBuilder::new().build_recorder().handle(),

@@ -45,7 +45,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     let limits = settings.limits.api;
     let tokens: Arc<dyn TokenStore> = Arc::<dyn Log>::clone(&store);
     let app = App {
-        access: Access::new(tokens, commands.clone(), &limits),
+        access: Access::new(tokens, commands.clone(), &limits).await?,
         past: Past::new(Arc::clone(commands.store()), settings.limits.past),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,

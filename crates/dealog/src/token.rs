@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::{ArgGroup, Args, Subcommand};
 use comfy_table::{Table, presets};
-use dealog_api::access::{Permission, Secret, service};
+use dealog_api::access::{Key, Permission, Secret, service};
 use dealog_commands::{Commands, Meta, Request};
 use dealog_domain::{Command, State, user};
 use dealog_events::{
@@ -43,6 +43,9 @@ pub(crate) enum TokenCommand {
         /// Its id, as `dealog token list` shows it
         #[arg(value_name = "ID")]
         id: Uuid,
+        /// Who revokes it, kept with the token [default: the user of the system]
+        #[arg(long, value_name = "NAME")]
+        by: Option<Title>,
     },
 }
 
@@ -70,6 +73,9 @@ pub(crate) struct Create {
     /// After so many days it is worth nothing any more [default: never]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
     expires_days: Option<u16>,
+    /// Who makes it, kept with the token [default: the user of the system]
+    #[arg(long, value_name = "NAME")]
+    by: Option<Title>,
 }
 
 fn role(text: &str) -> Result<Role, String> {
@@ -85,7 +91,7 @@ pub(crate) async fn run(settings: &Settings, command: TokenCommand) -> Result<()
     let done = match command {
         TokenCommand::Create(create) => self::create(&store, &commands, create).await,
         TokenCommand::List => list(&store, &commands).await,
-        TokenCommand::Revoke { id } => revoke(&store, &commands, id).await,
+        TokenCommand::Revoke { id, by } => revoke(&store, &commands, id, by).await,
     };
     store.close().await;
     done
@@ -110,6 +116,8 @@ async fn create(store: &Arc<dyn Log>, commands: &Commands, create: Create) -> Re
         created_at: now,
         expires_at: create.expires_days.map(|days| now.saturating_add_micros(i64::from(days) * DAY_MICROS)),
         revoked_at: None,
+        created_by: Some(here(create.by)),
+        revoked_by: None,
     };
     store.add_token(&token).await?;
     eprintln!(
@@ -117,7 +125,7 @@ async fn create(store: &Arc<dyn Log>, commands: &Commands, create: Create) -> Re
          `Authorization: Bearer TOKEN`. `dealog token revoke {}` ends it.",
         token.id
     );
-    println!("{}", secret.token(token.id));
+    println!("{}", secret.token(token.id, &Key::new(store.token_key().await?)));
     Ok(())
 }
 
@@ -159,7 +167,7 @@ async fn list(store: &Arc<dyn Log>, commands: &Commands) -> Result<(), Failure> 
         return Ok(());
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["ID", "FOR", "NAME", "MAY", "CREATED", "STATE"]);
+    table.load_style(presets::NOTHING).set_header(["ID", "FOR", "NAME", "MAY", "CREATED", "BY", "STATE"]);
     for token in tokens {
         let (whom, may, active) = holder(store, commands, &token).await?;
         let created = day(token.created_at);
@@ -169,6 +177,7 @@ async fn list(store: &Arc<dyn Log>, commands: &Commands) -> Result<(), Failure> 
             token.name.clone(),
             may,
             created,
+            token.created_by.clone().unwrap_or_default(),
             state(&token, active, commands.now()),
         ]);
     }
@@ -197,7 +206,10 @@ async fn holder(store: &Arc<dyn Log>, commands: &Commands, token: &Token) -> Res
 
 fn state(token: &Token, active: bool, now: Timestamp) -> String {
     match (token.revoked_at, token.expires_at) {
-        (Some(at), _) => format!("revoked {}", day(at)),
+        (Some(at), _) => match &token.revoked_by {
+            Some(by) => format!("revoked {} by {by}", day(at)),
+            None => format!("revoked {}", day(at)),
+        },
         (None, Some(at)) if at <= now => format!("expired {}", day(at)),
         _ if !active => "user deactivated".into(),
         (None, Some(at)) => format!("valid until {}", day(at)),
@@ -209,8 +221,15 @@ fn day(time: Timestamp) -> String {
     time.utc().format("%Y-%m-%d").to_string()
 }
 
-async fn revoke(store: &Arc<dyn Log>, commands: &Commands, id: Uuid) -> Result<(), Failure> {
-    match store.revoke_token(id, commands.now()).await? {
+/// Who sits at this machine, by the name that they give or that the system knows them by.
+fn here(by: Option<Title>) -> String {
+    let named = by.or_else(|| std::env::var("USER").ok()?.parse().ok());
+    let name = named.map_or_else(|| rustix::process::getuid().as_raw().to_string(), |name| name.to_string());
+    format!("local:{name}")
+}
+
+async fn revoke(store: &Arc<dyn Log>, commands: &Commands, id: Uuid, by: Option<Title>) -> Result<(), Failure> {
+    match store.revoke_token(id, commands.now(), &here(by)).await? {
         Some(token) => {
             let revoked = token.revoked_at.map(|at| at.to_string()).unwrap_or_default();
             println!("The token {id} of {} is revoked since {revoked}.", token.actor);

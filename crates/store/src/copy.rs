@@ -93,12 +93,16 @@ async fn agree(from: &dyn Log, to: &dyn Log, position: Position) -> Result<bool,
 }
 
 async fn tokens(from: &dyn Log, to: &dyn Log) -> Result<(), CopyError> {
+    let key = from.token_key().await?;
+    if to.token_key().await? != key {
+        to.take_token_key(key).await?;
+    }
     for token in from.tokens().await? {
         if to.token(token.id).await?.is_none() {
             to.add_token(&token).await?;
         }
         if let Some(at) = token.revoked_at {
-            to.revoke_token(token.id, at).await?;
+            to.revoke_token(token.id, at, token.revoked_by.as_deref().unwrap_or_default()).await?;
         }
     }
     Ok(())

@@ -21,6 +21,7 @@ pub(crate) trait Columns {
     fn optional_integer(&self, column: usize) -> Result<Option<i64>, sqlx::Error>;
     fn text(&self, column: usize) -> Result<&str, sqlx::Error>;
     fn string(&self, column: usize) -> Result<String, sqlx::Error>;
+    fn optional_string(&self, column: usize) -> Result<Option<String>, sqlx::Error>;
     fn bytes(&self, column: usize) -> Result<&[u8], sqlx::Error>;
     fn id(&self, column: usize) -> Result<Uuid, sqlx::Error>;
     fn optional_id(&self, column: usize) -> Result<Option<Uuid>, sqlx::Error>;
@@ -39,6 +40,9 @@ macro_rules! columns_of {
                 self.try_get(column)
             }
             fn string(&self, column: usize) -> Result<String, sqlx::Error> {
+                self.try_get(column)
+            }
+            fn optional_string(&self, column: usize) -> Result<Option<String>, sqlx::Error> {
                 self.try_get(column)
             }
             fn bytes(&self, column: usize) -> Result<&[u8], sqlx::Error> {
@@ -71,6 +75,9 @@ impl<R: Columns> Columns for Behind<'_, R> {
     }
     fn string(&self, column: usize) -> Result<String, sqlx::Error> {
         self.0.string(self.1 + column)
+    }
+    fn optional_string(&self, column: usize) -> Result<Option<String>, sqlx::Error> {
+        self.0.optional_string(self.1 + column)
     }
     fn bytes(&self, column: usize) -> Result<&[u8], sqlx::Error> {
         self.0.bytes(self.1 + column)
@@ -106,7 +113,8 @@ macro_rules! select {
     };
     (tokens $from:literal) => {
         concat!(
-            "SELECT token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at FROM ",
+            "SELECT token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at, \
+             created_by, revoked_by FROM ",
             $from
         )
     };
@@ -202,9 +210,16 @@ pub(crate) fn token(row: &impl Columns) -> Result<Token, StoreError> {
             created_at: timestamp(row.integer(5)?)?,
             expires_at: time(row.optional_integer(6)?)?,
             revoked_at: time(row.optional_integer(7)?)?,
+            created_by: row.optional_string(8)?,
+            revoked_by: row.optional_string(9)?,
         })
     };
     decode().map_err(|error| StoreError::Schema(format!("a token cannot be read: {error}")))
+}
+
+/// The key that checks of tokens are made with.
+pub(crate) fn token_key(stored: &[u8]) -> Result<[u8; 32], StoreError> {
+    stored.try_into().map_err(|_| StoreError::Schema("the key of tokens does not have 32 bytes".into()))
 }
 
 /// Decodes a row whose first column is a position.

@@ -28,6 +28,10 @@ pub struct Token {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// Who made it, such as `local:olga`; not recorded by earlier versions.
+    pub created_by: Option<String>,
+    /// Who revoked it.
+    pub revoked_by: Option<String>,
 }
 
 impl Token {
@@ -52,8 +56,15 @@ pub trait TokenStore: Send + Sync {
     /// Whether there has ever been one.
     async fn has_tokens(&self) -> Result<bool, StoreError>;
 
-    /// Revokes a token. It is told as it is then; none where there is no such token. Revoked again, it stays as it is.
-    async fn revoke_token(&self, id: Uuid, at: Timestamp) -> Result<Option<Token>, TokenError>;
+    /// Revokes a token in the name of `by`. It is told as it is then; none where there is no such token. Revoked again, it
+    /// stays as it is.
+    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError>;
+
+    /// The log's own key, by which a token that was given out for this log is told from any other.
+    async fn token_key(&self) -> Result<[u8; 32], StoreError>;
+
+    /// Takes over the key of the log that this one is a copy of. Refused by the database once there are tokens here.
+    async fn take_token_key(&self, key: [u8; 32]) -> Result<(), StoreError>;
 }
 
 /// Why a token was not kept or revoked.

@@ -99,6 +99,7 @@ macro_rules! conformance {
                 a_token_comes_back_as_it_was_given,
                 a_token_added_beside_a_running_server_is_seen_by_it,
                 a_token_is_revoked_once_and_kept,
+                each_log_has_a_key_of_its_own_which_stays_once_there_are_tokens,
                 the_database_refuses_to_alter_or_delete_a_token,
             }
         })+

@@ -87,10 +87,12 @@ async fn filled(place: &Place) -> (Arc<dyn Log>, Append) {
             created_at: at(5),
             expires_at: Some(at(50)),
             revoked_at: None,
+            created_by: Some("local:olga".into()),
+            revoked_by: None,
         };
         log.add_token(&token).await.unwrap();
         if revoked {
-            log.revoke_token(id, at(7)).await.unwrap();
+            log.revoke_token(id, at(7), "local:boris").await.unwrap();
         }
     }
     (log, first)
@@ -110,6 +112,8 @@ async fn a_log_copied_to_another_database_and_back_is_the_same_log() {
     for copied in [&there, &back] {
         assert_eq!(copied.head().await.unwrap(), log.head().await.unwrap());
         assert_eq!(copied.tokens().await.unwrap(), log.tokens().await.unwrap());
+        // Or none of the tokens would be taken for one.
+        assert_eq!(copied.token_key().await.unwrap(), log.token_key().await.unwrap());
         let [expected, found] = [&log, copied].map(|log| log.read(Position::ZERO, 10_000, &[]));
         assert_eq!(found.await.unwrap(), expected.await.unwrap());
         // It goes on as the one that it was copied from would: retries are recognised, streams end where they ended.

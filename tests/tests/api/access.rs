@@ -223,11 +223,11 @@ fn what_is_no_token_is_refused_and_logged() {
     assert_eq!((missing.header("www-authenticate"), &missing.body["field"]), (Some("Bearer"), &json!("Authorization")));
     company.server.post("/v1/deals", &deal("No", &json!({}))).problem(401, "no_token");
 
-    let (id, _) = company.anna_token.rsplit_once('_').unwrap();
+    let id = company.anna_token.split('_').nth(1).unwrap();
     let wrong = [
         ("nonsense", "Bearer nonsense".to_owned()),
         ("another scheme", format!("Basic {}", company.anna_token)),
-        ("another secret", format!("Bearer {id}_{}", "0".repeat(64))),
+        ("another secret", format!("Bearer dealog_{id}_{}_{}", "0".repeat(64), "0".repeat(32))),
         ("a secret cut off", format!("Bearer {}", &company.anna_token[..company.anna_token.len() - 1])),
     ];
     for (what, authorization) in wrong {
@@ -243,21 +243,40 @@ fn what_is_no_token_is_refused_and_logged() {
 }
 
 #[test]
-fn too_many_attempts_at_a_token_are_refused_and_no_other_token_suffers() {
+fn a_right_secret_is_never_refused_while_others_guess_at_it_from_the_same_address() {
     let company = Company::new();
-    let (id, _) = company.anna_token.rsplit_once('_').unwrap();
+    let parts: Vec<&str> = company.anna_token.split('_').collect();
     let guess = |number: u32| {
-        let client = company.server.client().with_token(&format!("{id}_{number:064x}"));
-        client.get("/v1/deals")
+        let guessed = format!("dealog_{}_{number:064x}_{}", parts[1], parts[3]);
+        company.server.client().with_token(&guessed).get("/v1/deals")
     };
     for number in 0..10 {
         guess(number).problem(401, "invalid_token");
     }
-    let refused = guess(10).problem(429, "too_many_attempts");
-    assert_eq!(refused.header("retry-after"), Some("60"));
-    // The right secret is not even looked at, or guessing on would pay.
-    company.anna.get("/v1/deals").problem(429, "too_many_attempts");
+    for number in 10..300 {
+        let refused = guess(number).problem(429, "too_many_attempts");
+        assert_eq!(refused.header("retry-after"), Some("60"));
+        company.anna.get("/v1/deals?limit=1").expect(200);
+    }
     company.boris.get("/v1/deals").expect(200);
+}
+
+#[test]
+fn the_list_says_who_made_a_token_and_who_revoked_it() {
+    let company = Company::new();
+    let made = token(&company.data, &["--service", "ledger", "--allow", "read", "--by", "Olga Stern"]);
+    let id = made.split('_').nth(1).unwrap();
+    let line = || {
+        let listed = company.run(&["token", "list"]).stdout;
+        listed.lines().find(|line| line.contains("ledger")).unwrap().to_owned()
+    };
+    assert!(line().contains("local:Olga Stern") && line().contains("valid"), "{}", line());
+    company.run(&["token", "revoke", id, "--by", "Udo Kern"]);
+    assert!(line().contains("by local:Udo Kern"), "{}", line());
+    // Without a word it is whoever the system knows.
+    let listed = company.run(&["token", "list"]).stdout;
+    let annas = listed.lines().find(|line| line.contains("Anna Berg")).unwrap();
+    assert!(annas.contains(" local:"), "{annas}");
 }
 
 #[test]

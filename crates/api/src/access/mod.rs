@@ -7,9 +7,18 @@
 
 mod failures;
 mod permission;
+#[cfg(test)]
+mod tests;
 mod token;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
@@ -20,7 +29,7 @@ use axum::{
 use dealog_commands::Commands;
 use dealog_domain::State as StreamState;
 use dealog_events::{Actor, StreamId, UserId, user::Role};
-use dealog_store::{Token, TokenStore};
+use dealog_store::{StoreError, Token, TokenStore};
 use moka::sync::Cache;
 use uuid::Uuid;
 
@@ -28,12 +37,15 @@ use self::{failures::Failures, token::Presented};
 use crate::{App, Limits, connection::Peer, problem::Problem};
 
 pub use permission::Permission;
-pub use token::{Secret, service};
+pub use token::{Key, Secret, service};
 
 /// How long what is known of a token is believed: a revocation takes no longer than this to be felt.
 const BELIEVED: Duration = Duration::from_secs(1);
 /// Tokens that are kept in mind.
 const KNOWN_MAX: u64 = 10_000;
+
+/// What whoever made up a token is told, and the holder of a token that a restored backup does not have.
+const NOT_OURS: &str = "this is not a token of this server's";
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -78,59 +90,65 @@ struct Known {
 #[derive(Clone)]
 pub struct Access {
     tokens: Arc<dyn TokenStore>,
+    key: Key,
     commands: Commands,
     /// Tokens by id; none where there is no such token.
     known: Cache<Uuid, Option<Known>>,
-    /// Whether there has ever been a token.
-    any: Cache<(), bool>,
+    /// That there have never been tokens, for a moment.
+    open: Cache<(), ()>,
+    /// Whether there has been a token. Once there has, that stays so, and nobody has to ask the database.
+    closed: Arc<AtomicBool>,
     failures: Failures,
 }
 
 impl Access {
     /// Access by these tokens, with the roles that users have in the log of `commands`.
-    pub fn new(tokens: Arc<dyn TokenStore>, commands: Commands, limits: &Limits) -> Self {
-        Self {
+    pub async fn new(tokens: Arc<dyn TokenStore>, commands: Commands, limits: &Limits) -> Result<Self, StoreError> {
+        Ok(Self {
+            key: Key::new(tokens.token_key().await?),
             tokens,
             commands,
             known: Cache::builder().max_capacity(KNOWN_MAX).time_to_live(BELIEVED).build(),
-            any: Cache::builder().time_to_live(BELIEVED).build(),
+            open: Cache::builder().time_to_live(BELIEVED).build(),
+            closed: Arc::default(),
             failures: Failures::new(limits.failed_attempts_max, limits.failed_attempts_window),
-        }
+        })
     }
 
     /// Whether whoever reaches this server may do everything: there has never been a token.
     pub(crate) async fn is_open(&self) -> Result<bool, Problem> {
-        if let Some(any) = self.any.get(&()) {
-            return Ok(!any);
+        if self.closed.load(Ordering::Relaxed) {
+            return Ok(false);
         }
-        let any = self.tokens.has_tokens().await?;
-        self.any.insert((), any);
-        Ok(!any)
+        if self.open.contains_key(&()) {
+            return Ok(true);
+        }
+        if self.tokens.has_tokens().await? {
+            self.closed.store(true, Ordering::Relaxed);
+            return Ok(false);
+        }
+        self.open.insert((), ());
+        Ok(true)
     }
 
     async fn caller(&self, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Caller, Problem> {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
             return if self.is_open().await? { Ok(Caller::LOCAL) } else { Err(no_token()) };
         };
-        let presented =
-            authorization.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).and_then(Presented::parse);
-        let known = match &presented {
-            Some(presented) => self.look_up(presented.id).await?,
-            None => None,
+        let credentials = authorization.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
+        let Some(presented) = credentials.and_then(|credentials| Presented::parse(credentials, &self.key)) else {
+            return Err(self.failures.count(from, None, NOT_OURS));
         };
-        // Attempts at one token do not lock out another; those at none that exists count together.
-        let tried = known.as_ref().map(|known| known.token.id);
-        self.failures.check(from, tried)?;
-        let reason = match (known, presented) {
-            (Some(Known { token, bearer }), Some(presented)) if presented.is(&token) => match bearer {
+        let reason = match self.look_up(presented.id).await? {
+            Some(Known { token, bearer }) if presented.is(&token) => match bearer {
                 Ok(caller) if token.is_valid(self.commands.now()) => return Ok(caller),
                 Ok(_) if token.revoked_at.is_some() => "this token has been revoked",
                 Ok(_) => "this token has expired",
                 Err(reason) => reason,
             },
-            _ => "this is not a token of this server's",
+            _ => NOT_OURS,
         };
-        Err(self.failures.count(from, tried, reason))
+        Err(self.failures.count(from, Some(presented.id), reason))
     }
 
     /// Returns when whoever was let in with these headers may not do this any more: a stream goes on long after that was

@@ -21,8 +21,9 @@ impl TokenStore for PostgresStore {
             return Err(TokenError::TooMany);
         }
         sqlx::query(
-            "INSERT INTO log.tokens (token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)",
+            "INSERT INTO log.tokens (token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at, \
+             created_by) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8)",
         )
         .bind(token.id)
         .bind(token.secret_hash.as_slice())
@@ -31,6 +32,7 @@ impl TokenStore for PostgresStore {
         .bind(token.permissions.join(" "))
         .bind(token.created_at.micros())
         .bind(token.expires_at.map(Timestamp::micros))
+        .bind(&token.created_by)
         .execute(&mut *transaction)
         .await?;
         Ok(transaction.commit().await?)
@@ -50,12 +52,25 @@ impl TokenStore for PostgresStore {
         Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM log.tokens)").fetch_one(&self.pool).await?)
     }
 
-    async fn revoke_token(&self, id: Uuid, at: Timestamp) -> Result<Option<Token>, TokenError> {
-        sqlx::query("UPDATE log.tokens SET revoked_at = $2 WHERE token_id = $1 AND revoked_at IS NULL")
-            .bind(id)
-            .bind(at.micros())
-            .execute(&self.pool)
-            .await?;
+    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError> {
+        sqlx::query(
+            "UPDATE log.tokens SET revoked_at = $2, revoked_by = $3 WHERE token_id = $1 AND revoked_at IS NULL",
+        )
+        .bind(id)
+        .bind(at.micros())
+        .bind(by)
+        .execute(&self.pool)
+        .await?;
         Ok(self.token(id).await?)
+    }
+
+    async fn token_key(&self) -> Result<[u8; 32], StoreError> {
+        let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM log.token_key").fetch_one(&self.pool).await?;
+        decode::token_key(&key)
+    }
+
+    async fn take_token_key(&self, key: [u8; 32]) -> Result<(), StoreError> {
+        sqlx::query("UPDATE log.token_key SET key = $1").bind(key.as_slice()).execute(&self.pool).await?;
+        Ok(())
     }
 }

@@ -44,11 +44,12 @@ const JOURNAL_BYTES_MAX: &str = "67108864";
 const APPLICATION_ID: i32 = 0x4465_616C;
 
 /// What each version of the schema added; the first made the log. A step stays as it was written.
-const STEPS: [&str; 4] = [
+const STEPS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("tokens.sql"),
     include_str!("chains.sql"),
     include_str!("unchanged_commands.sql"),
+    include_str!("token_keys.sql"),
 ];
 
 /// The version from which on streams are chains.

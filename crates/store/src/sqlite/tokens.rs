@@ -22,8 +22,9 @@ impl TokenStore for SqliteStore {
             return Err(TokenError::TooMany);
         }
         sqlx::query(
-            "INSERT INTO tokens (token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)",
+            "INSERT INTO tokens (token_id, secret_hash, actor, name, permissions, created_at, expires_at, revoked_at, \
+             created_by) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8)",
         )
         .bind(token.id)
         .bind(token.secret_hash.as_slice())
@@ -32,6 +33,7 @@ impl TokenStore for SqliteStore {
         .bind(token.permissions.join(" "))
         .bind(token.created_at.micros())
         .bind(token.expires_at.map(Timestamp::micros))
+        .bind(&token.created_by)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -53,15 +55,27 @@ impl TokenStore for SqliteStore {
         Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&self.readers).await?)
     }
 
-    async fn revoke_token(&self, id: Uuid, at: Timestamp) -> Result<Option<Token>, TokenError> {
+    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError> {
         let mut connection = self.for_tokens().await?;
-        sqlx::query("UPDATE tokens SET revoked_at = ?2 WHERE token_id = ?1 AND revoked_at IS NULL")
+        sqlx::query("UPDATE tokens SET revoked_at = ?2, revoked_by = ?3 WHERE token_id = ?1 AND revoked_at IS NULL")
             .bind(id)
             .bind(at.micros())
+            .bind(by)
             .execute(&mut connection)
             .await?;
         connection.close().await?;
         Ok(self.token(id).await?)
+    }
+
+    async fn token_key(&self) -> Result<[u8; 32], StoreError> {
+        let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM token_key").fetch_one(&self.readers).await?;
+        decode::token_key(&key)
+    }
+
+    async fn take_token_key(&self, key: [u8; 32]) -> Result<(), StoreError> {
+        let mut connection = self.for_tokens().await?;
+        sqlx::query("UPDATE token_key SET key = ?1").bind(key.as_slice()).execute(&mut connection).await?;
+        Ok(connection.close().await?)
     }
 }
 
