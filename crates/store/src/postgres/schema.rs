@@ -10,7 +10,8 @@ use uuid::Uuid;
 use crate::StoreError;
 
 /// What each version of the schema added; the first made the log. A step stays as it was written.
-const STEPS: &[(usize, &str)] = &[(1, include_str!("schema.sql")), (2, include_str!("unchanged_commands.sql"))];
+const STEPS: &[(usize, &str)] =
+    &[(1, include_str!("schema.sql")), (2, include_str!("unchanged_commands.sql")), (3, include_str!("types.sql"))];
 
 /// What a role needs that only serves, for a role and a database of these names.
 const GRANTS: &str = include_str!("grants.sql");

@@ -44,11 +44,12 @@ const JOURNAL_BYTES_MAX: &str = "67108864";
 const APPLICATION_ID: i32 = 0x4465_616C;
 
 /// What each version of the schema added; the first made the log. A step stays as it was written.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("schema.sql"),
     include_str!("tokens.sql"),
     include_str!("chains.sql"),
     include_str!("unchanged_commands.sql"),
+    include_str!("types.sql"),
 ];
 
 /// The version from which on streams are chains.
@@ -56,6 +57,9 @@ pub(super) const CHAINS_SINCE: usize = 3;
 
 /// The version from which on commands that changed nothing are remembered.
 pub(super) const UNCHANGED_COMMANDS_SINCE: usize = 4;
+
+/// The version from which on events are in an index by type.
+pub(super) const TYPES_SINCE: usize = 5;
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).row_buffer_size(ROW_BUFFER)
