@@ -25,9 +25,11 @@ impl Page {
         let head = store.head().await?;
         let events = store.read(after, limit, types).await?;
         let next = match events.last() {
-            Some(last) if events.len() == limit => last.position,
-            Some(last) => last.position.max(head.position),
             None => head.position,
+            Some(last) if types.is_empty() || events.len() == limit => last.position,
+            // It is short because nothing follows, or because of its bytes.
+            Some(last) if store.read(last.position, 1, types).await?.is_empty() => last.position.max(head.position),
+            Some(last) => last.position,
         };
         Ok(Self { head, events, next })
     }

@@ -133,6 +133,16 @@ async fn that_there_is_nothing_to_do_is_decided_again_on_the_log() {
 }
 
 #[tokio::test]
+async fn a_stream_is_read_to_its_end_though_pages_end_by_their_bytes() {
+    let two = TwoProcesses::at_work().await;
+    let limits = dealog_store::Limits { page_bytes_max: 1, ..dealog_store::Limits::default() };
+    let store = SqliteStore::open(&two.folder.path().join("log.db"), limits).await.unwrap();
+    let third = Commands::new(Arc::new(store), system_clock(), Limits::default());
+    let outcome = done(&third, DEAL, to("contract")).await;
+    assert_eq!((outcome.version, outcome.events), (Version(5), 1));
+}
+
+#[tokio::test]
 async fn a_command_that_changed_nothing_changes_nothing_when_it_comes_again() {
     let two = TwoProcesses::at_work().await;
     let request = on(DEAL, to("offer"));

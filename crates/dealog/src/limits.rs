@@ -38,8 +38,8 @@ macro_rules! limits {
                     }
                     rooms.$room.$field = limits!(@value limit $($unit)?);
                 })+
-                // A page of the API, and one more event to know whether there is another.
-                let page = rooms.api.page_events_max as usize + 1;
+                // The log gives what the API may be asked for.
+                let page = rooms.api.page_events_max as usize;
                 rooms.store.page_events_max = rooms.store.page_events_max.max(page);
                 Ok(rooms)
             }
@@ -66,7 +66,9 @@ limits!(
     append_events_max: usize => store.append_events_max;
     stream_events_max: u64 => store.stream_events_max;
     unchanged_commands_hours_min: u64 => store.unchanged_commands_hours_min;
+    page_bytes_max: usize => store.page_bytes_max;
     read_connections_max: u32 => store.read_connections_max;
+    command_connections_max: u32 => store.command_connections_max;
     database_connect_seconds: u64 => store.database_connect_timeout in seconds;
     database_lock_seconds: u64 => store.database_lock_timeout in seconds;
     database_statement_seconds: u64 => store.database_statement_timeout in seconds;
@@ -132,7 +134,7 @@ mod tests {
         let rooms: Limits = toml::from_str("queue_length_max = 7\nrequest_ms = 1500\npage_events_max = 20000").unwrap();
         assert_eq!(rooms.store.queue_length_max, 7);
         assert_eq!(rooms.api.request_time, Duration::from_millis(1500));
-        assert_eq!(rooms.store.page_events_max, 20_001);
+        assert_eq!(rooms.store.page_events_max, 20_000);
         assert_eq!(rooms.store.batch_appends_max, dealog_store::Limits::default().batch_appends_max);
     }
 }

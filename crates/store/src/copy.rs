@@ -9,7 +9,7 @@ use dealog_events::{Envelope, Position};
 
 use crate::{Log, Remembered, StoreError, TokenError};
 
-/// Events of a piece: more than a command may have.
+/// Events of a piece, at most.
 const PIECE_EVENTS: usize = 5_000;
 
 /// Why a log was not copied.
@@ -72,17 +72,27 @@ pub async fn compare(from: &dyn Log, to: &dyn Log, end: Position, told: impl Fn(
 
 /// The events behind a position, up to `end` or to the last one that ends a command, and these commands in their order.
 async fn piece(log: &dyn Log, after: Position, end: Position) -> Result<(Vec<Envelope>, Vec<Remembered>), StoreError> {
-    let mut events = log.read(after, PIECE_EVENTS, &[]).await?;
-    events.retain(|event| event.position <= end);
-    let last = events.last().map_or(after, |last| last.position);
-    let mut ids: Vec<_> = events.iter().map(|event| event.command_id).collect();
-    ids.dedup();
-    let mut commands = log.remembered(&ids).await?;
-    commands.sort_unstable_by_key(|command| command.outcome.position);
-    commands.retain(|command| command.outcome.position <= last);
-    let end = commands.last().map_or(after, |last| last.outcome.position);
-    events.retain(|event| event.position <= end);
-    Ok((events, commands))
+    let (mut events, mut last) = (Vec::new(), after);
+    loop {
+        let page = log.read(last, PIECE_EVENTS, &[]).await?;
+        let more = page.into_iter().take_while(|event| event.position <= end);
+        let before = events.len();
+        events.extend(more);
+        last = events.last().map_or(after, |last: &Envelope| last.position);
+        let mut ids: Vec<_> = events.iter().map(|event| event.command_id).collect();
+        ids.dedup();
+        let mut commands = log.remembered(&ids).await?;
+        commands.sort_unstable_by_key(|command| command.outcome.position);
+        commands.retain(|command| command.outcome.position <= last);
+        // A page ends by bytes, too, and may be less than a command.
+        if let Some(command) = commands.last() {
+            events.retain(|event| event.position <= command.outcome.position);
+            return Ok((events, commands));
+        }
+        if events.len() == before {
+            return Ok((Vec::new(), commands));
+        }
+    }
 }
 
 /// Whether both have the same event here.

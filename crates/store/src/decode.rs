@@ -154,31 +154,56 @@ fn end((stream, last, occurred_at): (StreamId, i64, i64)) -> Result<(StreamId, S
     Ok((stream, StreamEnd { version: version(last)?, occurred_at: timestamp(occurred_at)? }))
 }
 
+/// What ends a page. At least one event always comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageMax {
+    pub(crate) events: usize,
+    /// Of data; the event that reaches this is the last.
+    pub(crate) bytes: usize,
+}
+
 /// Events that follow each other, by `number`, from the one after `after`.
 pub(crate) async fn events<R: Columns>(
-    mut found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
+    found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
+    page: PageMax,
     after: u64,
     number: impl Fn(&Envelope) -> u64,
 ) -> Result<Vec<Envelope>, StoreError> {
-    let mut events = Vec::new();
     let mut last = after;
-    while let Some(row) = found.try_next().await? {
-        let event = with_position(&row, event)?;
-        let number = number(&event);
+    page_of(found, page, |event| {
+        let number = number(event);
         if number != last + 1 {
             return Err(damaged(event.position)(format!("{number} follows {last}").into()));
         }
         last = number;
-        events.push(event);
-    }
-    Ok(events)
+        Ok(())
+    })
+    .await
 }
 
 /// Events with others between them that were not asked for.
 pub(crate) async fn some_events<R: Columns>(
-    found: impl Stream<Item = Result<R, sqlx::Error>>,
+    found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
+    page: PageMax,
 ) -> Result<Vec<Envelope>, StoreError> {
-    found.map_err(StoreError::from).and_then(async |row| with_position(&row, event)).try_collect().await
+    page_of(found, page, |_| Ok(())).await
+}
+
+async fn page_of<R: Columns>(
+    mut found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
+    page: PageMax,
+    mut believe: impl FnMut(&Envelope) -> Result<(), StoreError>,
+) -> Result<Vec<Envelope>, StoreError> {
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while bytes < page.bytes
+        && let Some(row) = found.try_next().await?
+    {
+        let event = with_position(&row, event)?;
+        believe(&event)?;
+        bytes += event.data.len();
+        events.push(event);
+    }
+    Ok(events)
 }
 
 pub(crate) fn remembered(row: &impl Columns) -> Result<Remembered, StoreError> {

@@ -2,10 +2,10 @@
 
 use dealog_events::{CommandId, Envelope, Position, Timestamp};
 
-use crate::{Head, StoreError};
+use crate::{Head, StoreError, decode::PageMax};
 
-/// Events decoded at once.
-pub(crate) const PAGE_EVENTS: usize = 1_000;
+/// What is decoded at once.
+pub(crate) const PAGE: PageMax = PageMax { events: 1_000, bytes: 4 * 1024 * 1024 };
 
 /// Sees all events up to the end of the log, page after page; `page` reads the one behind a position. `visit` may refuse the
 /// log too.

@@ -56,8 +56,12 @@ pub struct Limits {
     pub event_bytes_max: usize,
     /// Events that one read returns.
     pub page_events_max: usize,
-    /// Reads that run at the same time; more wait for one of them.
+    /// Bytes of data at which a page ends, with the event that reaches them.
+    pub page_bytes_max: usize,
+    /// Pages of the log that are read at the same time; more wait for one of them.
     pub read_connections_max: u32,
+    /// What commands and tokens read at the same time, on connections of their own: who reads the log keeps nobody from work.
+    pub command_connections_max: u32,
     /// How long a connection to a database server may take to be there, or to be free.
     pub database_connect_timeout: Duration,
     /// How long an append waits for other nodes that append. Half of it is what a node may do nothing for while others wait.
@@ -76,7 +80,9 @@ impl Default for Limits {
             unchanged_commands_hours_min: 24,
             event_bytes_max: 64 * 1024,
             page_events_max: 10_000,
+            page_bytes_max: 4 * 1024 * 1024,
             read_connections_max: 4,
+            command_connections_max: 4,
             database_connect_timeout: Duration::from_secs(5),
             database_lock_timeout: Duration::from_secs(10),
             database_statement_timeout: Duration::from_secs(30),
@@ -85,6 +91,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What one read gives that was asked for so many events.
+    pub(crate) fn page(&self, limit: usize) -> decode::PageMax {
+        decode::PageMax { events: limit.min(self.page_events_max), bytes: self.page_bytes_max }
+    }
+
     /// Less than a day the database itself refuses.
     pub(crate) fn unchanged_commands_hours(&self) -> u64 {
         self.unchanged_commands_hours_min.max(24)
@@ -115,10 +126,12 @@ pub trait EventStore: Send + Sync {
     /// The end of the log.
     async fn head(&self) -> Result<Head, StoreError>;
 
-    /// Events after `after` in the order of positions, at most `limit`; where `types` names any, only those types.
+    /// Events after `after` in the order of positions, at most `limit`; where `types` names any, only those types. A page may be
+    /// shorter than `limit` and not the last, since it ends by bytes too: nothing follows only where it is empty.
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError>;
 
-    /// Events of one stream after version `after`, in order, at most `limit`.
+    /// Events of one stream after version `after`, in order, at most `limit`. As with [`EventStore::read`], nothing follows only
+    /// where a page is empty.
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError>;
 
     /// Changes whenever this process commits or hears of another that did. It only wakes: who follows the log must look again

@@ -130,6 +130,19 @@ async fn a_log_copied_to_another_database_and_back_is_the_same_log() {
 }
 
 #[tokio::test]
+async fn pages_that_are_shorter_than_a_command_are_copied_too() {
+    let places = Places::new().await;
+    let short = Limits { page_bytes_max: 1, ..Limits::default() };
+    let log = places.file("log.db").open(short).await.unwrap();
+    for events in [3, 1, 100] {
+        log.append(append(deal(), 0, events)).await.unwrap();
+    }
+    let there = places.postgres().open_as(log.head().await.unwrap().log_id, short).await.unwrap();
+    assert_eq!(copy(&*log, &*there, |_| ()).await.unwrap(), Position(104));
+    compare(&*log, &*there, Position(104), |_| ()).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_was_interrupted_or_has_grown_is_gone_on_with() {
     let places = Places::new().await;
     let (log, _) = filled(&places.file("log.db")).await;

@@ -48,3 +48,34 @@ fn a_full_queue_answers_503_with_retry_after_and_keeps_what_it_took() {
     assert_eq!(positions, (begun + 1..=server.head()).collect::<Vec<_>>());
     server.stop();
 }
+
+#[test]
+fn pages_that_end_by_their_bytes_lead_on_to_the_end() {
+    let server = Server::with(Data::fresh().with_limits("page_bytes_max = 1"), &[]);
+    let id = server.post("/v1/deals", &deal("Page by page", &json!({}))).expect(201).id();
+    for stage in ["qualified", "contract"] {
+        server.post(&format!("/v1/deals/{id}/move"), &json!({"stage": stage})).expect(200);
+    }
+    let head = server.head();
+    let walk = |path: &str, number: &str| {
+        let (mut found, mut after) = (Vec::new(), json!(0));
+        loop {
+            let page = server.get(&format!("{path}after={after}")).expect(200).body;
+            let events = page["events"].as_array().unwrap();
+            assert!(events.len() <= 1, "{page}");
+            found.extend(events.iter().map(|event| event[number].as_u64().unwrap()));
+            after = page["next"].clone();
+            if after.is_null() || after == json!(head) {
+                return found;
+            }
+        }
+    };
+    assert_eq!(walk(&format!("/v1/deals/{id}/history?"), "version"), [1, 2, 3]);
+    assert_eq!(walk("/v1/events?", "position"), (1..=head).collect::<Vec<_>>());
+    assert_eq!(walk("/v1/events?types=deal.*&", "position"), [head - 2, head - 1, head]);
+    assert_eq!(walk("/v1/events?types=deal.created&", "position"), [head - 2], "the end is told with the last event");
+    let past = server.get(&format!("/v1/deals/{id}?at_version=2")).expect(200);
+    assert_eq!(past.body["stage"], "qualified");
+    server.get(&format!("/v1/deals?min_position={head}")).expect(200);
+    server.stop();
+}

@@ -233,12 +233,15 @@ async fn history(
     if i64::try_from(after.0).is_err() {
         return Err(Problem::bad_request("after", format!("{after} is no version: there are never so many")));
     }
-    let mut events = app.store().read_stream(stream, after, limit + 1).await?;
-    if events.is_empty() && app.store().read_stream(stream, Version::ZERO, 1).await?.is_empty() {
-        return Err(Problem::not_found(stream));
-    }
-    let more = events.len() > limit;
-    events.truncate(limit);
-    let next = events.last().filter(|_| more).map(|event| event.version);
+    let events = app.store().read_stream(stream, after, limit).await?;
+    let next = match events.last() {
+        // A page ends by bytes, too: only the log knows whether more follows.
+        Some(last) if app.store().read_stream(stream, last.version, 1).await?.is_empty() => None,
+        Some(last) => Some(last.version),
+        None if app.store().read_stream(stream, Version::ZERO, 1).await?.is_empty() => {
+            return Err(Problem::not_found(stream));
+        }
+        None => None,
+    };
     Ok(axum::Json(History { events, next }))
 }

@@ -50,7 +50,7 @@ async fn present(commands: &Commands) -> Result<(Settings, Version), ImportError
             })?;
             (state, version) = (evolve(state, &event), envelope.version);
         }
-        if page.len() < PAGE_EVENTS {
+        if page.is_empty() {
             break;
         }
     }

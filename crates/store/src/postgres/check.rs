@@ -9,7 +9,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use super::{read, schema};
 use crate::{
     Head, StoreError,
-    history::{self, PAGE_EVENTS},
+    history::{self, PAGE},
 };
 
 /// What must hold of every log. Each names the first place where it does not, and says why; nothing where it does.
@@ -70,7 +70,7 @@ pub(super) async fn thorough(
         }
     }
     let head = read::head(&mut *transaction).await?;
-    history::follow(head, async |after| read::events(&mut *transaction, after, PAGE_EVENTS, &[]).await, visit).await?;
+    history::follow(head, async |after| read::events(&mut *transaction, after, PAGE, &[]).await, visit).await?;
     transaction.rollback().await?;
     Ok(head)
 }

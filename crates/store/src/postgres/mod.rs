@@ -1,7 +1,7 @@
 //! The log in a PostgreSQL database, in the schema `log`: any number of nodes append to it.
 //!
-//! Each node has one connection that writes; the nodes take turns at the lock on the head row. A pool of connections reads,
-//! and one more listens for what other nodes append.
+//! Each node has one connection that writes; the nodes take turns at the lock on the head row. A pool of connections reads pages
+//! of the log, another what commands and tokens need to know, and one more connection listens for what other nodes append.
 
 mod check;
 mod listen;
@@ -32,10 +32,13 @@ use crate::{
 #[derive(Debug)]
 pub struct PostgresStore {
     appender: Appender,
-    pool: PgPool,
+    /// For pages of the log.
+    readers: PgPool,
+    /// For what commands and tokens need to know. Who reads the log must not keep them waiting.
+    lookups: PgPool,
     /// The task that listens; it ends with the log.
     listening: Mutex<JoinSet<()>>,
-    page_events_max: usize,
+    limits: Limits,
 }
 
 impl PostgresStore {
@@ -51,13 +54,14 @@ impl PostgresStore {
         let mut connection = session.connect().await?;
         schema::bring_up(&mut connection, log_id).await?;
         let head = read::head(&mut connection).await?;
-        let pool = session.pool(limits.read_connections_max);
+        let (readers, lookups) =
+            (session.pool(limits.read_connections_max), session.pool(limits.command_connections_max));
         let positions = watch::Sender::new(head.position);
         let mut listening = JoinSet::new();
         listening.spawn(listen::listen(session.pool(1), positions.clone()));
         let writer = writer::PgWriter::new(session, connection, limits);
         let appender = Appender::start(writer, positions, limits);
-        Ok(Self { appender, pool, listening: Mutex::new(listening), page_events_max: limits.page_events_max })
+        Ok(Self { appender, readers, lookups, listening: Mutex::new(listening), limits })
     }
 
     /// Makes the log, or brings it up, and lets `role` serve it, which from then on may do so and no more.
@@ -106,19 +110,19 @@ impl EventStore for PostgresStore {
     }
 
     async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
-        read::remembered(&self.pool, ids.iter().copied()).await
+        read::remembered(&self.lookups, ids.iter().copied()).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        read::head(&self.pool).await
+        read::head(&self.lookups).await
     }
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
-        read::events(&self.pool, after, limit.min(self.page_events_max), types).await
+        read::events(&self.readers, after, self.limits.page(limit), types).await
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
-        read::stream(&self.pool, stream, after, limit.min(self.page_events_max)).await
+        read::stream(&self.lookups, stream, after, self.limits.page(limit)).await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
@@ -129,7 +133,8 @@ impl EventStore for PostgresStore {
         // It holds an end of what the appender waits for.
         self.listening.lock().await.shutdown().await;
         self.appender.close().await;
-        self.pool.close().await;
+        self.readers.close().await;
+        self.lookups.close().await;
     }
 }
 
@@ -137,7 +142,7 @@ impl EventStore for PostgresStore {
 impl Log for PostgresStore {
     async fn append_copied(&self, events: &[Envelope], commands: &[Remembered]) -> Result<(), StoreError> {
         let Some(batch) = Batch::of_copied(events, commands) else { return Ok(()) };
-        let mut transaction = self.pool.begin_with(read::BEGIN_WITH_LOCK).await?;
+        let mut transaction = self.lookups.begin_with(read::BEGIN_WITH_LOCK).await?;
         let end = read::head(&mut *transaction).await?.position;
         if end != batch.before {
             let reason = format!("a copy goes on behind {}, and the log ends here", batch.before);

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     Append, Head, Remembered, StoreError,
-    decode::{self, Behind, Columns as _, integer, select},
+    decode::{self, Behind, Columns as _, PageMax, integer, select},
     judge::{self, Known},
 };
 
@@ -74,30 +74,44 @@ pub(super) async fn known(executor: impl PgExecutor<'_>, batch: &[Append]) -> Re
     })
 }
 
+/// The server ends a page by its bytes (`$3`), too: what it sends the driver must take, wanted or not.
 pub(super) async fn events(
     executor: impl PgExecutor<'_>,
     after: Position,
-    limit: usize,
+    page: PageMax,
     types: &[String],
 ) -> Result<Vec<Envelope>, StoreError> {
-    let (from, limit) = (integer(after.0), integer(limit as u64));
+    let (from, limit, bytes) = (integer(after.0), integer(page.events as u64), integer(page.bytes as u64));
     if types.is_empty() {
-        let query = sqlx::query(select!(events "log.events WHERE position > $1 ORDER BY position LIMIT $2"));
-        let found = query.bind(from).bind(limit).fetch(executor);
-        return decode::events(found, after.0, |event| event.position.0).await;
+        let query = sqlx::query(select!(events "(
+            SELECT *, sum(octet_length(data)) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) - octet_length(data) AS before
+            FROM log.events WHERE position > $1 ORDER BY position LIMIT $2
+        ) AS page WHERE before < $3 ORDER BY position"));
+        let found = query.bind(from).bind(limit).bind(bytes).fetch(executor);
+        return decode::events(found, page, after.0, |event| event.position.0).await;
     }
-    let query =
-        sqlx::query(select!(events "log.events WHERE position > $1 AND type = ANY($3) ORDER BY position LIMIT $2"));
-    decode::some_events(query.bind(from).bind(limit).bind(types).fetch(executor)).await
+    // Each type is in its own order in the index: no more of it is looked at than fits in a page.
+    let query = sqlx::query(select!(events "(
+        SELECT *, sum(octet_length(data)) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) - octet_length(data) AS before
+        FROM log.events WHERE position IN (
+            SELECT found.position FROM unnest($4::text[]) AS wanted CROSS JOIN LATERAL (
+                SELECT position FROM log.events WHERE type = wanted AND position > $1 ORDER BY position LIMIT $2
+            ) AS found ORDER BY found.position LIMIT $2)
+    ) AS page WHERE before < $3 ORDER BY position"));
+    decode::some_events(query.bind(from).bind(limit).bind(bytes).bind(types).fetch(executor), page).await
 }
 
 pub(super) async fn stream(
     executor: impl PgExecutor<'_>,
     stream: StreamId,
     after: Version,
-    limit: usize,
+    page: PageMax,
 ) -> Result<Vec<Envelope>, StoreError> {
-    let query = sqlx::query(select!(events "log.events WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3"));
-    let query = query.bind(stream.to_string()).bind(integer(after.0)).bind(integer(limit as u64));
-    decode::events(query.fetch(executor), after.0, |event| event.version.0).await
+    let query = sqlx::query(select!(events "(
+        SELECT *, sum(octet_length(data)) OVER (ORDER BY version ROWS UNBOUNDED PRECEDING) - octet_length(data) AS before
+        FROM log.events WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3
+    ) AS page WHERE before < $4 ORDER BY version"));
+    let query = query.bind(stream.to_string()).bind(integer(after.0));
+    let query = query.bind(integer(page.events as u64)).bind(integer(page.bytes as u64));
+    decode::events(query.fetch(executor), page, after.0, |event| event.version.0).await
 }

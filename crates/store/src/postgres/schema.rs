@@ -14,6 +14,7 @@ const STEPS: &[(usize, &str)] = &[
     (1, include_str!("schema.sql")),
     (2, include_str!("unchanged_commands.sql")),
     (3, include_str!("token_keys.sql")),
+    (4, include_str!("types.sql")),
 ];
 
 /// What a role needs that only serves, for a role and a database of these names.

@@ -15,7 +15,7 @@ use crate::{
 impl TokenStore for PostgresStore {
     async fn add_token(&self, token: &Token) -> Result<(), TokenError> {
         // Whoever counts them, counts alone.
-        let mut transaction = self.pool.begin_with(read::BEGIN_WITH_LOCK).await?;
+        let mut transaction = self.lookups.begin_with(read::BEGIN_WITH_LOCK).await?;
         let found: i64 = sqlx::query_scalar("SELECT count(*) FROM log.tokens").fetch_one(&mut *transaction).await?;
         if usize::try_from(found).is_ok_and(|found| found >= TOKENS_MAX) {
             return Err(TokenError::TooMany);
@@ -40,16 +40,16 @@ impl TokenStore for PostgresStore {
 
     async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
         let query = sqlx::query(select!(tokens "log.tokens WHERE token_id = $1"));
-        query.bind(id).fetch_optional(&self.pool).await?.as_ref().map(decode::token).transpose()
+        query.bind(id).fetch_optional(&self.lookups).await?.as_ref().map(decode::token).transpose()
     }
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         let query = sqlx::query(select!(tokens "log.tokens ORDER BY created_at, token_id"));
-        query.fetch_all(&self.pool).await?.iter().map(decode::token).collect()
+        query.fetch_all(&self.lookups).await?.iter().map(decode::token).collect()
     }
 
     async fn has_tokens(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM log.tokens)").fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM log.tokens)").fetch_one(&self.lookups).await?)
     }
 
     async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError> {
@@ -59,18 +59,18 @@ impl TokenStore for PostgresStore {
         .bind(id)
         .bind(at.micros())
         .bind(by)
-        .execute(&self.pool)
+        .execute(&self.lookups)
         .await?;
         Ok(self.token(id).await?)
     }
 
     async fn token_key(&self) -> Result<[u8; 32], StoreError> {
-        let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM log.token_key").fetch_one(&self.pool).await?;
+        let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM log.token_key").fetch_one(&self.lookups).await?;
         decode::token_key(&key)
     }
 
     async fn take_token_key(&self, key: [u8; 32]) -> Result<(), StoreError> {
-        sqlx::query("UPDATE log.token_key SET key = $1").bind(key.as_slice()).execute(&self.pool).await?;
+        sqlx::query("UPDATE log.token_key SET key = $1").bind(key.as_slice()).execute(&self.lookups).await?;
         Ok(())
     }
 }

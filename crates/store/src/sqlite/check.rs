@@ -16,7 +16,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::Sqlit
 use super::{read, schema};
 use crate::{
     Head, StoreError,
-    history::{self, PAGE_EVENTS},
+    history::{self, PAGE},
 };
 
 /// What must hold of every log. Each names the first place where it does not, and says why; nothing where it does.
@@ -76,6 +76,13 @@ const UNCHANGED_COMMANDS: &[&str] = &[
      FROM (SELECT count(*) AS commands, total(at) AS times FROM unchanged_commands NOT INDEXED) AS found,
           (SELECT count(*) AS commands, total(at) AS times FROM unchanged_commands INDEXED BY unchanged_commands_by_age) AS told
      WHERE found.commands <> told.commands OR found.times <> told.times",
+];
+
+/// What must hold of the index by type. Positions are dense, so their sum tells whether each is in it.
+const TYPES: &[&str] = &[
+    "SELECT 'the events by type', 'not every event is in the index'
+     FROM head, (SELECT count(*) AS events, total(position) AS positions FROM events INDEXED BY events_by_type WHERE type > '')
+     WHERE events <> head.position OR positions <> 0.5 * head.position * (head.position + 1)",
 ];
 
 /// What must hold besides, where there is time to look for it.
@@ -148,6 +155,9 @@ async fn looked_at(path: &Path, pages: &'static str, besides: &[&'static str]) -
     if steps.len() >= schema::UNCHANGED_COMMANDS_SINCE {
         hold(&mut transaction, UNCHANGED_COMMANDS).await?;
     }
+    if steps.len() >= schema::TYPES_SINCE {
+        hold(&mut transaction, TYPES).await?;
+    }
     transaction.rollback().await?;
     connection.close().await?;
     Ok(true)
@@ -190,7 +200,7 @@ async fn decoded(
 ) -> Result<Head, StoreError> {
     let mut connection = options(path).connect().await?;
     let head = read::head(&mut connection).await?;
-    history::follow(head, async |after| read::events(&mut connection, after, PAGE_EVENTS, &[]).await, visit).await?;
+    history::follow(head, async |after| read::events(&mut connection, after, PAGE, &[]).await, visit).await?;
     connection.close().await?;
     Ok(head)
 }

@@ -30,8 +30,11 @@ use crate::{
 pub struct SqliteStore {
     path: PathBuf,
     appender: Appender,
+    /// For pages of the log.
     readers: SqlitePool,
-    page_events_max: usize,
+    /// For what commands and tokens need to know. Who reads the log must not keep them waiting.
+    lookups: SqlitePool,
+    limits: Limits,
 }
 
 impl SqliteStore {
@@ -45,14 +48,17 @@ impl SqliteStore {
     pub async fn open_as(path: &Path, log_id: Uuid, limits: Limits) -> Result<Self, StoreError> {
         let mut connection = schema::open(path, log_id).await?;
         let head = read::head(&mut connection).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(limits.read_connections_max)
-            // A connection to a file does not go stale.
-            .test_before_acquire(false)
-            .connect_lazy_with(schema::read_options(path));
+        let pool = |connections_max| {
+            SqlitePoolOptions::new()
+                .max_connections(connections_max)
+                // A connection to a file does not go stale.
+                .test_before_acquire(false)
+                .connect_lazy_with(schema::read_options(path))
+        };
+        let (readers, lookups) = (pool(limits.read_connections_max), pool(limits.command_connections_max));
         let writer = writer::SqliteWriter::new(path.to_owned(), connection, limits);
         let appender = Appender::start(writer, watch::Sender::new(head.position), limits);
-        Ok(Self { path: path.to_owned(), appender, readers, page_events_max: limits.page_events_max })
+        Ok(Self { path: path.to_owned(), appender, readers, lookups, limits })
     }
 
     /// Looks for damage in all of the log in this file, which is more than opening it looks for: its indexes, and each event
@@ -75,19 +81,19 @@ impl EventStore for SqliteStore {
     }
 
     async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
-        read::remembered(&self.readers, ids.iter().copied()).await
+        read::remembered(&self.lookups, ids.iter().copied()).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        read::head(&self.readers).await
+        read::head(&self.lookups).await
     }
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
-        read::events(&self.readers, after, limit.min(self.page_events_max), types).await
+        read::events(&self.readers, after, self.limits.page(limit), types).await
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
-        read::stream(&self.readers, stream, after, limit.min(self.page_events_max)).await
+        read::stream(&self.lookups, stream, after, self.limits.page(limit)).await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
@@ -97,6 +103,7 @@ impl EventStore for SqliteStore {
     async fn close(&self) {
         // Readers first: the last to close the file tidies it up, which a read-only connection cannot do.
         self.readers.close().await;
+        self.lookups.close().await;
         self.appender.close().await;
     }
 }

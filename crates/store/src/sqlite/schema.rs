@@ -50,6 +50,7 @@ const STEPS: &[&str] = &[
     include_str!("chains.sql"),
     include_str!("unchanged_commands.sql"),
     include_str!("token_keys.sql"),
+    include_str!("types.sql"),
 ];
 
 /// The version from which on streams are chains.
@@ -57,6 +58,9 @@ pub(super) const CHAINS_SINCE: usize = 3;
 
 /// The version from which on commands that changed nothing are remembered.
 pub(super) const UNCHANGED_COMMANDS_SINCE: usize = 4;
+
+/// The version from which on events are in an index by type.
+pub(super) const TYPES_SINCE: usize = 5;
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).row_buffer_size(ROW_BUFFER)

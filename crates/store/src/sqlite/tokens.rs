@@ -42,17 +42,17 @@ impl TokenStore for SqliteStore {
 
     async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
         let row =
-            sqlx::query(select!(tokens "tokens WHERE token_id = ?1")).bind(id).fetch_optional(&self.readers).await?;
+            sqlx::query(select!(tokens "tokens WHERE token_id = ?1")).bind(id).fetch_optional(&self.lookups).await?;
         row.as_ref().map(decode::token).transpose()
     }
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
-        let rows = sqlx::query(select!(tokens "tokens ORDER BY created_at, token_id")).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(select!(tokens "tokens ORDER BY created_at, token_id")).fetch_all(&self.lookups).await?;
         rows.iter().map(decode::token).collect()
     }
 
     async fn has_tokens(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&self.readers).await?)
+        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&self.lookups).await?)
     }
 
     async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError> {

@@ -1,11 +1,24 @@
 //! Pages of the log and of its streams.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use dealog_events::{Envelope, Position, Version};
 use dealog_store::{Append, Limits, Log, NewEvent};
 
+use futures_util::future::join_all;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
 use crate::backend::{Backend, all, append, append_many, deal, event};
+
+/// Those who read the log at the same time.
+const READERS: usize = 50;
 
 fn positions(events: &[Envelope]) -> Vec<u64> {
     events.iter().map(|event| event.position.0).collect()
@@ -123,4 +136,93 @@ pub(crate) async fn a_position_beyond_the_end_reads_nothing<B: Backend>() {
     for after in [3, 4, u64::MAX] {
         assert!(store.read(Position(after), 10, &[]).await.unwrap().is_empty());
     }
+}
+
+pub(crate) async fn a_page_ends_by_its_bytes_too<B: Backend>() {
+    let place = B::new().await;
+    let large = || event(&format!(r#"{{"note":"{}"}}"#, "x".repeat(1_000)));
+    let store = place.open_with(Limits { page_bytes_max: 2_500, ..Limits::default() }).await;
+    let stream = deal();
+    store
+        .append(Append { events: vec![event("{}"), large(), large(), large(), large()], ..append(stream, 0) })
+        .await
+        .unwrap();
+    store.append(Append { events: vec![large()], ..append(deal(), 0) }).await.unwrap();
+    let noted = ["deal.noted".to_owned()];
+    for types in [&[][..], &noted] {
+        assert_eq!(positions(&store.read(Position::ZERO, 100, types).await.unwrap()), [1, 2, 3, 4]);
+        assert_eq!(positions(&store.read(Position(4), 100, types).await.unwrap()), [5, 6]);
+        assert_eq!(positions(&store.read(Position(4), 1, types).await.unwrap()), [5]);
+        assert!(store.read(Position(6), 100, types).await.unwrap().is_empty());
+    }
+    assert_eq!(versions(&store.read_stream(stream, Version(1), 100).await.unwrap()), [2, 3, 4]);
+    assert_eq!(versions(&store.read_stream(stream, Version(4), 100).await.unwrap()), [5]);
+    // At least one always comes.
+    let store = place.open_with(Limits { page_bytes_max: 1, ..Limits::default() }).await;
+    for types in [&[][..], &noted] {
+        assert_eq!(positions(&store.read(Position(2), 100, types).await.unwrap()), [3]);
+    }
+    assert_eq!(versions(&store.read_stream(stream, Version(2), 100).await.unwrap()), [3]);
+}
+
+pub(crate) async fn who_reads_the_log_keeps_no_command_waiting<B: Backend>() {
+    let place = B::new().await;
+    let limits = Limits { read_connections_max: 1, command_connections_max: 1, ..Limits::default() };
+    let store = place.open_with(limits).await;
+    let stream = deal();
+    store.append(append_many(stream, 0, 100)).await.unwrap();
+    // Many more than there are connections: who took a turn among them would wait for all of them.
+    let (mut reading, pages) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+    for _ in 0..READERS {
+        let (store, pages) = (Arc::clone(&store), Arc::clone(&pages));
+        reading.spawn(async move {
+            loop {
+                store.read(Position::ZERO, 100, &[]).await.unwrap();
+                pages.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    while pages.load(Ordering::Relaxed) < READERS {
+        tokio::task::yield_now().await;
+    }
+    let (before, mut lookups) = (pages.load(Ordering::Relaxed), 0);
+    for version in 0..20 {
+        store.head().await.unwrap();
+        store.remembered(&[append(stream, 0).command_id]).await.unwrap();
+        store.read_stream(stream, Version(99), 10).await.unwrap();
+        store.token(Uuid::now_v7()).await.unwrap();
+        store.append(append(stream, 100 + version)).await.unwrap();
+        lookups += 4;
+    }
+    let waited = pages.load(Ordering::Relaxed) - before;
+    assert!(waited < lookups * READERS / 2, "{waited} pages were read before {lookups} lookups had their answer");
+    reading.shutdown().await;
+}
+
+pub(crate) async fn a_rare_type_is_found_without_a_look_at_all_others<B: Backend>() {
+    let place = B::new().await;
+    let store = place.open().await;
+    let of = |event_type, events| {
+        let events = vec![NewEvent { event_type, ..event("{}") }; events];
+        store.append(Append { events, ..append(deal(), 0) })
+    };
+    of("deal.opened", 10).await.unwrap();
+    for appended in join_all((0..300).map(|_| of("deal.noted", 100))).await {
+        appended.unwrap();
+    }
+    of("deal.won", 10).await.unwrap();
+    let quickest = async |types: &[&str]| {
+        let types: Vec<_> = types.iter().map(|&name| name.to_owned()).collect();
+        let mut quickest = Duration::MAX;
+        for _ in 0..15 {
+            let begun = Instant::now();
+            assert_eq!(store.read(Position::ZERO, 10, &types).await.unwrap().len(), 10);
+            quickest = quickest.min(begun.elapsed());
+        }
+        quickest
+    };
+    let (near, far) = (quickest(&["deal.opened"]).await, quickest(&["deal.won"]).await);
+    assert!(far < 5 * near, "events at the end of the log took {far:?}, and those at its beginning {near:?}");
+    let (near, far) = (quickest(&["deal.opened", "deal.lost"]).await, quickest(&["deal.won", "deal.lost"]).await);
+    assert!(far < 5 * near, "events at the end of the log took {far:?}, and those at its beginning {near:?}");
 }
