@@ -66,6 +66,13 @@ pub(crate) fn limited_command(folder: &Path, file_bytes_max: u64) -> Command {
     clean(command, folder)
 }
 
+/// The same under a limit of the shell's, such as `ulimit -n 100`.
+pub(crate) fn command_under(folder: &Path, limit: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{limit} && exec \"$@\""), "sh"]).arg(binary());
+    clean(command, folder)
+}
+
 fn clean(mut command: Command, folder: &Path) -> Command {
     command.current_dir(folder);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DEALOG_")) {

@@ -11,7 +11,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Client, Data, Lines, binary::limited_command, exit_within, until};
+use crate::{
+    Client, Data, Lines,
+    binary::{command_under, limited_command},
+    exit_within, until,
+};
 
 /// How long a server may take to be there: it may have a log to fold first.
 const START: Duration = Duration::from_mins(1);
@@ -56,6 +60,13 @@ impl Server {
     /// `dealog serve` on a disk that is full as soon as a file has this many bytes.
     pub fn start_on_a_full_disk(data: &Data, file_bytes_max: u64) -> Self {
         let mut command = data.over_this(limited_command(data.home(), file_bytes_max));
+        command.arg("serve").args(LISTEN);
+        Self::of(command)
+    }
+
+    /// `dealog serve` under a limit of the shell's, such as `ulimit -n 100`.
+    pub fn start_under(data: &Data, limit: &str) -> Self {
+        let mut command = data.over_this(command_under(data.home(), limit));
         command.arg("serve").args(LISTEN);
         Self::of(command)
     }
@@ -154,6 +165,14 @@ impl Server {
         let status = exit_within(&mut self.child, STOP);
         let log = self.stderr.take().expect("it ends once").all();
         assert_eq!(status.code(), Some(0), "the server ended badly:\n{log}");
+        log
+    }
+
+    /// Waits for its end, which must not be a good one. Gives its log.
+    pub fn ended_badly(mut self) -> String {
+        let status = exit_within(&mut self.child, STOP);
+        let log = self.stderr.take().expect("it ends once").all();
+        assert_eq!(status.code(), Some(1), "the server ended well:\n{log}");
         log
     }
 

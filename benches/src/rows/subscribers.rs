@@ -55,7 +55,7 @@ type Events = Vec<(u64, Instant)>;
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     bench.progress.set_message("subscribers");
     allow_files()?;
-    let limits = format!("subscribers_max = {}", FILTERED + UNFILTERED);
+    let limits = format!("subscribers_max = {}\nconnections_per_address_max = {FILES}", FILTERED + UNFILTERED);
     let server = Server::with(Data::on_sqlite().with_limits(&limits), &[]);
     let pipeline = server.post("/v1/pipelines", &moving::pipeline()).expect(201).id();
     let client = runtime::Builder::new_current_thread().enable_all().build()?;

@@ -13,6 +13,7 @@ use dealog_commands::{Meta, Outcome, command_id, fingerprint};
 use dealog_domain::{Command, Occurred};
 use dealog_events::{CommandId, Position, StreamId, Timestamp, UserId, Version};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -57,13 +58,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
         };
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let headers = request.headers().clone();
-        let body = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                let detail = format!("a body has at most {} bytes", app.limits.body_bytes_max);
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).field("body")
-            }
-            _ => Problem::bad_request("body", rejection.body_text()),
-        })?;
+        let body = read(request, app).await?;
         let (occurred, command) = parse(&headers, &body)?;
         let print = fingerprint(&[method.as_str().as_bytes(), path.as_bytes(), &body]);
         let actor = caller.actor;
@@ -84,6 +79,23 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
         };
         Ok(Self { body: command, meta })
     }
+}
+
+/// The body, as long as it comes in time and is not too large.
+async fn read(request: Request, app: &Arc<App>) -> Result<Bytes, Problem> {
+    let time = app.limits.body_time;
+    let Ok(body) = timeout(time, Bytes::from_request(request, app)).await else {
+        let detail =
+            format!("the body did not come within {} ms, and nothing was done: send it again", time.as_millis());
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail).field("body"));
+    };
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = format!("a body has at most {} bytes", app.limits.body_bytes_max);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).field("body")
+        }
+        _ => Problem::bad_request("body", rejection.body_text()),
+    })
 }
 
 /// Takes `occurred_at` out of a JSON object; the rest is the command.

@@ -1,63 +1,225 @@
-//! Connections that must move: one that takes nothing of what it is sent would keep its request, and the memory of it, for
-//! ever. Nothing can be said to it any more, so it is cut.
+//! One connection: how long it may take, whichever side it is that does not move.
+//!
+//! A connection that sends half a head, or nothing, or takes nothing of what it is sent, would keep its place and its memory
+//! for ever. Nothing can be said to it, so it is cut. There is a bound for each thing that it may be slow at:
+//!
+//! - `head_ms` for a head, from its first byte to its last; for the first head of a connection, from its beginning.
+//! - `idle_ms` between requests.
+//! - `body_ms` for a body, which whoever reads it watches: that can be answered (408).
+//! - `write_stall_ms` while it takes nothing of what is there for it.
 //!
 //! What is on its way to a connection is bounded too. Left alone the system lets some megabytes gather: a slow reader of
 //! the live feed would be found out late, and told still later.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    convert::Infallible,
+    future::Future,
+    io,
+    net::IpAddr,
     pin::Pin,
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
 };
 
 use axum::{
-    extract::connect_info::Connected,
-    serve::{IncomingStream, Listener},
+    Router,
+    body::{Body, Bytes, HttpBody},
+    extract::ConnectInfo,
+    http::{Request, Response},
+};
+use http_body::{Frame, SizeHint};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::Watcher,
+    service::TowerToHyperService,
 };
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep, sleep},
+};
 use tokio_io_timeout::TimeoutStream;
+
+use crate::Limits;
 
 /// What the system keeps for a connection that has not taken it yet. Enough for some megabytes a second to the other side of
 /// the world.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
-/// The address at the other end.
+/// Bytes of a head beyond URL and headers: what a problem can still be told about.
+const HEAD_SPARE_BYTES: usize = 24 * 1024;
+
+/// The address of whoever sent a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-impl Connected<IncomingStream<'_, Moving>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Moving>) -> Self {
-        Self(stream.remote_addr().ip())
-    }
+/// What all connections share.
+pub(crate) struct Connections {
+    pub(crate) limits: Limits,
+    pub(crate) service: TowerToHyperService<Router>,
 }
 
-/// A listener of such connections.
-pub(crate) struct Moving {
-    pub(crate) listener: TcpListener,
-    /// How long a connection may take nothing while something is there for it.
-    pub(crate) stall: Duration,
-}
-
-impl Listener for Moving {
-    type Io = Pin<Box<TimeoutStream<TcpStream>>>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.listener).await;
+impl Connections {
+    /// Serves one connection to its end.
+    pub(crate) async fn serve(&self, stream: TcpStream, address: IpAddr, watcher: Watcher) {
         // An event must not wait until the other end has acknowledged the one before, which it may take 40 ms to do.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::warn!(%error, "small answers on a connection may come late");
+            tracing::debug!(%error, "small answers on a connection may come late");
         }
         if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
-            tracing::warn!(%error, "a connection's buffer stays as large as the system has it");
+            tracing::debug!(%error, "a connection's buffer stays as large as the system has it");
         }
         let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(self.stall));
-        (Box::pin(stream), address)
+        stream.set_write_timeout(Some(self.limits.write_stall));
+        self.requests(Box::pin(stream), address, watcher).await;
     }
 
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+    async fn requests<S>(&self, stream: S, address: IpAddr, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let under_way = UnderWay::default();
+        let stream = Timed::new(stream, self.limits.head_time, under_way.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let begun = under_way.begin();
+            request.extensions_mut().insert(ConnectInfo(Peer(address)));
+            let answer = self.service.call(request);
+            async move {
+                let answer: Result<Response<Body>, Infallible> = answer.await;
+                answer.map(|answer| answer.map(|body| Answering { body, _begun: begun }))
+            }
+        });
+        let head_bytes = self.limits.url_bytes_max + self.limits.header_bytes_max + HEAD_SPARE_BYTES;
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.idle_time)
+            .max_buf_size(head_bytes)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, %address, "a connection was cut");
+        }
+    }
+}
+
+/// How many requests of a connection are under way: until the last byte of the answer.
+#[derive(Clone, Default)]
+struct UnderWay(Arc<AtomicUsize>);
+
+/// One of them.
+struct Begun(UnderWay);
+
+impl UnderWay {
+    fn begin(&self) -> Begun {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Begun(self.clone())
+    }
+
+    fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer; while there is more of it, the request is under way.
+struct Answering {
+    body: Body,
+    _begun: Begun,
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A connection on which a head, once begun, must come to its end in time. hyper looks at the time between requests, and
+/// counts a head that has begun as a part of it.
+struct Timed<S> {
+    stream: S,
+    head_time: std::time::Duration,
+    under_way: UnderWay,
+    deadline: Pin<Box<Sleep>>,
+    /// Whether the deadline counts: a head is awaited or has begun.
+    counts: bool,
+}
+
+impl<S> Timed<S> {
+    fn new(stream: S, head_time: std::time::Duration, under_way: UnderWay) -> Self {
+        Self { stream, head_time, under_way, deadline: Box::pin(sleep(head_time)), counts: true }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        if this.under_way.any() {
+            this.counts = false;
+            return read;
+        }
+        if read.is_ready() {
+            if !this.counts && buffer.filled().len() > before {
+                this.counts = true;
+                this.deadline.as_mut().reset(Instant::now() + this.head_time);
+            }
+            return read;
+        }
+        if this.counts {
+            ready!(this.deadline.as_mut().poll(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }

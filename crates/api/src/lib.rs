@@ -12,9 +12,11 @@ mod feed;
 mod known;
 mod layers;
 mod page;
+mod places;
 mod problem;
 mod query;
 mod resources;
+mod server;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,16 +29,14 @@ use dealog_projections::{
 };
 use dealog_store::EventStore;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{
-    access::{Access, Needs, Permission, guard},
-    connection::{Moving, Peer},
-};
+use crate::access::{Access, Needs, Permission, guard};
 
 pub use feed::Feed;
+pub use server::{Order, serve};
 
 /// Named limits of the API.
 #[derive(Debug, Clone, Copy)]
@@ -45,8 +45,8 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Bytes of a path with its query.
     pub url_bytes_max: usize,
-    /// Bytes of all headers together, names and values. What goes far beyond the default, the HTTP library refuses itself,
-    /// without a body.
+    /// Bytes of all headers together, names and values. What goes far beyond, or has more than 100 of them, the HTTP library
+    /// refuses itself, without a body.
     pub header_bytes_max: usize,
     /// Items of a page.
     pub page_items_max: u32,
@@ -66,6 +66,16 @@ pub struct Limits {
     pub failed_attempts_window: Duration,
     /// How long a connection may take none of what it is sent; then it is cut.
     pub write_stall: Duration,
+    /// Connections at the same time. One more is told so, and closed.
+    pub connections_max: usize,
+    /// Those from one address; of IPv6 from one /64 network.
+    pub connections_per_address_max: usize,
+    /// How long the head of a request may take, from its first byte; that of a connection's first, from its beginning.
+    pub head_time: Duration,
+    /// How long a connection may be silent between requests.
+    pub idle_time: Duration,
+    /// How long a body may take.
+    pub body_time: Duration,
     /// Streams of events at the same time.
     pub subscribers_max: usize,
     /// The last events that are kept for subscribers. Who falls further behind than these is sent away.
@@ -91,6 +101,11 @@ impl Default for Limits {
             failed_attempts_max: 10,
             failed_attempts_window: Duration::from_mins(1),
             write_stall: Duration::from_secs(30),
+            connections_max: 10_000,
+            connections_per_address_max: 1_000,
+            head_time: Duration::from_secs(10),
+            idle_time: Duration::from_mins(1),
+            body_time: Duration::from_secs(20),
             subscribers_max: 1_000,
             subscriber_queue_events_max: 10_000,
             subscriber_queue_bytes_max: 64 * 1024 * 1024,
@@ -206,20 +221,4 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(problem::no_such_method)
         .with_state(Arc::clone(&app));
     layers::wrap(router, app)
-}
-
-/// Serves the API on `listener` until `stop` returns, and then what is still under way. Streams end then by themselves.
-pub async fn serve(
-    listener: TcpListener,
-    app: App,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let listener = Moving { listener, stall: app.limits.write_stall };
-    let feed = app.feed.clone();
-    let stop = async move {
-        stop.await;
-        feed.stop();
-    };
-    let service = router(app).into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }

@@ -261,6 +261,9 @@ pub(crate) enum CommandProblems {
     /// What it is about does not exist.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] Described),
+    /// The body did not come in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    BodyTimeout(#[to_schema] Described),
     /// It does not fit the present state.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(#[to_schema] Described),

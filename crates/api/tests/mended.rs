@@ -6,7 +6,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use dealog_api::{App, Feed, Followed, access::Access};
+use dealog_api::{App, Feed, Followed, Order, access::Access};
 use dealog_commands::{Commands, system_clock};
 use dealog_events::{Envelope, Event, ReadError};
 use dealog_projections::{
@@ -96,9 +96,12 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let following = tokio::spawn(worker.follow(stop.subscribe()));
+        let (ordering, orders) = watch::channel(Order::Serve);
         let serving = tokio::spawn(async move {
-            let stopped = async move { drop(told.wait_for(|stop| *stop).await) };
-            dealog_api::serve(listener, app, stopped).await.unwrap();
+            let serving = dealog_api::serve(listener, app, orders);
+            tokio::join!(serving, async {
+                told.wait_for(|stop| *stop).await.map(|_| ordering.send_replace(Order::Finish)).ok()
+            });
         });
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { http, base, stop, tasks: vec![following, serving], database, store }

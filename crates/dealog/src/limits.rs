@@ -90,6 +90,11 @@ limits!(
     min_position_wait_ms: u64 => api.min_position_wait in milliseconds;
     request_ms: u64 => api.request_time in milliseconds;
     write_stall_ms: u64 => api.write_stall in milliseconds;
+    connections_max: usize => api.connections_max;
+    connections_per_address_max: usize => api.connections_per_address_max;
+    head_ms: u64 => api.head_time in milliseconds;
+    idle_ms: u64 => api.idle_time in milliseconds;
+    body_ms: u64 => api.body_time in milliseconds;
     failed_attempts_max: u32 => api.failed_attempts_max;
     failed_attempts_window_seconds: u64 => api.failed_attempts_window in seconds;
     subscribers_max: usize => api.subscribers_max;

@@ -5,6 +5,7 @@ mod cli;
 mod company;
 mod copy;
 mod demo;
+mod files;
 mod import;
 mod limits;
 mod migrate;

@@ -2,17 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dealog_api::{App, Feed, Followed, access::Access};
-use dealog_projections::deals::{NAME, Past, VERSION, Views};
-use dealog_store::{Log, TokenStore};
+use dealog_api::{App, Feed, Followed, Order, access::Access};
+use dealog_projections::{
+    Database,
+    deals::{NAME, Past, VERSION, Views},
+};
+use dealog_store::{Log, Place, TokenStore, sqlite::SqliteStore};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    task::JoinHandle,
+    time::timeout,
 };
 
 use crate::{
     company::found,
+    files,
     open::{self, Failure},
     settings::Settings,
     telemetry,
@@ -42,7 +48,8 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         (None, None)
     };
 
-    let limits = settings.limits.api;
+    let mut limits = settings.limits.api;
+    limits.connections_max = files::allow(limits.connections_max);
     let tokens: Arc<dyn TokenStore> = Arc::<dyn Log>::clone(&store);
     let app = App {
         access: Access::new(tokens, commands.clone(), &limits).await?,
@@ -56,10 +63,8 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     };
     let mut signals = Signals::new()?;
     tracing::info!(%address, log = %settings.log_place(), "serving");
-    let mut told = stop.subscribe();
-    let mut server = tokio::spawn(dealog_api::serve(listener, app, async move {
-        let _ = told.wait_for(|stop| *stop).await;
-    }));
+    let orders = watch::Sender::new(Order::Serve);
+    let mut server = tokio::spawn(dealog_api::serve(listener, app, orders.subscribe()));
 
     tokio::select! {
         () = signals.next() => {}
@@ -67,23 +72,58 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     }
     tracing::info!("stopping: no new requests, those under way come to their end; stop again to end at once");
     stop.send_replace(true);
-    let in_order = async {
-        let _ = server.await;
-        if let Some(worker) = worker {
-            let _ = worker.await;
-        }
-        database.close().await;
-        store.close().await;
-    };
+    orders.send_replace(Order::Finish);
     let seconds = settings.shutdown_seconds;
     tokio::select! {
-        () = in_order => {}
+        _ = &mut server => {}
         () = signals.next() => tracing::warn!("stopped again: requests under way are cut off"),
         () = tokio::time::sleep(Duration::from_secs(seconds)) => {
             tracing::warn!(seconds, "requests are still under way and are cut off");
         }
     }
-    Ok(())
+    orders.send_replace(Order::Cut);
+    if !server.is_finished() {
+        in_time("connections", server).await;
+    }
+    end(worker, &database, &*store, settings).await
+}
+
+/// How long each part may take to end once nobody is served any more.
+const END: Duration = Duration::from_secs(5);
+
+/// Ends one part after the other, the log last. Whatever keeps the others: the log is closed, and its file has everything.
+async fn end(
+    worker: Option<JoinHandle<()>>,
+    database: &Database,
+    store: &dyn Log,
+    settings: &Settings,
+) -> Result<(), Failure> {
+    if let Some(worker) = worker {
+        let abort = worker.abort_handle();
+        in_time("the worker of the read models", worker).await;
+        abort.abort();
+    }
+    in_time("the read models", database.close()).await;
+    let Some(()) = in_time("the log", store.close()).await else {
+        return Err(Failure::Ended("the log could not be closed: a copy of it needs log.db-wal too".into()));
+    };
+    match settings.log_place() {
+        Place::Sqlite(log) => Ok(SqliteStore::settle(&log).await?),
+        Place::Postgres(_) => Ok(()),
+    }
+}
+
+/// What came of it, if it came in time.
+async fn in_time<T>(what: &'static str, step: impl Future<Output = T>) -> Option<T> {
+    let ended = timeout(END, step).await;
+    if ended.is_err() {
+        tracing::error!(
+            what,
+            seconds = END.as_secs(),
+            "does not come to its end: the process ends without waiting for it"
+        );
+    }
+    ended.ok()
 }
 
 /// Keeps the read models up to date until the process is told to stop.
@@ -107,10 +147,7 @@ pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
         }
     }
     stop.send_replace(true);
-    let _ = worker.await;
-    database.close().await;
-    store.close().await;
-    Ok(())
+    end(Some(worker), &database, &*store, settings).await
 }
 
 /// Ctrl-C and SIGTERM. From the moment this is made, they end the process in good order only.

@@ -5,4 +5,5 @@
 mod damaged_log;
 mod damaged_views;
 mod full_disk;
+mod stop;
 mod swap;

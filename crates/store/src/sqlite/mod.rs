@@ -11,7 +11,14 @@ mod schema;
 mod tokens;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
@@ -35,7 +42,15 @@ pub struct SqliteStore {
     /// For what commands and tokens need to know. Who reads the log must not keep them waiting.
     lookups: SqlitePool,
     limits: Limits,
+    /// Reads under way end with an error: the log is being closed.
+    interrupted: Arc<AtomicBool>,
 }
+
+/// How long a journal that others use is waited for.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many of its instructions SQLite goes on in a read before it looks whether that is still wanted: a millisecond or less.
+const INSTRUCTIONS: i32 = 10_000;
 
 impl SqliteStore {
     /// Opens the log in this file; where there is none it is created, and its folder too. A damaged one is refused and left
@@ -48,8 +63,18 @@ impl SqliteStore {
     pub async fn open_as(path: &Path, log_id: Uuid, limits: Limits) -> Result<Self, StoreError> {
         let mut connection = schema::open(path, log_id).await?;
         let head = read::head(&mut connection).await?;
+        let interrupted = Arc::new(AtomicBool::new(false));
         let pool = |connections_max| {
+            let interrupt = Arc::clone(&interrupted);
             SqlitePoolOptions::new()
+                .after_connect(move |connection, _| {
+                    let interrupt = Arc::clone(&interrupt);
+                    Box::pin(async move {
+                        let mut handle = connection.lock_handle().await?;
+                        handle.set_progress_handler(INSTRUCTIONS, move || !interrupt.load(Ordering::Relaxed));
+                        Ok(())
+                    })
+                })
                 .max_connections(connections_max)
                 // A connection to a file does not go stale.
                 .test_before_acquire(false)
@@ -58,7 +83,21 @@ impl SqliteStore {
         let (readers, lookups) = (pool(limits.read_connections_max), pool(limits.command_connections_max));
         let writer = writer::SqliteWriter::new(path.to_owned(), connection, limits);
         let appender = Appender::start(writer, watch::Sender::new(head.position), limits);
-        Ok(Self { path: path.to_owned(), appender, readers, lookups, limits })
+        Ok(Self { path: path.to_owned(), appender, readers, lookups, limits, interrupted })
+    }
+
+    /// Brings what is still in the journal of a closed log into its file, so that a plain copy of the file has everything.
+    /// The last process to close a log does this by itself, unless something is in its way: then the error says what.
+    /// While another process has the log open, the journal is its to bring in, and is left where it is busy.
+    pub async fn settle(path: &Path) -> Result<(), StoreError> {
+        if !schema::journal(path).metadata().is_ok_and(|journal| journal.len() > 0) {
+            return Ok(());
+        }
+        let mut connection = schema::write_options(path).busy_timeout(SETTLE_TIMEOUT).connect().await?;
+        let checkpointed = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await;
+        connection.close().await?;
+        checkpointed?;
+        Ok(())
     }
 
     /// Looks for damage in all of the log in this file, which is more than opening it looks for: its indexes, and each event
@@ -101,6 +140,8 @@ impl EventStore for SqliteStore {
     }
 
     async fn close(&self) {
+        // A read that nobody waits for any more would be waited for here.
+        self.interrupted.store(true, Ordering::Relaxed);
         // Readers first: the last to close the file tidies it up, which a read-only connection cannot do.
         self.readers.close().await;
         self.lookups.close().await;
@@ -117,5 +158,38 @@ impl Log for SqliteStore {
         writer::insert(&mut transaction, &batch).await?;
         transaction.commit().await?;
         Ok(connection.close().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn to_close_does_not_wait_for_a_read_that_nobody_waits_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("log.db"), Limits::default()).await.unwrap();
+        let endless = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT count(*) FROM n";
+        let given_up = timeout(Duration::from_millis(100), sqlx::query(endless).fetch_one(&store.readers)).await;
+        assert!(given_up.is_err(), "a read without end came to its end");
+        timeout(Duration::from_secs(5), store.close()).await.expect("the log was not closed");
+        assert!(!schema::journal(&folder.path().join("log.db")).exists());
+    }
+
+    #[tokio::test]
+    async fn what_a_journal_still_has_is_brought_into_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        SqliteStore::open(&path, Limits::default()).await.unwrap().close().await;
+        // A process that ends without closing the log leaves this behind.
+        let mut left = schema::write_options(&path).connect().await.unwrap();
+        sqlx::raw_sql("CREATE TABLE told (it)").execute(&mut left).await.unwrap();
+        let journal = || schema::journal(&path).metadata().map_or(0, |journal| journal.len());
+        assert!(journal() > 0);
+        SqliteStore::settle(&path).await.unwrap();
+        assert_eq!(journal(), 0);
+        left.close().await.unwrap();
     }
 }

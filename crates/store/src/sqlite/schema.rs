@@ -4,7 +4,12 @@
 //! version or nothing of it, and one of an older version is brought up by the steps that it lacks. A file from a newer
 //! version, or of another program, is refused rather than guessed at.
 
-use std::{fs::File, io, path::Path, time::Duration};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use dealog_events::Timestamp;
 use sqlx::{
@@ -117,13 +122,18 @@ async fn try_open(path: &Path, log_id: Uuid) -> Result<SqliteConnection, StoreEr
 /// A process that was killed between writing a commit and waiting for the disk has told nobody of it; but SQLite finds it in
 /// the journal, and it would be answered as written. So it is brought to the disk first.
 fn sync_journal(path: &Path) -> io::Result<()> {
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-wal");
-    match File::open(journal) {
+    match File::open(journal(path)) {
         Ok(journal) => journal.sync_all(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// The file of the journal beside a log.
+pub(super) fn journal(path: &Path) -> PathBuf {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-wal");
+    journal.into()
 }
 
 /// The steps that made the file what it is; none where it is empty. One that is neither a log nor empty is refused.

@@ -68,7 +68,7 @@ impl TokenStore for SqliteStore {
     }
 
     async fn token_key(&self) -> Result<[u8; 32], StoreError> {
-        let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM token_key").fetch_one(&self.readers).await?;
+        let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM token_key").fetch_one(&self.lookups).await?;
         decode::token_key(&key)
     }
 
