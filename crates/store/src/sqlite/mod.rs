@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, appender::Appender,
+    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, Unable, appender::Appender,
     batch::Batch,
 };
 
@@ -88,6 +88,10 @@ impl EventStore for SqliteStore {
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
         read::stream(&self.readers, stream, after, limit.min(self.page_events_max)).await
+    }
+
+    async fn can_append(&self) -> Result<(), Unable> {
+        self.appender.can_append().await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
