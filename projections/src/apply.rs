@@ -1,10 +1,10 @@
 //! Applying events: a batch and the checkpoint behind it in one transaction, whichever database the tables are in. To
 //! follow the log and to build beside it are both this, over and over.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use dealog_events::{Envelope, Event, Position};
-use dealog_store::{EventStore, StoreError, failpoints};
+use dealog_store::{EventStore, StoreError, failpoints, supervised::said};
 use futures_util::FutureExt as _;
 use sqlx::{
     AnyConnection,
@@ -177,9 +177,4 @@ fn refused(error: &sqlx::Error) -> bool {
 fn is_data_exception(error: &dyn DatabaseError) -> bool {
     let of_postgres = error.try_downcast_ref::<PgDatabaseError>().is_some();
     of_postgres && error.code().is_some_and(|code| code.starts_with("22"))
-}
-
-fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
 }

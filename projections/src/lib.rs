@@ -77,6 +77,9 @@ pub enum ProjectionError {
     /// Another worker has taken over.
     #[error("another worker keeps the read models up to date now")]
     LeaseLost,
+    /// The worker panicked, which the log of the process tells of.
+    #[error("the worker of the read models failed and was started again: the server's log says why")]
+    WorkerFailed,
     /// The log could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,6 +1,11 @@
 //! Read models in a schema of a PostgreSQL database.
 
-use std::{str::FromStr as _, sync::Arc, time::Duration};
+use std::{
+    fmt::{self, Debug},
+    str::FromStr as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{
     AnyConnection, AssertSqlSafe, Connection as _, Executor as _,
@@ -32,10 +37,17 @@ const IDLE_IN_TRANSACTION_TIME: Duration = Duration::from_secs(5);
 const SET_UP_LOCK: &str = "SELECT pg_advisory_xact_lock(7016996765293437281)";
 
 /// A database on a server, and which of its schemas is meant.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Server {
     options: AnyConnectOptions,
     pub(crate) schema: String,
+}
+
+/// The options may hold a password.
+impl Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("schema", &self.schema).finish_non_exhaustive()
+    }
 }
 
 impl Database {

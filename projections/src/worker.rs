@@ -6,7 +6,7 @@ use std::{
 };
 
 use dealog_events::Position;
-use dealog_store::{EventStore, Head};
+use dealog_store::{EventStore, Head, failpoints, supervised};
 use tokio::sync::watch;
 
 use crate::{
@@ -181,6 +181,7 @@ impl Worker {
     }
 
     async fn try_advance(&mut self) -> Result<Position, ProjectionError> {
+        failpoints::pass("worker")?;
         self.ready().await?;
         match self.lead().await {
             Err(ProjectionError::LeaseLost) => {
@@ -238,7 +239,8 @@ impl Worker {
     async fn go_on(&mut self) {
         let mut wake = self.applier.store.watch();
         loop {
-            let pause = match self.advance().await {
+            let advanced = supervised::run("projection", self.advance()).await;
+            let pause = match advanced.unwrap_or(Err(ProjectionError::WorkerFailed)) {
                 Ok(position) => {
                     // Also after waiting, where nothing new had to be applied.
                     self.tell(Status::Following(position));
@@ -281,7 +283,10 @@ impl Worker {
                 let event = error.poison().unwrap_or_default();
                 tracing::error!(projection, position = %event, reason, "projection stopped");
             }
-            ProjectionError::Database(_) | ProjectionError::Store(_) | ProjectionError::BuildDamaged(_) => {
+            ProjectionError::Database(_)
+            | ProjectionError::Store(_)
+            | ProjectionError::BuildDamaged(_)
+            | ProjectionError::WorkerFailed => {
                 tracing::error!(projection, %reason, "projection waits for its database");
                 self.status.send_replace(Status::Waiting { position, reason });
                 return Some(self.applier.limits.retry_interval);

@@ -9,6 +9,8 @@
 mod backup;
 mod binary;
 mod client;
+#[cfg(target_os = "linux")]
+mod clock;
 mod company;
 mod data;
 mod database;
@@ -23,6 +25,8 @@ pub mod workload;
 
 pub use binary::{binary, command, repository};
 pub use client::{Answer, Call, Client};
+#[cfg(target_os = "linux")]
+pub use clock::with_clock;
 pub use company::{DEFAULT_PIPELINE, company, deal};
 pub use data::Data;
 pub use database::{Database, Dialect};

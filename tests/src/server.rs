@@ -1,7 +1,7 @@
 //! A running `dealog`, on a port of its own, that is always stopped.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     ops::Deref,
     process::{Child, Command, Stdio},
     thread,
@@ -69,6 +69,29 @@ impl Server {
         let mut command = data.over_this(command_under(data.home(), limit));
         command.arg("serve").args(LISTEN);
         Self::of(command)
+    }
+
+    /// `dealog serve` with its log, as this filter says, in a place where nobody here reads it.
+    pub fn start_unheard(data: &Data, stderr: impl Into<Stdio>, filter: &str) -> Self {
+        // Its log does not tell the address, so it is given one that is free.
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+        let mut command = data.command();
+        command.args(["serve", "--listen", &address.to_string()]).env("DEALOG_LOG", filter);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
+        let child = child.expect("the binary can be run");
+        let server = Self { child, stderr: None, address, client: Client::of(address), data: None };
+        until("the server should answer", START, || {
+            let answer = server.call("GET", "/health/live").try_send().ok()?;
+            (answer.status == 200).then_some(())
+        });
+        server
+    }
+
+    /// Tells a server that nobody hears to stop, and sees that it ends well and in time.
+    pub fn stop_unheard(mut self) {
+        self.terminate();
+        let status = exit_within(&mut self.child, STOP);
+        assert_eq!(status.code(), Some(0), "the server ended badly");
     }
 
     /// A command that serves.

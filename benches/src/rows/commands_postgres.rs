@@ -23,7 +23,7 @@ const RATES_MIN: [(usize, u32); 2] = [(64, 20_000), (256, 30_000)];
 
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let (log, bare) = (Fresh::blocking(), Fresh::blocking());
-    let mut moving = bench.runtime.block_on(Moving::found(&Place::Postgres(log.url().to_owned())))?;
+    let mut moving = bench.runtime.block_on(Moving::found(&Place::Postgres(log.url().into())))?;
     let mut bare = bench.runtime.block_on(Bare::create(bare.url()))?;
     let mut pairs = TASKS.map(|tasks| (tasks, Pair::default()));
     bench.rounds("commands", || {

@@ -42,7 +42,7 @@ pub(crate) fn measure_postgres(bench: &Bench) -> Result<Vec<Line>> {
     let mut companies = companies(bench)?;
     let logs: Vec<Fresh> = companies.iter().map(|_| Fresh::blocking()).collect();
     for (company, log) in companies.iter_mut().zip(&logs) {
-        let place = Place::Postgres(log.url().to_owned());
+        let place = Place::Postgres(log.url().into());
         bench.runtime.block_on(bring(&company.log, &place))?;
         company.log = place;
     }

@@ -168,7 +168,7 @@ impl App {
 #[openapi(
     info(
         title = "Dealog",
-        description = "An event-sourced engine for sales deals. Commands append events to a log that nobody rewrites; \
+        description = "An event-sourced engine for sales deals. Commands append events to a log that is never changed; \
                        figures are folded from it and can be asked for as of any instant.\n\nEvery command answers with \
                        a `position`; a query with this as `min_position` sees what the command did. Send \
                        `Idempotency-Key` to be able to repeat a command safely, and `If-Match` with an `ETag` to change \

@@ -144,6 +144,8 @@ impl Inner {
         check_precondition(request, &before)?;
 
         let now = request.meta.now.unwrap_or_else(|| (self.clock)());
+        // What another server with a clock ahead of this one has appended to the stream does not lie in the future.
+        let now = before.last.map_or(now, |last| last.max(now));
         let mut facts = Facts::new(request.stream, now).own_deals_of(request.meta.own_deals_of);
         let mut unchanged = Vec::new();
         for stream in reads(&before.state, &request.command) {

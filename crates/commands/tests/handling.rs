@@ -252,6 +252,10 @@ impl EventStore for Forgetful {
         self.log.read_stream(stream, after, limit).await
     }
 
+    async fn can_append(&self) -> Result<(), dealog_store::Unable> {
+        Ok(())
+    }
+
     fn watch(&self) -> watch::Receiver<Position> {
         self.log.watch()
     }

@@ -8,6 +8,7 @@ use dealog_store::{EventStore, Head, Log, StoreError};
 
 use crate::{
     open::{self, Failure, count_bar},
+    out,
     settings::Settings,
 };
 
@@ -22,11 +23,10 @@ pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
     });
     let Head { log_id, position, .. } = outcome.await?;
     bar.finish_and_clear();
-    println!("{position} events, no damage found in log {log_id}.");
+    out::print(format_args!("{position} events, no damage found in log {log_id}."))?;
     let views = settings.views_place();
     if !open::is_there(&views).await? {
-        println!("There are no read models yet: they are folded from the log.");
-        return Ok(());
+        return out::print("There are no read models yet: they are folded from the log.");
     }
     let database = open::database(&views).await?;
     let store = open::log(settings).await?;
@@ -34,17 +34,19 @@ pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
     database.close().await;
     store.close().await;
     match verified? {
-        Verified::NotMade => println!("There are no read models of this version yet: they are folded from the log."),
-        Verified::Equal(position) => println!("The read models are what the log says, up to position {position}."),
+        Verified::NotMade => out::print("There are no read models of this version yet: they are folded from the log."),
+        Verified::Equal(position) => {
+            out::print(format_args!("The read models are what the log says, up to position {position}."))
+        }
         Verified::Differs { position, table, found, expected } => {
-            let [found, expected] = [found, expected].map(|row| row.unwrap_or_else(|| "no row".into()));
-            return Err(Failure::Views(format!(
+            let [found, expected] =
+                [found, expected].map(|row| row.map_or_else(|| "no row".into(), |row| out::cell(&row)));
+            Err(Failure::Views(format!(
                 "the read models are not what the log says at position {position}. The first difference is in {table}:\n  \
                  is      {found}\n  should  {expected}\n`dealog rebuild` makes them anew"
-            )));
+            )))
         }
     }
-    Ok(())
 }
 
 async fn read_models(log: Arc<dyn EventStore>, database: &Database) -> Result<Verified, ProjectionError> {

@@ -12,7 +12,7 @@ use crate::{
     open::Failure,
     projections, replay, serve,
     settings::{DatabaseUrl, Flags, Settings},
-    telemetry,
+    telemetry::{self, Stderr},
     token::{self, TokenCommand},
 };
 
@@ -23,7 +23,7 @@ const VERSION: &str = if cfg!(feature = "failpoints") {
     env!("CARGO_PKG_VERSION")
 };
 
-/// An event-sourced engine for sales deals: a log that nobody rewrites, figures as of any instant, one binary.
+/// An event-sourced engine for sales deals: a log that is only appended to, figures as of any instant, one binary.
 #[derive(Debug, Parser)]
 #[command(
     version = VERSION,
@@ -123,7 +123,9 @@ enum Command {
     #[command(
         after_help = "It changes nothing, works beside a server, and ends with exit code 1 at the first thing that is not as it \
                       must be: positions and versions without gaps, events that this version can read, and read models equal \
-                      to those that a rebuild would make. Run it on what was restored from a backup.\n\nThe pages of a \
+                      to those that a rebuild would make. Run it on what was restored from a backup.\n\nIt does not find a \
+                      change that leaves every event valid, such as another amount: whoever owns the database can make \
+                      one. `dealog copy` keeps a copy elsewhere to compare with.\n\nThe pages of a \
                       PostgreSQL database are PostgreSQL's to check: data checksums, pg_amcheck."
     )]
     Check,
@@ -210,9 +212,10 @@ pub(crate) enum Shape {
 }
 
 impl Cli {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let Common { data, database, views_database, config, log } = self.common;
-        let mut flags = Flags { data, database, views_database, log, ..Flags::default() };
+    /// Does what was typed; `log` is the log from when it is known how to log.
+    pub(crate) async fn run(self, log: &mut Option<Stderr>) -> Result<(), Failure> {
+        let Common { data, database, views_database, config, log: filter } = self.common;
+        let mut flags = Flags { data, database, views_database, log: filter, ..Flags::default() };
         match &self.command {
             Command::Serve { listen, currency, time_zone, .. } => {
                 flags = Flags { listen: listen.listen, currency: *currency, time_zone: *time_zone, ..flags };
@@ -223,7 +226,7 @@ impl Cli {
         // A sample is never mixed up with a company of one's own.
         let folder = if matches!(self.command, Command::Demo { .. }) { "dealog-demo" } else { "dealog-data" };
         let settings = Settings::load(config.as_deref(), folder, flags)?;
-        telemetry::start(&settings)?;
+        *log = Some(telemetry::start(&settings)?);
         match self.command {
             Command::Serve { no_workers, .. } => serve::serve(&settings, !no_workers).await,
             Command::Demo { seed, until, no_serve, .. } => demo::command::run(&settings, seed, until, !no_serve).await,

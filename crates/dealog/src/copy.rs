@@ -1,31 +1,40 @@
 //! `dealog copy`: a log brought to another database.
 
-use std::{path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
 use dealog_store::{Place, compare, copy};
 
 use crate::{
     open::{Failure, count_bar},
+    out,
     settings::{DatabaseUrl, Settings},
 };
 
 /// A log as it is named on the command line: a PostgreSQL database, or a folder.
 #[derive(Debug, Clone)]
-pub(crate) struct Named(Place);
+pub(crate) enum Named {
+    Database(DatabaseUrl),
+    Folder(PathBuf),
+}
 
-impl FromStr for Named {
-    type Err = String;
+impl From<String> for Named {
+    fn from(name: String) -> Self {
+        if name.contains("://") { Self::Database(name.into()) } else { Self::Folder(name.into()) }
+    }
+}
 
-    fn from_str(name: &str) -> Result<Self, String> {
-        if name.contains("://") {
-            return Ok(Self(name.parse::<DatabaseUrl>()?.place()));
+impl Named {
+    fn place(self) -> Result<Place, Failure> {
+        match self {
+            Self::Database(url) => Ok(url.checked().map_err(Failure::Settings)?.place()),
+            Self::Folder(folder) => Ok(Place::Sqlite(folder.join("log.db"))),
         }
-        Ok(Self(Place::Sqlite(PathBuf::from(name).join("log.db"))))
     }
 }
 
 /// Copies what `to` lacks of `from`, and compares both.
-pub(crate) async fn run(settings: &Settings, Named(from): Named, Named(to): Named) -> Result<(), Failure> {
+pub(crate) async fn run(settings: &Settings, from: Named, to: Named) -> Result<(), Failure> {
+    let (from, to) = (from.place()?, to.place()?);
     let limits = settings.limits.store;
     if !from.exists(limits).await? {
         return Err(Failure::Folder(format!("there is no log at {from}: name a folder or a database that holds one")));
@@ -48,7 +57,9 @@ pub(crate) async fn run(settings: &Settings, Named(from): Named, Named(to): Name
     target.close().await;
     source.close().await;
     let end = outcome?;
-    println!("{to} has all {end} events of {from}, the same to the byte: log {}.", head.log_id);
-    println!("What is appended to {from} from now on comes along when the same command is run again.");
-    Ok(())
+    out::print(format_args!(
+        "{to} has all {end} events of {from}, the same to the byte: log {}.\nWhat is appended to {from} from now on comes along \
+         when the same command is run again.",
+        head.log_id
+    ))
 }

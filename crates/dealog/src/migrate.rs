@@ -1,9 +1,11 @@
 //! `dealog migrate`: the schema of the log, brought to this version by whoever owns it.
 
 use dealog_store::{Head, Place, postgres::PostgresStore};
+use secrecy::ExposeSecret as _;
 
 use crate::{
     open::{self, Failure},
+    out,
     settings::Settings,
 };
 
@@ -11,7 +13,9 @@ use crate::{
 pub(crate) async fn migrate(settings: &Settings, role: Option<&str>) -> Result<(), Failure> {
     let place = settings.log_place();
     let Head { log_id, position, .. } = match (&place, role) {
-        (Place::Postgres(url), role) => PostgresStore::migrate(url, settings.limits.store, role).await?,
+        (Place::Postgres(url), role) => {
+            PostgresStore::migrate(url.expose_secret(), settings.limits.store, role).await?
+        }
         (Place::Sqlite(_), None) => {
             let store = open::log(settings).await?;
             let head = store.head().await;
@@ -22,9 +26,9 @@ pub(crate) async fn migrate(settings: &Settings, role: Option<&str>) -> Result<(
             return Err(Failure::Folder("--grant is for a log in PostgreSQL: a file has no roles".into()));
         }
     };
-    println!("The log {log_id} in {place} is of this version, with {position} events.");
+    out::print(format_args!("The log {log_id} in {place} is of this version, with {position} events."))?;
     if let Some(role) = role {
-        println!("{role} may append to it and read it, and cannot rewrite it.");
+        out::print(format_args!("{role} may append to it and read it, and cannot rewrite it."))?;
     }
     Ok(())
 }

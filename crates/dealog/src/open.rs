@@ -6,6 +6,7 @@ use dealog_commands::{CommandError, Commands, system_clock};
 use dealog_projections::{Database, ProjectionError, Worker, deals::Deals, put_aside_if_damaged};
 use dealog_store::{CopyError, Log, Place, StoreError, TokenError};
 use indicatif::{ProgressBar, ProgressStyle};
+use secrecy::ExposeSecret as _;
 
 use crate::{
     company::FoundError,
@@ -19,7 +20,7 @@ use crate::{
 pub(crate) enum Failure {
     /// A setting is not what it should be.
     #[error("settings: {0}")]
-    Settings(#[from] config::ConfigError),
+    Settings(String),
     /// What to log is not a filter.
     #[error("--log is not a filter such as info or dealog_api=debug,warn: {0}")]
     LogFilter(String),
@@ -127,7 +128,7 @@ pub(crate) async fn views(settings: &Settings) -> Result<Database, Failure> {
 pub(crate) async fn is_there(place: &Place) -> Result<bool, ProjectionError> {
     match place {
         Place::Sqlite(file) => Ok(file.exists()),
-        Place::Postgres(url) => Database::is_in_postgres(url).await,
+        Place::Postgres(url) => Database::is_in_postgres(url.expose_secret()).await,
     }
 }
 
@@ -135,7 +136,7 @@ pub(crate) async fn is_there(place: &Place) -> Result<bool, ProjectionError> {
 pub(crate) async fn database(place: &Place) -> Result<Database, ProjectionError> {
     match place {
         Place::Sqlite(file) => Database::open(file).await,
-        Place::Postgres(url) => Database::postgres(url).await,
+        Place::Postgres(url) => Database::postgres(url.expose_secret()).await,
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::{
     cli::Shape,
     open::{self, Failure},
+    out::{self, cell},
     settings::Settings,
 };
 
@@ -44,10 +45,10 @@ pub(crate) async fn projections(settings: &Settings, shape: Shape) -> Result<(),
     store.close().await;
     let line = line(standing?, head);
     match shape {
-        Shape::Table => println!("{}", table(&line)),
+        Shape::Table => out::print(table(&line))?,
         Shape::Json => {
             let text = serde_json::to_string_pretty(&[&line]);
-            println!("{}", text.map_err(|error| Failure::Io { what: "JSON".into(), source: error.into() })?);
+            out::print(text.map_err(|error| Failure::Io { what: "JSON".into(), source: error.into() })?)?;
         }
     }
     if line.stopped { Err(Failure::Stopped(line.name)) } else { Ok(()) }
@@ -139,8 +140,8 @@ fn table(line: &Line) -> Table {
         or_none(line.position.map(|position| position.to_string())),
         line.head.to_string(),
         line.lag.to_string(),
-        line.state.clone(),
-        or_none(line.leader.clone()),
+        cell(&line.state),
+        or_none(line.leader.as_deref().map(cell)),
     ]);
     for column in table.column_iter_mut().skip(1).take(4) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -158,8 +159,7 @@ pub(crate) async fn rebuild(settings: &Settings) -> Result<(), Failure> {
     let position = worker.catch_up().await;
     database.close().await;
     store.close().await;
-    println!("The read models were made anew from {} events.", position?);
-    Ok(())
+    out::print(format_args!("The read models were made anew from {} events.", position?))
 }
 
 /// Brings the read models to the end of the log.

@@ -1,6 +1,6 @@
 //! `dealog replay`: the log as it is, for people and for programs.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use dealog_events::{DealId, Envelope, Position, StreamId, Version};
 use dealog_store::Log;
@@ -8,6 +8,7 @@ use dealog_store::Log;
 use crate::{
     cli::Format,
     open::{self, Failure},
+    out::{self, plain},
     settings::Settings,
 };
 
@@ -27,15 +28,17 @@ pub(crate) async fn replay(
     settings.existing_log().await?;
     let store = open::log(settings).await?;
     let mut pages = Pages { store: &*store, deal, after: Position(from.saturating_sub(1)), version: Version::ZERO };
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let printed = print(&mut out, &mut pages, to.unwrap_or(u64::MAX), format).await;
-    let flushed = out.flush();
-    drop(out);
+    let mut written = io::BufWriter::new(io::stdout().lock());
+    // A program is given what was written; a terminal would obey it.
+    let spelled_out = format == Format::Table || io::stdout().is_terminal();
+    let printed = print(&mut written, &mut pages, to.unwrap_or(u64::MAX), format, spelled_out).await;
+    let flushed = written.flush();
+    drop(written);
     store.close().await;
     match printed.and_then(|()| flushed.map_err(Stop::Out)) {
         // Whoever reads has read enough: `dealog replay | head`.
         Err(Stop::Out(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(Stop::Out(source)) => Err(Failure::Io { what: "standard output".into(), source }),
+        Err(Stop::Out(source)) => Err(out::failed(source)),
         Err(Stop::Failed(failure)) => Err(failure),
         Ok(()) => Ok(()),
     }
@@ -74,7 +77,13 @@ impl Pages<'_> {
     }
 }
 
-async fn print(out: &mut impl Write, pages: &mut Pages<'_>, to: u64, format: Format) -> Result<(), Stop> {
+async fn print(
+    out: &mut impl Write,
+    pages: &mut Pages<'_>,
+    to: u64,
+    format: Format,
+    spelled_out: bool,
+) -> Result<(), Stop> {
     let from = pages.after;
     let mut page = pages.next().await.map_err(Stop::Failed)?;
     if format == Format::Table {
@@ -88,6 +97,7 @@ async fn print(out: &mut impl Write, pages: &mut Pages<'_>, to: u64, format: For
                 Format::Table => row(event),
                 Format::Jsonl => serde_json::to_string(event).map_err(|error| Stop::Out(error.into()))?,
             };
+            let line = if spelled_out { plain(&line, &[]) } else { line.into() };
             writeln!(out, "{line}").map_err(Stop::Out)?;
         }
         if last.0 >= to {

@@ -1,17 +1,18 @@
 //! Settings from flags, the environment and a file, in that order.
 
+mod database_url;
+
 use std::{
-    fmt::{self, Debug},
     net::SocketAddr,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
-use config::{Config, Environment, File, FileFormat};
+use config::{Config, ConfigError, Environment, File, FileFormat};
 use dealog_events::{Currency, TimeZone};
-use dealog_store::{Place, postgres::PostgresStore};
+use dealog_store::Place;
 use serde::Deserialize;
 
+pub(crate) use self::database_url::{DatabaseUrl, redacted};
 use crate::{limits::Limits, open::Failure};
 
 /// The file that is read where none is named.
@@ -57,43 +58,6 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
 }
 
-/// Where a PostgreSQL database is. It may hold a password, so it is never shown.
-#[derive(Clone, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct DatabaseUrl(String);
-
-impl DatabaseUrl {
-    pub(crate) fn place(&self) -> Place {
-        Place::Postgres(self.0.clone())
-    }
-}
-
-impl FromStr for DatabaseUrl {
-    type Err = String;
-
-    fn from_str(url: &str) -> Result<Self, String> {
-        if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Ok(Self(url.to_owned()));
-        }
-        Err("a database is named as postgres://ROLE@HOST/DATABASE; without one, files in the folder --data are used"
-            .into())
-    }
-}
-
-impl TryFrom<String> for DatabaseUrl {
-    type Error = String;
-
-    fn try_from(url: String) -> Result<Self, String> {
-        url.parse()
-    }
-}
-
-impl Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&PostgresStore::address(&self.0))
-    }
-}
-
 /// How to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -105,10 +69,14 @@ pub(crate) enum LogFormat {
 }
 
 impl Settings {
-    pub(crate) fn load(file: Option<&Path>, folder: &str, flags: Flags) -> Result<Self, Failure> {
-        let data = flags.data.map(|data| data.into_os_string().into_string()).transpose().map_err(|data| {
+    pub(crate) fn load(file: Option<&Path>, folder: &str, mut flags: Flags) -> Result<Self, Failure> {
+        let data = flags.data.take().map(|data| data.into_os_string().into_string()).transpose().map_err(|data| {
             Failure::Folder(format!("--data {} is not a path of readable characters", PathBuf::from(data).display()))
         })?;
+        Self::layered(file, folder, flags, data).map_err(|error| Failure::Settings(without_source(&error)))
+    }
+
+    fn layered(file: Option<&Path>, folder: &str, flags: Flags, data: Option<String>) -> Result<Self, ConfigError> {
         let source = match file {
             Some(file) => File::from(file).format(FileFormat::Toml).required(true),
             None => File::new(DEFAULT_FILE, FileFormat::Toml).required(false),
@@ -124,14 +92,14 @@ impl Settings {
             .add_source(source)
             .add_source(Environment::with_prefix("DEALOG").separator("__").prefix_separator("_").try_parsing(true))
             .set_override_option("data", data)?
-            .set_override_option("database", flags.database.map(|database| database.0))?
-            .set_override_option("views_database", flags.views_database.map(|database| database.0))?
+            .set_override_option("database", flags.database.map(|database| database.exposed()))?
+            .set_override_option("views_database", flags.views_database.map(|database| database.exposed()))?
             .set_override_option("log", flags.log)?
             .set_override_option("listen", flags.listen.map(|listen| listen.to_string()))?
             .set_override_option("currency", flags.currency.map(|currency| currency.to_string()))?
             .set_override_option("time_zone", flags.time_zone.map(|zone| zone.to_string()))?
             .build()?;
-        Ok(config.try_deserialize()?)
+        config.try_deserialize()
     }
 
     /// Where the log is.
@@ -177,4 +145,14 @@ impl Settings {
     fn log_file(&self) -> PathBuf {
         self.data.join("log.db")
     }
+}
+
+/// What is wrong, without the line of the file in which it stands, and without an address, however odd: a password may be in it.
+fn without_source(error: &ConfigError) -> String {
+    let text = error.to_string();
+    let is_source = |line: &&str| line.split_once('|').is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok());
+    let is_frame = |line: &&str| line.trim_start().starts_with('|');
+    let kept = text.lines().filter(|line| !is_source(line) && !is_frame(line));
+    let shown = kept.map(|line| line.split_once("://").map_or(line.into(), |(before, _)| format!("{before}://***")));
+    shown.collect::<Vec<String>>().join("\n")
 }

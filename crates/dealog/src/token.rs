@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     open::{self, Failure},
+    out::{self, cell},
     settings::Settings,
 };
 
@@ -119,14 +120,17 @@ async fn create(store: &Arc<dyn Log>, commands: &Commands, create: Create) -> Re
         created_by: Some(here(create.by)),
         revoked_by: None,
     };
+    let key = Key::new(store.token_key().await?);
     store.add_token(&token).await?;
-    eprintln!(
+    let id = token.id;
+    out::note(format_args!(
         "A token for {actor} ({may}). It is shown this once: keep it as you would a password, and send it as\n\
-         `Authorization: Bearer TOKEN`. `dealog token revoke {}` ends it.",
-        token.id
-    );
-    println!("{}", secret.token(token.id, &Key::new(store.token_key().await?)));
-    Ok(())
+         `Authorization: Bearer TOKEN`. `dealog token revoke {id}` ends it.",
+    ));
+    out::deliver(secret.token(id, &key)).map_err(|source| Failure::Io {
+        what: format!("the token {id} was made and could not be shown: `dealog token revoke {id}`, and make another"),
+        source,
+    })
 }
 
 async fn invite(commands: &Commands, name: Option<Title>, role: Option<Role>) -> Result<UserId, Failure> {
@@ -163,7 +167,7 @@ fn word(role: Role) -> String {
 async fn list(store: &Arc<dyn Log>, commands: &Commands) -> Result<(), Failure> {
     let tokens = store.tokens().await?;
     if tokens.is_empty() {
-        eprintln!("There are no tokens: whoever reaches the server, on this machine only, may do everything.");
+        out::note("There are no tokens: whoever reaches the server, on this machine only, may do everything.");
         return Ok(());
     }
     let mut table = Table::new();
@@ -173,16 +177,15 @@ async fn list(store: &Arc<dyn Log>, commands: &Commands) -> Result<(), Failure> 
         let created = day(token.created_at);
         table.add_row([
             token.id.to_string(),
-            whom,
-            token.name.clone(),
-            may,
+            cell(&whom),
+            cell(&token.name),
+            cell(&may),
             created,
-            token.created_by.clone().unwrap_or_default(),
+            token.created_by.as_deref().map(cell).unwrap_or_default(),
             state(&token, active, commands.now()),
         ]);
     }
-    println!("{table}");
-    Ok(())
+    out::print(table)
 }
 
 /// Who has a token, what they may do, and whether they may do anything.
@@ -232,8 +235,7 @@ async fn revoke(store: &Arc<dyn Log>, commands: &Commands, id: Uuid, by: Option<
     match store.revoke_token(id, commands.now(), &here(by)).await? {
         Some(token) => {
             let revoked = token.revoked_at.map(|at| at.to_string()).unwrap_or_default();
-            println!("The token {id} of {} is revoked since {revoked}.", token.actor);
-            Ok(())
+            out::print(format_args!("The token {id} of {} is revoked since {revoked}.", token.actor))
         }
         None => Err(Failure::Folder(format!("there is no token {id}: `dealog token list` shows them"))),
     }

@@ -23,6 +23,7 @@ mod judge;
 mod place;
 pub mod postgres;
 pub mod sqlite;
+pub mod supervised;
 mod tokens;
 
 use std::{path::PathBuf, time::Duration};
@@ -35,6 +36,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use append::{Append, AppendError, Appended, Fingerprint, NewEvent, Remembered};
+pub use appender::Unable;
 pub use copy::{CopyError, compare, copy};
 pub use place::Place;
 pub use tokens::{TOKENS_MAX, Token, TokenError, TokenStore};
@@ -133,6 +135,10 @@ pub trait EventStore: Send + Sync {
     /// Events of one stream after version `after`, in order, at most `limit`. As with [`EventStore::read`], nothing follows only
     /// where a page is empty.
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError>;
+
+    /// Whether an append would be written now, and why not. It is tried, unless one was written a moment ago, and answered within
+    /// two seconds.
+    async fn can_append(&self) -> Result<(), Unable>;
 
     /// Changes whenever this process commits or hears of another that did. It only wakes: who follows the log must look again
     /// from time to time, since not all is heard of.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use dealog_events::Envelope;
+use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use crate::{Head, Limits, Log, StoreError, postgres::PostgresStore, sqlite::SqliteStore};
@@ -16,8 +17,8 @@ use crate::{Head, Limits, Log, StoreError, postgres::PostgresStore, sqlite::Sqli
 pub enum Place {
     /// In an SQLite file.
     Sqlite(PathBuf),
-    /// In a PostgreSQL database, by its URL.
-    Postgres(String),
+    /// In a PostgreSQL database, by its URL, which may hold a password.
+    Postgres(SecretString),
 }
 
 /// Where it is, without a password.
@@ -25,7 +26,7 @@ impl Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => path.display().fmt(f),
-            Self::Postgres(url) => PostgresStore::address(url).fmt(f),
+            Self::Postgres(url) => PostgresStore::address(url.expose_secret()).fmt(f),
         }
     }
 }
@@ -40,7 +41,7 @@ impl Place {
     pub async fn open_as(&self, log_id: Uuid, limits: Limits) -> Result<Arc<dyn Log>, StoreError> {
         Ok(match self {
             Self::Sqlite(path) => Arc::new(SqliteStore::open_as(path, log_id, limits).await?),
-            Self::Postgres(url) => Arc::new(PostgresStore::open_as(url, log_id, limits).await?),
+            Self::Postgres(url) => Arc::new(PostgresStore::open_as(url.expose_secret(), log_id, limits).await?),
         })
     }
 
@@ -48,7 +49,7 @@ impl Place {
     pub async fn exists(&self, limits: Limits) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(path.exists()),
-            Self::Postgres(url) => PostgresStore::exists(url, limits).await,
+            Self::Postgres(url) => PostgresStore::exists(url.expose_secret(), limits).await,
         }
     }
 
@@ -61,7 +62,7 @@ impl Place {
     ) -> Result<Head, StoreError> {
         match self {
             Self::Sqlite(path) => SqliteStore::check(path, visit).await,
-            Self::Postgres(url) => PostgresStore::check(url, limits, visit).await,
+            Self::Postgres(url) => PostgresStore::check(url.expose_secret(), limits, visit).await,
         }
     }
 }

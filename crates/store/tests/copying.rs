@@ -26,7 +26,7 @@ impl Places {
     }
 
     fn postgres(&self) -> Place {
-        Place::Postgres(self.database.url().to_owned())
+        Place::Postgres(self.database.url().into())
     }
 }
 

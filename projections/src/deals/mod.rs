@@ -6,11 +6,13 @@
 //! - `visits`: each stay of a deal in a stage, and how it ended.
 //! - `deals`: what only the present deal needs.
 //! - `pipelines`, `stages`, `users`, `teams`, `members`, `customers`, `settings`: each definition with the time it stood.
+//! - `clock`: how late the log says it is, whatever the clock of the server that is asked says.
 //!
 //! Whatever depends on two streams (the order of stages, the chance of a stage, who is in a team) is joined when it is
 //! asked for and never stored with a deal. So the tables do not depend on the order in which events of different streams
 //! of the same instant are read, and a past figure does not move when a definition changes.
 
+mod clock;
 mod fold;
 mod past;
 pub mod query;
@@ -57,7 +59,8 @@ impl Projection for Deals {
     async fn apply(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError> {
         let (deals, others): (Vec<_>, Vec<_>) = events.iter().partition(|(_, event)| matches!(event, Event::Deal(_)));
         self.live.apply(db, &deals).await?;
-        reference::apply(db, &others).await
+        reference::apply(db, &others).await?;
+        clock::apply(db, events).await
     }
 
     fn forget(&mut self) {
@@ -69,7 +72,7 @@ impl Projection for Deals {
 pub const NAME: &str = "deals";
 
 /// The version that this program folds, and the only one that its queries understand.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// The text of a column that holds JSON.
 fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, ProjectionError> {

@@ -225,6 +225,16 @@ table!(
     }
 );
 
+table!(
+    /// What the log says of the time. One row.
+    "clock"("id") ClockRow {
+        /// Always 1.
+        id: i64,
+        /// The newest instant at which anything occurred or was recorded.
+        newest: i64,
+    }
+);
+
 pub(crate) const NAMES: &[&str] = &[
     DealRow::TABLE,
     SpanRow::TABLE,
@@ -236,6 +246,7 @@ pub(crate) const NAMES: &[&str] = &[
     MemberRow::TABLE,
     CustomerRow::TABLE,
     SettingsRow::TABLE,
+    ClockRow::TABLE,
 ];
 
 /// The statements that make the tables, with the indexes that the fold finds live rows by.
@@ -251,6 +262,7 @@ pub(crate) fn schema(dialect: Dialect) -> Vec<String> {
         create::<MemberRow>(dialect),
         create::<CustomerRow>(dialect),
         create::<SettingsRow>(dialect),
+        create::<ClockRow>(dialect),
     ];
     statements.extend(
         [

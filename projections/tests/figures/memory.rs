@@ -131,6 +131,10 @@ impl EventStore for MemoryStore {
         Ok(log.iter().filter(wanted).take(limit).cloned().collect())
     }
 
+    async fn can_append(&self) -> Result<(), dealog_store::Unable> {
+        Ok(())
+    }
+
     fn watch(&self) -> watch::Receiver<Position> {
         self.grown.subscribe()
     }

@@ -6,8 +6,10 @@ mod demo;
 mod help;
 mod import;
 mod maven;
+mod output;
 mod rebuild;
 mod replay;
+mod secrets;
 mod serve;
 mod settings;
 

@@ -10,4 +10,5 @@ mod nodes;
 mod privileges;
 mod refused;
 mod replica;
+mod secrets;
 mod tls;

@@ -118,3 +118,22 @@ fn an_event_is_delivered_by_a_node_that_did_not_append_it_as_soon_as_it_is_notif
     // One delivery may be late on a busy machine. Without notifications all of them would be.
     assert!(took[took.len() / 2] < WOKEN, "{took:?}");
 }
+
+#[test]
+fn a_node_whose_listener_fails_hears_of_the_others_again() {
+    let data = Data::on_postgres();
+    let there = Server::start(&data, &[]);
+    let mut command = data.command();
+    command.args(["serve", "--listen", "127.0.0.1:0"]).env("FAILPOINTS", "listener=1*panic(planted)->off");
+    let here = Server::of(command);
+    let restarted = "dealog_task_restarts_total{task=\"listener\"} 1";
+    until("the listener should be started again", PATIENCE, || {
+        here.get("/metrics").expect(200).text.contains(restarted).then_some(())
+    });
+    let mut stream = here.subscribe("");
+    stream.expect("position");
+    let created = there.post("/v1/deals", &deal("Heard of", &json!({}))).expect(201);
+    assert_eq!(stream.expect("deal.created").id, Some(created.position()));
+    drop(stream);
+    stop(vec![here, there]);
+}

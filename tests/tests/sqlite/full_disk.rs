@@ -44,6 +44,8 @@ fn a_server_on_a_full_disk_refuses_commands_and_loses_nothing() {
     for name in ["second", "third"] {
         sent.extend(work_until_refused(&server, name));
     }
+    let health = server.get("/health/ready").expect(503).body;
+    assert!(health["trouble"].as_str().is_some_and(|trouble| trouble.contains("disk")), "{health}");
     check_log(&server.events(), &sent);
     server.get("/v1/deals").expect(200);
     server.get("/v1/pipeline").expect(200);

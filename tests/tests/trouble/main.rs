@@ -3,9 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod backup;
+#[cfg(target_os = "linux")]
+mod clocks;
 mod damage;
+mod failing_tasks;
 mod poison;
+mod readiness;
 mod rebuilding;
+mod unheard;
 mod upgrade;
 
 use dealog_tests::Data;

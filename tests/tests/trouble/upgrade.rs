@@ -59,10 +59,10 @@ fn tables_of_a_later_version_are_left_alone_until_somebody_asks_for_others() {
     let before = data.tables();
     views.run("UPDATE checkpoints SET version = version + 1");
     let told = data.run(["serve", "--listen", "127.0.0.1:0", "--log", "error"]).fail();
-    assert!(told.contains("version 3") && told.contains("dealog rebuild"), "{told}");
+    assert!(told.contains("version 4") && told.contains("dealog rebuild"), "{told}");
     assert_eq!(data.tables(), before);
     data.run(["rebuild"]).succeed();
-    assert_eq!(data.projection().0["version"], 2);
+    assert_eq!(data.projection().0["version"], 3);
     Server::start(&data, &[]).ready().stop();
 }
 
@@ -76,7 +76,7 @@ fn a_server_whose_tables_another_version_takes_over_stops_keeping_them_and_says_
         let ready = server.get("/health/ready");
         ready.body["projections"][0]["trouble"].as_str().map(|trouble| (ready.status, trouble.to_owned()))
     });
-    assert!(ready.0 == 503 && ready.1.contains("version 3"), "{ready:?}");
+    assert!(ready.0 == 503 && ready.1.contains("version 4"), "{ready:?}");
     server.get("/v1/pipeline").problem(503, "not_caught_up");
     server.stop();
 }

@@ -18,7 +18,7 @@ mod tests;
 use std::sync::Arc;
 
 use dealog_events::Position;
-use dealog_store::{EventStore, StoreError};
+use dealog_store::{EventStore, StoreError, supervised};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::Limits;
@@ -67,7 +67,7 @@ impl Feed {
         let mut stop = stopping.subscribe();
         tokio::spawn(async move {
             tokio::select! {
-                () = tail.run() => {}
+                () = async { while supervised::run("feed", tail.run()).await.is_none() {} } => {}
                 // Also when the last handle is gone.
                 _ = stop.wait_for(|stop| *stop) => {}
             }

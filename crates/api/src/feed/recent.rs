@@ -106,6 +106,11 @@ impl Recent {
         }
     }
 
+    /// The last position of what is kept.
+    pub(super) fn end(&self) -> Position {
+        self.batches.back().map_or(self.start, |batch| batch.last)
+    }
+
     pub(super) fn place(&self, reached: Position) -> Place {
         if reached < self.start {
             return Place::Behind;

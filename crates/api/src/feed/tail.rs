@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dealog_events::Position;
-use dealog_store::EventStore;
+use dealog_store::{EventStore, StoreError, failpoints};
 use tokio::{
     sync::{Notify, watch},
     time::{sleep, timeout},
@@ -38,14 +38,16 @@ pub(super) struct Tail {
 
 impl Tail {
     /// Reads for as long as anybody subscribes, and rests otherwise. Never returns.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(&self) {
         loop {
+            // Where this has failed and begins again, it goes on behind what is kept: nobody who follows is sent away for it.
+            let kept = self.recent.borrow().as_ref().map(Recent::end);
+            if let Some(end) = kept {
+                self.follow(end).await;
+            }
             self.arrived.notified().await;
             match self.store.head().await {
-                Ok(head) => {
-                    self.recent.send_replace(Some(Recent::at(head.position)));
-                    self.follow(head.position).await;
-                }
+                Ok(head) => drop(self.recent.send_replace(Some(Recent::at(head.position)))),
                 Err(error) => {
                     self.pause_after(&error.into()).await;
                     self.arrived.notify_one();
@@ -88,6 +90,7 @@ impl Tail {
 
     /// What follows, and whether there may be more already.
     async fn next(&self, reached: Position, limit: usize) -> Result<Option<(Batch, bool)>, Unreadable> {
+        failpoints::pass("feed").map_err(StoreError::Database)?;
         let events = self.store.read(reached, limit, &[]).await?;
         let Some(last) = events.last().map(|event| event.position) else { return Ok(None) };
         let full = events.len() == limit;

@@ -101,6 +101,10 @@ impl EventStore for Log {
         unreachable!("the feed reads the log, not streams")
     }
 
+    async fn can_append(&self) -> Result<(), dealog_store::Unable> {
+        Ok(())
+    }
+
     fn watch(&self) -> watch::Receiver<Position> {
         self.wake.subscribe()
     }

@@ -1,15 +1,19 @@
 //! `/health`
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode};
 use dealog_events::Position;
 use dealog_projections::Status;
 use serde::Serialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{App, Followed};
+
+/// How long each of the databases may take to say how it is: whoever asks about health does not wait for long.
+const ASKED_MAX: Duration = Duration::from_millis(1_500);
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
@@ -35,6 +39,9 @@ struct Ready {
     ready: bool,
     /// The end of the log; null where it cannot be read.
     head: Option<Position>,
+    /// Why no command could be carried out now; null where one could. It is tried: the log is locked and written, with nothing
+    /// new, unless a command was a moment ago.
+    trouble: Option<String>,
     /// The read models.
     projections: Vec<ProjectionHealth>,
 }
@@ -66,20 +73,33 @@ struct Building {
     head: Position,
 }
 
-/// Whether the server can read its log and its read models go on.
+/// Whether a command could be carried out now, and the read models go on. Answers within two seconds, whatever is away.
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
-    // The log after the read models: it is never behind them.
-    let projection = projection(&app).await;
-    let head = app.store().head().await.ok().map(|head| head.position);
+    let seen = async {
+        // The log after the read models: it is never behind them.
+        let projection = projection(&app).await;
+        (projection, app.store().head().await.ok().map(|head| head.position))
+    };
+    let (seen, tried) = tokio::join!(timeout(ASKED_MAX, seen), app.store().can_append());
+    let (projection, head) = seen.unwrap_or_else(|_| (ProjectionHealth::silent(app.followed.name), None));
+    let trouble = tried.err().map(|unable| unable.to_string());
     let projection = ProjectionHealth {
         lag: head.zip(projection.position).map(|(head, position)| head.0.saturating_sub(position.0)),
         ..projection
     };
-    let ready = head.is_some() && projection.position.is_some() && projection.trouble.is_none();
+    let ready = trouble.is_none() && head.is_some() && projection.position.is_some() && projection.trouble.is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready, head, projections: vec![projection] }))
+    (status, Json(Ready { ready, head, trouble, projections: vec![projection] }))
+}
+
+impl ProjectionHealth {
+    /// Nobody says how it is.
+    fn silent(name: &'static str) -> Self {
+        let trouble = Some("the databases have not answered in time".into());
+        Self { name, position: None, lag: None, building: None, leader: None, trouble }
+    }
 }
 
 /// What the worker of this process says, and what is written down beside the read models, whoever folds them.

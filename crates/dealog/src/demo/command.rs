@@ -9,7 +9,7 @@ use dealog_store::Log;
 use super::{fill, time_zone};
 use crate::{
     open::{self, Failure, count_bar},
-    projections, serve,
+    out, projections, serve,
     settings::Settings,
 };
 
@@ -32,9 +32,10 @@ pub(crate) async fn run(
     let filled = filled?;
     let (place, until) = (settings.log_place(), filled.until);
     if filled.already_there {
-        println!("The sample company in {place} is there already: two years until {until}.");
+        out::print(format_args!("The sample company in {place} is there already: two years until {until}."))?;
     } else {
-        println!("A sample company is in {place}: two years until {until}, {} events.", filled.events);
+        let events = filled.events;
+        out::print(format_args!("A sample company is in {place}: two years until {until}, {events} events."))?;
     }
     if !then_serve {
         return Ok(());
@@ -44,7 +45,7 @@ pub(crate) async fn run(
         tracing::warn!(%error, "the read models are not there yet");
     }
     let at = format!("http://{}", settings.listen);
-    println!(
+    out::print(format_args!(
         "
 Read and try the API   {at}/docs
 
@@ -56,6 +57,6 @@ Read and try the API   {at}/docs
 Stop with Ctrl-C; start it again and it goes on with what is there.
 ",
         from = until.checked_sub_months(chrono::Months::new(12)).unwrap_or(until),
-    );
+    ))?;
     serve::serve(settings, true).await
 }

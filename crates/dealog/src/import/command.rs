@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Mapping, Options, import};
 use crate::{
     open::{self, Failure, count_bar},
+    out,
     settings::Settings,
 };
 
@@ -17,6 +18,5 @@ pub(crate) async fn run(settings: &Settings, mapping: &Path, folder: &Path, opti
     let report = import(&commands, &mapping, folder, options, &bar).await;
     bar.finish_and_clear();
     store.close().await;
-    println!("{}", report?);
-    Ok(())
+    out::print(report?)
 }

@@ -5,8 +5,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
+    fs::File,
+    io::{self, Read as _},
+    path::{Component, Path, PathBuf},
     str::FromStr,
 };
 
@@ -23,6 +24,9 @@ use dealog_events::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::template::Template;
+
+/// Bytes of a mapping.
+const MAPPING_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A whole mapping.
 #[derive(Debug, Clone, Deserialize)]
@@ -283,7 +287,14 @@ pub(crate) enum MappingError {
 impl Mapping {
     /// Reads a mapping from a file.
     pub(crate) fn read(path: &Path) -> Result<Self, MappingError> {
-        fs::read_to_string(path).map_err(|source| MappingError::Unreadable { path: path.to_owned(), source })?.parse()
+        let unreadable = |source| MappingError::Unreadable { path: path.to_owned(), source };
+        let mut text = String::new();
+        let read = File::open(path).and_then(|file| file.take(MAPPING_BYTES_MAX + 1).read_to_string(&mut text));
+        if read.map_err(unreadable)? as u64 > MAPPING_BYTES_MAX {
+            let reason = format!("a mapping has at most {MAPPING_BYTES_MAX} bytes");
+            return Err(MappingError::Unfit { key: "the whole".into(), reason });
+        }
+        text.parse()
     }
 
     /// The company's own fields that the mapping fills.
@@ -302,8 +313,17 @@ impl Mapping {
         of(FieldOwner::Customer, customers).into_iter().chain(of(FieldOwner::Deal, &self.deals.fields))
     }
 
+    /// The files that it names, each with its key.
+    fn files(&self) -> impl Iterator<Item = (String, &str)> {
+        let customers = self.customers.iter().map(|customers| ("customers.file".to_owned(), customers.file.as_str()));
+        let users = self.users.iter().map(|users| ("users.file".to_owned(), users.file.as_str()));
+        let lookups = self.lookups.iter().map(|(name, lookup)| (format!("lookups.{name}.file"), lookup.file.as_str()));
+        customers.chain(users).chain(lookups).chain([("deals.file".to_owned(), self.deals.file.as_str())])
+    }
+
     fn check(&self) -> Result<(), MappingError> {
         let Self { format, deals, .. } = self;
+        self.files().try_for_each(|(key, file)| check_file(&key, file))?;
         ensure(format.delimiter.is_ascii(), "format.delimiter", || "expected one ASCII character".into())?;
         if let Some(date) = &format.date {
             let fits = !StrftimeItems::new(date).any(|item| matches!(item, Item::Error));
@@ -361,6 +381,14 @@ impl FromStr for Mapping {
         mapping.check()?;
         Ok(mapping)
     }
+}
+
+/// A mapping may come from elsewhere, and names files of the folder alone.
+fn check_file(key: &str, file: &str) -> Result<(), MappingError> {
+    let within = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    ensure(Path::new(file).components().all(within), key, || {
+        "expected a file within the folder that is imported, such as deals.csv or parts/deals.csv".into()
+    })
 }
 
 fn ensure(right: bool, key: &str, reason: impl FnOnce() -> String) -> Result<(), MappingError> {

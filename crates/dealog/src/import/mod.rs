@@ -34,6 +34,9 @@ use dealog_events::{Currency, Slug, settings::FieldKind};
 use dealog_store::StoreError;
 use indicatif::ProgressBar;
 
+use self::report::VALUE_CHARS_MAX;
+use crate::out::shortened;
+
 pub(crate) use mapping::{Mapping, MappingError};
 pub(crate) use report::{Report, Skipped};
 
@@ -66,8 +69,27 @@ pub(crate) enum ImportError {
         /// How much one import takes.
         max: u64,
     },
+    /// A row has no end in sight.
+    #[error(
+        "{file}:{line}: the row that begins here has more than {max} bytes: where a quotation mark is never closed, all that \
+         follows is one cell"
+    )]
+    RowTooLong {
+        /// The file.
+        file: String,
+        /// The line on which it begins.
+        line: u64,
+        /// How much a row may have.
+        max: usize,
+    },
+    /// A file that is no file of the folder.
+    #[error("{file} is not a plain file within the folder that is imported")]
+    Elsewhere {
+        /// What the mapping names.
+        file: String,
+    },
     /// The header of a file is not what the mapping says.
-    #[error("{file} has {found} column called `{column}`; its columns are: {}", columns.join(", "))]
+    #[error("{file} has {found} column called `{column}`; its columns are: {}", listed(columns))]
     Column {
         /// The file.
         file: String,
@@ -127,6 +149,16 @@ pub(crate) enum ImportError {
     /// The log could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Names of columns, as many as a person reads.
+fn listed(columns: &[String]) -> String {
+    const LISTED_MAX: usize = 30;
+    let mut listed: Vec<_> = columns.iter().take(LISTED_MAX).map(|name| shortened(name, VALUE_CHARS_MAX)).collect();
+    if columns.len() > LISTED_MAX {
+        listed.push(format!("and {} more", columns.len() - LISTED_MAX));
+    }
+    listed.join(", ")
 }
 
 /// Imports the files of `folder` that the mapping names. `progress` counts commands; to end it is left to the caller, who

@@ -8,11 +8,14 @@ use std::{
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::rows::FileId;
+use crate::out::shortened;
 
 /// Rows left out that are listed one by one; of more, only how many.
 const LISTED_MAX: usize = 50;
-/// Characters of a value that are shown.
-const VALUE_CHARS_MAX: usize = 60;
+/// Characters of a value, of a column's name and of a file's that are shown.
+pub(super) const VALUE_CHARS_MAX: usize = 60;
+/// Characters of a reason, which may repeat what stands in the row.
+const REASON_CHARS_MAX: usize = 400;
 
 /// What came of an import.
 #[derive(Debug, Clone, Default)]
@@ -148,13 +151,12 @@ impl Report {
 
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: ", self.file, self.line)?;
+        let short = |text: &str| shortened(text, VALUE_CHARS_MAX);
+        write!(f, "{}:{}: ", short(&self.file), self.line)?;
         if let Some(column) = &self.column {
-            let value: String = self.value.chars().take(VALUE_CHARS_MAX).collect();
-            let more = if value.len() < self.value.len() { "..." } else { "" };
-            write!(f, "{column} `{value}{more}`: ")?;
+            write!(f, "{} `{}`: ", short(column), short(&self.value))?;
         }
-        f.write_str(&self.reason)
+        f.write_str(&shortened(&self.reason, REASON_CHARS_MAX))
     }
 }
 
@@ -167,7 +169,7 @@ impl fmt::Display for Report {
             let [taken, already_there] =
                 if file.lookup { ["looked up".into(), String::new()] } else { [taken, already_there] };
             let (read, skipped) = (rows.read.to_string(), rows.skipped.to_string());
-            table.add_row([name.to_owned(), read, taken, already_there, skipped]);
+            table.add_row([shortened(name, VALUE_CHARS_MAX), read, taken, already_there, skipped]);
         }
         table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
         writeln!(f, "{table}\n\n{} new events", self.events)?;
@@ -175,7 +177,7 @@ impl fmt::Display for Report {
         if self.pipeline_differs {
             writeln!(f, "\nThe pipeline in the mapping is not the one of an earlier import, which stays as it is.")?;
         }
-        let differing = self.differing().map(|(file, line)| format!("{file}:{line}"));
+        let differing = self.differing().map(|(file, line)| format!("{}:{line}", shortened(file, VALUE_CHARS_MAX)));
         list(
             f,
             "not applied, since an earlier import of the same row was told something else (change it in Dealog):",

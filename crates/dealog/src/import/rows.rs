@@ -1,9 +1,10 @@
 //! CSV files: rows with the line on which an editor shows them.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, HashMap},
-    fs::File,
-    io::{self, Read as _},
+    fs::{self, File},
+    io::{self, Read},
     path::Path,
 };
 
@@ -18,6 +19,13 @@ use super::{
 pub(crate) const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Rows of one file; the commands that they lead to are kept in memory, one or two kilobytes a row.
 pub(crate) const FILE_ROWS_MAX: u64 = 1_000_000;
+
+/// Columns of a file.
+pub(crate) const COLUMNS_MAX: usize = 1_000;
+/// Bytes of a row. The reader keeps where each cell of it ends, which is eight times as much.
+pub(crate) const ROW_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a cell: as many as the data of an event has.
+pub(crate) const CELL_BYTES_MAX: usize = 64 * 1024;
 
 /// A file by its place in the report.
 pub(super) type FileId = usize;
@@ -73,7 +81,9 @@ impl Table {
         let path = folder.join(name);
         let unreadable = |source| ImportError::File { path: path.clone(), source };
         let mut bytes = Vec::new();
-        let opened = File::open(&path).map_err(unreadable)?;
+        let Some(opened) = open_within(folder, &path).map_err(unreadable)? else {
+            return Err(ImportError::Elsewhere { file: name.into() });
+        };
         opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(ImportError::TooLarge { file: name.into(), what: "bytes", max: FILE_BYTES_MAX });
@@ -107,25 +117,43 @@ impl Table {
 
     fn fill<'a>(&mut self, bytes: &[u8], format: &Format, needed: impl Iterator<Item = &'a str>) -> Result<(), Unfit> {
         // Flexible, because a row of another length is to be reported here like any other bad row.
+        let end = Cell::new(ROW_BYTES_MAX);
+        let rows = Bounded { bytes, read: 0, end: &end };
         let mut reader =
-            ReaderBuilder::new().delimiter(format.delimiter()).flexible(true).trim(Trim::All).from_reader(bytes);
-        let header = reader.headers()?.clone();
+            ReaderBuilder::new().delimiter(format.delimiter()).flexible(true).trim(Trim::All).from_reader(rows);
+        let too_long = |line| ImportError::RowTooLong { file: self.name.clone(), line, max: ROW_BYTES_MAX };
+        let header = match reader.headers() {
+            Ok(header) => header.clone(),
+            Err(error) if is_too_long(&error) => return Err(too_long(1).into()),
+            Err(error) => return Err(error.into()),
+        };
+        if header.len() > COLUMNS_MAX {
+            let (file, max) = (self.name.clone(), COLUMNS_MAX as u64);
+            return Err(ImportError::TooLarge { file, what: "columns", max }.into());
+        }
         self.columns = columns(&self.name, &header, needed)?;
         let mut lines = Lines { bytes, read: 0, line: 1 };
         let mut record = StringRecord::new();
         loop {
             // Where the record will begin; what the reader itself calls its line depends on how lines end.
             let start = reader.position().byte();
+            end.set(usize::try_from(start).unwrap_or(usize::MAX).saturating_add(ROW_BYTES_MAX));
             match reader.read_record(&mut record) {
                 Ok(false) => return Ok(()),
                 Ok(true) => {
                     let line = lines.line_at(start);
-                    if record.len() == header.len() {
-                        self.records.push((line, record.clone()));
-                    } else {
-                        let (found, expected) = (record.len(), header.len());
+                    let (found, expected) = (record.len(), header.len());
+                    if found != expected {
                         self.broken.push((line, format!("the row has {found} columns, and the header has {expected}")));
+                    } else if record.iter().any(|cell| cell.len() > CELL_BYTES_MAX) {
+                        self.broken.push((line, format!("a cell has more than {CELL_BYTES_MAX} bytes")));
+                    } else {
+                        self.records.push((line, record.clone()));
                     }
+                }
+                Err(error) if is_too_long(&error) => {
+                    let (file, line) = (self.name.clone(), lines.line_at(start));
+                    return Err(ImportError::RowTooLong { file, line, max: ROW_BYTES_MAX }.into());
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Utf8 { .. }) => {
                     self.broken.push((lines.line_at(start), "the row is not UTF-8: save the file as UTF-8".into()));
@@ -134,10 +162,45 @@ impl Table {
             }
             if self.len() > FILE_ROWS_MAX {
                 let error = ImportError::TooLarge { file: self.name.clone(), what: "rows", max: FILE_ROWS_MAX };
-                return Err(Unfit::Import(error));
+                return Err(error.into());
             }
         }
     }
+}
+
+/// Opens a plain file that lies in the folder, wherever links lead; none where it does not. A pipe or a device would be waited
+/// for, or have no end.
+fn open_within(folder: &Path, path: &Path) -> io::Result<Option<File>> {
+    let path = path.canonicalize()?;
+    if !path.starts_with(folder.canonicalize()?) || !fs::metadata(&path)?.is_file() {
+        return Ok(None);
+    }
+    let file = File::open(&path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+/// Bytes up to where the row that is read must have ended.
+struct Bounded<'a> {
+    bytes: &'a [u8],
+    read: usize,
+    end: &'a Cell<usize>,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.bytes.get(self.read..).unwrap_or_default();
+        let allowed = left.get(..self.end.get().saturating_sub(self.read)).unwrap_or(left);
+        if allowed.is_empty() && !left.is_empty() && !buffer.is_empty() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let read = { allowed }.read(buffer)?;
+        self.read += read;
+        Ok(read)
+    }
+}
+
+fn is_too_long(error: &csv::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge)
 }
 
 enum Unfit {

@@ -9,6 +9,7 @@
 mod meters;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::{
     collections::HashMap,
@@ -24,8 +25,12 @@ use futures_util::{
 };
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
-use self::meters::Meters;
-use crate::{Append, AppendError, Appended, Limits, Remembered, StoreError, judge};
+pub use self::trial::Unable;
+use self::{
+    meters::Meters,
+    trial::{Trial, Tries},
+};
+use crate::{Append, AppendError, Appended, Limits, Remembered, StoreError, failpoints, judge, supervised};
 
 /// Bytes of data that go into one transaction, so that a batch of large events stays far below what a database takes in
 /// one statement. An append that is larger by itself goes alone.
@@ -87,6 +92,7 @@ pub(crate) struct Appender {
     queue: mpsc::Sender<Waiting>,
     closing: Arc<Notify>,
     position: watch::Receiver<Position>,
+    trial: Trial,
     limits: Limits,
 }
 
@@ -97,9 +103,11 @@ impl Appender {
         let position = publish.subscribe();
         let closing = Arc::new(Notify::new());
         let batch_appends_max = limits.batch_appends_max.max(1);
-        let meters = Meters::new();
-        tokio::spawn(Task { writer, publish, batch_appends_max, meters }.run(waiting, Arc::clone(&closing)));
-        Self { queue, closing, position, limits }
+        let (meters, tries) = (Meters::new(), Tries::new());
+        let trial = tries.trial();
+        let task = Task { writer, publish, batch_appends_max, taken: Vec::new(), meters, tries };
+        tokio::spawn(task.work(waiting, Arc::clone(&closing)));
+        Self { queue, closing, position, trial, limits }
     }
 
     /// Takes a place in the queue now; the future only waits for the answer.
@@ -120,6 +128,15 @@ impl Appender {
         Ok(receiver)
     }
 
+    /// Whether an append would be written now. Answers within two seconds.
+    pub(crate) async fn can_append(&self) -> Result<(), Unable> {
+        match self.queue.capacity() {
+            _ if self.queue.is_closed() => Err(Unable::Closed),
+            0 => Err(Unable::Overloaded),
+            _ => self.trial.outcome().await,
+        }
+    }
+
     /// The last position that this process committed.
     pub(crate) fn watch(&self) -> watch::Receiver<Position> {
         self.position.clone()
@@ -134,53 +151,81 @@ impl Appender {
     }
 }
 
-/// A task that has gone with appends in its hands: the runtime is shutting down.
+/// The task has failed with the append in its hands, or has gone because the runtime is shutting down.
 fn stopped() -> AppendError {
-    AppendError::InDoubt("the log was stopped".into())
+    AppendError::InDoubt("the log failed or was stopped".into())
 }
 
 struct Task<W> {
     writer: W,
     publish: watch::Sender<Position>,
     batch_appends_max: usize,
+    /// Taken out of the queue, and not written yet.
+    taken: Vec<Waiting>,
     meters: Meters,
+    tries: Tries,
 }
 
 impl<W: Writer> Task<W> {
-    async fn run(mut self, mut queue: mpsc::Receiver<Waiting>, closing: Arc<Notify>) {
-        let mut waiting = Vec::new();
+    /// All commands to come depend on this: where it fails, the batch in hand is in doubt, and the rest of the queue goes on.
+    async fn work(mut self, mut queue: mpsc::Receiver<Waiting>, closing: Arc<Notify>) {
+        while supervised::run("appender", self.run(&mut queue, &closing)).await.is_none() {}
+        self.writer.close().await;
+    }
+
+    /// Returns when the queue is closed and empty.
+    async fn run(&mut self, queue: &mut mpsc::Receiver<Waiting>, closing: &Notify) {
         loop {
-            tokio::select! {
-                taken = queue.recv_many(&mut waiting, self.batch_appends_max) => if taken == 0 { break },
-                () = closing.notified() => queue.close(),
-            }
-            while !waiting.is_empty() {
-                let rest = waiting.split_off(batch_length(&waiting));
-                self.meters.taken(waiting.len(), rest.len() + queue.len());
-                self.commit(std::mem::replace(&mut waiting, rest)).await;
+            while !self.taken.is_empty() {
+                let rest = self.taken.split_off(batch_length(&self.taken));
+                self.meters.taken(self.taken.len(), rest.len() + queue.len());
+                let batch = std::mem::replace(&mut self.taken, rest);
+                self.commit(batch).await;
             }
             // Those just answered may have more to append: let them run first, or under load they would always find a
             // commit of half their number in flight. Where nobody is ready to run this costs nothing.
             tokio::task::yield_now().await;
+            tokio::select! {
+                taken = queue.recv_many(&mut self.taken, self.batch_appends_max) => if taken == 0 { break },
+                () = closing.notified() => queue.close(),
+                () = self.tries.wanted() => self.write_nothing().await,
+            }
         }
-        self.writer.close().await;
+    }
+
+    /// Does what an append does, up to a commit that waits for the disk, with nothing to append.
+    async fn write_nothing(&mut self) {
+        let outcome = self.writer.remembered(&[]).await;
+        if let Err(error) = &outcome {
+            tracing::warn!(%error, "the log cannot be written");
+        }
+        self.tries.tried(outcome.as_ref().map(drop));
     }
 
     async fn commit(&mut self, batch: Vec<Waiting>) {
         let (batch, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|w| (w.append, (w.answer, w.queued))).unzip();
         let began = Instant::now();
+        let _ = failpoints::pass("appender");
         let written = self.write(&batch).await;
         self.meters.committed(began);
         let outcomes = match written {
             Ok(written) => {
                 publish(&self.publish, written.position);
+                // A batch of which nothing was accepted has written nothing.
+                if written.outcomes.iter().any(|outcome| outcome.as_ref().is_ok_and(|appended| !appended.replayed)) {
+                    self.tries.tried(Ok(()));
+                }
                 written.outcomes
             }
             Err(WriteError::NotWritten(error)) => {
+                self.tries.tried(Err(&error));
                 tracing::error!(%error, appends = batch.len(), "a batch could not be written");
                 batch.iter().map(|_| Err(AppendError::Unavailable(error.to_string()))).collect()
             }
-            Err(WriteError::InDoubt(error)) => self.resolve(&batch, &error).await,
+            Err(WriteError::InDoubt(error)) => {
+                self.tries.tried(Err(&error));
+                self.resolve(&batch, &error).await
+            }
         };
         for ((answer, queued), outcome) in answers.into_iter().zip(outcomes) {
             self.meters.answered(queued, &outcome);

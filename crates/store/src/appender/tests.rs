@@ -23,6 +23,7 @@ enum Next {
         written: usize,
     },
     Panic,
+    Hang,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -32,6 +33,8 @@ struct Fake(Arc<Mutex<State>>);
 struct State {
     failures: VecDeque<Next>,
     failing_lookups: u32,
+    panicking_lookups: u32,
+    lookups: u32,
     batches: Vec<usize>,
     log: Vec<Remembered>,
 }
@@ -57,10 +60,22 @@ fn broken() -> StoreError {
     StoreError::Database(sqlx::Error::WorkerCrashed)
 }
 
+impl Fake {
+    async fn has_begun_a_batch(&self) {
+        while self.0.lock().unwrap().batches.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 impl Writer for Fake {
     async fn write(&mut self, batch: &[Append]) -> Result<Written, WriteError> {
+        self.0.lock().unwrap().batches.push(batch.len());
+        let hangs = matches!(self.0.lock().unwrap().failures.front(), Some(Next::Hang));
+        if hangs {
+            return std::future::pending().await;
+        }
         let mut state = self.0.lock().unwrap();
-        state.batches.push(batch.len());
         let next = state.failures.pop_front();
         if matches!(next, Some(Next::Panic)) {
             drop(state);
@@ -74,7 +89,7 @@ impl Writer for Fake {
                 }
                 Err(WriteError::InDoubt(broken()))
             }
-            Some(Next::Panic) | None => {
+            Some(Next::Panic | Next::Hang) | None => {
                 let outcomes = batch.iter().map(|append| Ok(state.write(append))).collect();
                 Ok(Written { outcomes, position: Position(state.log.len() as u64) })
             }
@@ -83,6 +98,12 @@ impl Writer for Fake {
 
     async fn remembered(&mut self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
         let mut state = self.0.lock().unwrap();
+        state.lookups += 1;
+        if state.panicking_lookups > 0 {
+            state.panicking_lookups -= 1;
+            drop(state);
+            panic!("a mistake in the look-up");
+        }
         if state.failing_lookups > 0 {
             state.failing_lookups -= 1;
             return Err(broken());
@@ -184,4 +205,56 @@ async fn all_that_waits_goes_into_one_transaction_up_to_its_limits() {
     };
     join_all((0..5).map(|_| appender.append(large()))).await;
     assert_eq!(fake.0.lock().unwrap().batches, [512, 88, 2, 2, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_fails_leaves_its_batch_in_doubt_and_goes_on_with_the_queue() {
+    let (fake, appender) = start(&[Next::FailAtCommit { written: 1 }], 0);
+    fake.0.lock().unwrap().panicking_lookups = 1;
+    let first = appender.append(append());
+    fake.has_begun_a_batch().await;
+    let second = appender.append(append());
+    assert!(matches!(first.await, Err(AppendError::InDoubt(_))));
+    assert_eq!(second.await.unwrap().position, Position(2));
+    appender.close().await;
+    assert!(matches!(appender.append(append()).await, Err(AppendError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_command_that_was_written_a_moment_ago_is_readiness() {
+    let (fake, appender) = start(&[], 0);
+    appender.append(append()).await.unwrap();
+    assert_eq!(appender.can_append().await, Ok(()));
+    assert_eq!(fake.0.lock().unwrap().lookups, 0, "nothing had to be tried");
+}
+
+#[tokio::test]
+async fn readiness_is_tried_once_for_all_who_ask_where_no_command_came() {
+    let (fake, appender) = start(&[], 0);
+    let told = join_all((0..20).map(|_| appender.can_append())).await;
+    assert!(told.iter().all(Result::is_ok), "{told:?}");
+    assert!(fake.0.lock().unwrap().lookups <= 2, "{:?}", fake.0.lock().unwrap().lookups);
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_is_not_ready_and_says_so() {
+    let (_, appender) = start(&[], 1);
+    assert_eq!(appender.can_append().await, Err(Unable::Away));
+    let (_, appender) = start(&[Next::FailBeforeCommit], 0);
+    drop(appender.append(append()).await);
+    assert_eq!(appender.can_append().await, Err(Unable::Away));
+    appender.close().await;
+    assert_eq!(appender.can_append().await, Err(Unable::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_does_not_end_and_a_full_queue_are_not_ready_in_two_seconds() {
+    let (fake, appender) = start(&[Next::Hang], 0);
+    let _stuck = appender.append(append());
+    fake.has_begun_a_batch().await;
+    let asked = tokio::time::Instant::now();
+    assert_eq!(appender.can_append().await, Err(Unable::Silent));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    let _full: Vec<_> = (0..Limits::default().queue_length_max).map(|_| appender.append(append())).collect();
+    assert_eq!(appender.can_append().await, Err(Unable::Overloaded));
 }

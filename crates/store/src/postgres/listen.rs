@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::read;
-use crate::appender::publish;
+use crate::{appender::publish, failpoints, supervised};
 
 /// What a batch notifies: see [`super::rows::WRITE`].
 const CHANNEL: &str = "dealog_appended";
@@ -27,7 +27,7 @@ const QUIET_MAX: Duration = Duration::from_secs(30);
 /// Tells `positions` of what is appended, by whomever, for ever.
 pub(super) async fn listen(pool: PgPool, positions: watch::Sender<Position>) {
     loop {
-        if let Err(error) = hear(&pool, &positions).await {
+        if let Some(Err(error)) = supervised::run("listener", hear(&pool, &positions)).await {
             tracing::warn!(%error, "not woken by the log's database; it is looked at from time to time all the same");
         }
         sleep(RETRY_PAUSE).await;
@@ -37,6 +37,7 @@ pub(super) async fn listen(pool: PgPool, positions: watch::Sender<Position>) {
 async fn hear(pool: &PgPool, positions: &watch::Sender<Position>) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
+    failpoints::pass("listener")?;
     // What was appended while nobody listened.
     if let Ok(head) = read::head(&mut listener).await {
         publish(positions, head.position);

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use self::session::Session;
 use crate::{
-    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, appender::Appender,
+    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, Unable, appender::Appender,
     batch::Batch,
 };
 
@@ -123,6 +123,10 @@ impl EventStore for PostgresStore {
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
         read::stream(&self.lookups, stream, after, self.limits.page(limit)).await
+    }
+
+    async fn can_append(&self) -> Result<(), Unable> {
+        self.appender.can_append().await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use crate::{Limits, StoreError};
 
-/// Where the log is, and how to talk to it.
-#[derive(Debug, Clone)]
+/// Where the log is, and how to talk to it. It may know a password, and cannot be shown.
+#[derive(Clone)]
 pub(super) struct Session {
     options: PgConnectOptions,
     limits: Limits,

@@ -64,7 +64,8 @@ impl Writer for PgWriter {
         let looked_up = async {
             let mut transaction = connection.begin_with(read::BEGIN_WITH_LOCK).await?;
             let found = read::remembered(&mut *transaction, ids.iter().copied()).await?;
-            transaction.rollback().await?;
+            // Like any commit this waits for the disk, and for replicas that are waited for.
+            transaction.commit().await?;
             Ok(found)
         };
         let found = in_time(&self.limits, looked_up).await?;

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, appender::Appender,
+    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, Unable, appender::Appender,
     batch::Batch,
 };
 
@@ -133,6 +133,10 @@ impl EventStore for SqliteStore {
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
         read::stream(&self.lookups, stream, after, self.limits.page(limit)).await
+    }
+
+    async fn can_append(&self) -> Result<(), Unable> {
+        self.appender.can_append().await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

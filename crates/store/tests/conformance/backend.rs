@@ -75,7 +75,7 @@ pub(crate) mod postgres {
         }
 
         fn place(&self) -> Place {
-            Place::Postgres(self.0.url().to_owned())
+            Place::Postgres(self.0.url().into())
         }
 
         async fn sql(&self, sql: &'static str) -> Result<(), sqlx::Error> {

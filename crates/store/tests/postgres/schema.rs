@@ -37,7 +37,7 @@ async fn a_database_that_cannot_hold_every_text_is_refused() {
 #[tokio::test]
 async fn there_is_no_log_until_one_is_opened() {
     let fresh = Fresh::new().await;
-    let place = Place::Postgres(fresh.url().to_owned());
+    let place = Place::Postgres(fresh.url().into());
     assert!(!place.exists(Limits::default()).await.unwrap());
     let refused = place.check(Limits::default(), |_, _| Ok(())).await.unwrap_err();
     assert!(refused.to_string().contains("there is no log"), "{refused}");

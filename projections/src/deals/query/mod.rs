@@ -71,6 +71,11 @@ impl Views {
         Ok(checkpoint.filter(|found| found.version == super::VERSION).map_or(Position::ZERO, |found| found.position))
     }
 
+    /// What "now" means to these read models: the instant of asking by this clock, or later, where something later is in them.
+    pub async fn now(&self, clock: Timestamp) -> Result<Timestamp, ProjectionError> {
+        Ok(self.snapshot_now(clock).await?.at)
+    }
+
     async fn snapshot(&self, scope: &Scope) -> Result<snapshot::Snapshot<'_>, ProjectionError> {
         snapshot::Snapshot::take(&self.database, self.least, scope.as_of, scope.now).await
     }

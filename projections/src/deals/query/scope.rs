@@ -83,9 +83,9 @@ pub struct Filter {
 /// Which instant and which deals.
 #[derive(Debug, Clone)]
 pub struct Scope {
-    /// The instant of asking.
+    /// The instant of asking, by the clock of whoever asks.
     pub now: Timestamp,
-    /// The instant asked about; now if none.
+    /// The instant asked about. If none, that of asking, or the newest in the read models where that is later.
     pub as_of: Option<When>,
     /// Which deals.
     pub filter: Filter,

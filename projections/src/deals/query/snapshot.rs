@@ -9,7 +9,7 @@ use super::{
     scope::{Filter, When},
     sql::Sql,
 };
-use crate::{Database, ProjectionError, checkpoint, figures::Seen};
+use crate::{Database, ProjectionError, checkpoint, deals::clock, figures::Seen};
 
 /// A snapshot at a position, asked about an instant.
 pub(super) struct Snapshot<'a> {
@@ -35,6 +35,7 @@ impl<'a> Snapshot<'a> {
         if position < least {
             return Err(ProjectionError::Behind { position, least });
         }
+        let now = clock::now(&mut db, now).await?;
         let mut sql = Sql::default();
         sql.push("SELECT reporting_currency, time_zone, valid_from, valid_to FROM settings ORDER BY position");
         let rows: Vec<(Option<String>, Option<String>, i64, i64)> = sql.fetch_all(&mut db).await?;

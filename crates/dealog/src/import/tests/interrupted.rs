@@ -65,6 +65,10 @@ impl EventStore for Dying {
         self.store.read_stream(stream, after, limit).await
     }
 
+    async fn can_append(&self) -> Result<(), dealog_store::Unable> {
+        Ok(())
+    }
+
     fn watch(&self) -> watch::Receiver<Position> {
         self.store.watch()
     }

@@ -1,6 +1,7 @@
 //! Imports of small files, looked at by the log that they leave.
 
 mod again;
+mod hostile;
 mod interrupted;
 mod mapping;
 mod rows;
