@@ -42,6 +42,12 @@ crash *ARGS:
     BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/debug/dealog" \
         "${CARGO_TARGET_DIR:-$PWD/target}/debug/dealog-crash" {{ARGS}}
 
+# Misuse a release build in every way there is, for five minutes, and measure what those who work notice (--help for the ways)
+abuse *ARGS:
+    cargo build --release -p dealog -p dealog-abuse
+    BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" \
+        scripts/postgres "${CARGO_TARGET_DIR:-$PWD/target}/release/dealog-abuse" {{ARGS}}
+
 # See that the crash harness catches the bugs that are planted for it
 crash-bugs *ARGS:
     scripts/crash-bugs {{ARGS}}

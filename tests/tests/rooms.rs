@@ -11,7 +11,7 @@ use dealog_tests::repository;
 use serde_json::Value;
 
 /// Each room with the rooms right below it. Whatever lies below those is below it too.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("dealog-events", &[]),
     ("dealog-domain", &["dealog-events"]),
     ("dealog-store", &["dealog-events"]),
@@ -25,6 +25,8 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("dealog-tests", &["dealog-test-postgres"]),
     // It breaks the binary, and knows it from outside.
     ("dealog-crash", &["dealog-tests"]),
+    // It misuses the binary, and knows it from outside.
+    ("dealog-abuse", &["dealog-tests"]),
     // It measures rooms from within as well as the binary from outside.
     ("dealog-benches", &["dealog-commands", "dealog-projections", "dealog-tests"]),
 ];

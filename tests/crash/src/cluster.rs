@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     broken::{Result, When as _},
-    node::Node,
+    node::{Node, Reading},
     place::{Faults, Place},
     proxy::Proxy,
 };
@@ -134,6 +134,13 @@ impl Cluster {
         self.nodes.retain_mut(|up| !up.node.is_gone());
         self.tell();
         before - self.nodes.len()
+    }
+
+    /// How their logs are read from now on, where they are pipes.
+    pub(crate) fn read_logs(&self, reading: Reading) {
+        for up in &self.nodes {
+            up.node.read_log(reading);
+        }
     }
 
     /// Whether one of them has said this.

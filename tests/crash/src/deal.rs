@@ -38,7 +38,8 @@ impl Deal {
         let data = |name: &str| event.data.get(name).cloned().unwrap_or(Value::Null);
         match event.kind.as_str() {
             "deal.created" => {
-                (deal.title, deal.stage, deal.amount) = (data("title"), data("stage"), data("amount"));
+                (deal.title, deal.stage) = (data("title"), data("stage"));
+                (deal.amount, deal.source) = (data("amount"), data("source"));
                 deal.status = "open";
             }
             "deal.stage_moved" => deal.stage = data("to"),

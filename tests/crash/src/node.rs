@@ -2,29 +2,33 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read as _, Seek as _, SeekFrom},
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::ExitStatus,
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
-    process::Child,
+    io::AsyncReadExt as _,
+    process::{Child, ChildStderr},
+    sync::watch,
     time::{sleep, timeout},
 };
 
 use crate::{
     broken::{Broken, Result, When as _, ensure},
-    place::{Faults, Place},
+    place::{Faults, Place, Stderr},
 };
 
 /// How long a server may take to be there, and to end.
 const BOUND: Duration = Duration::from_secs(30);
 /// How often its log is looked at until it says where it serves.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// What is read from a pipe at once.
+const PIPE_BYTES: usize = 16 * 1_024;
 /// How much of its log is shown where it ends badly.
 const SHOWN_BYTES: i64 = 2_000;
 
@@ -33,6 +37,19 @@ pub(crate) struct Node {
     log: PathBuf,
     /// Where in its log this process begins.
     log_begins: u64,
+    /// How its log is read, where that is a pipe.
+    reading: watch::Sender<Reading>,
+}
+
+/// How the other end of a pipe is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// All of it, into the log's file.
+    All,
+    /// Nothing, and it stays open.
+    Stalled,
+    /// Not at all: it is closed.
+    Gone,
 }
 
 impl Node {
@@ -43,10 +60,22 @@ impl Node {
         let mut command = place.dealog(&["serve", "--listen", "127.0.0.1:0"], faults);
         command
             .env("DEALOG_LOG", "info,dealog_api=warn,tower_http=warn")
-            .stdout(std::process::Stdio::null())
-            .stderr(file);
-        let child = command.spawn().when("the binary")?;
-        Ok(Self { child, log: log.to_owned(), log_begins })
+            .stdout(Stdio::null())
+            .envs(faults.variables.iter().map(|(name, value)| (name, value)));
+        let reading = watch::Sender::new(Reading::All);
+        if faults.stderr == Stderr::File {
+            let child = command.stderr(file).spawn().when("the binary")?;
+            return Ok(Self { child, log: log.to_owned(), log_begins, reading });
+        }
+        let mut child = command.stderr(Stdio::piped()).spawn().when("the binary")?;
+        let pipe = child.stderr.take().ok_or_else(|| Broken("standard error is a pipe".into()))?;
+        tokio::spawn(keep(pipe, file, reading.subscribe()));
+        Ok(Self { child, log: log.to_owned(), log_begins, reading })
+    }
+
+    /// How its log is read from now on, where that is a pipe.
+    pub(crate) fn read_log(&self, reading: Reading) {
+        self.reading.send_replace(reading);
     }
 
     /// Waits until it serves, and says where.
@@ -120,6 +149,23 @@ impl Node {
         match timeout(BOUND, self.child.wait()).await {
             Ok(status) => Ok(status?),
             Err(_) => Err(Broken(format!("a server does not end: {}", self.tail()))),
+        }
+    }
+}
+
+/// Keeps what comes through a pipe, as long as it is to be read.
+async fn keep(mut pipe: ChildStderr, mut file: File, mut reading: watch::Receiver<Reading>) {
+    let mut bytes = vec![0; PIPE_BYTES];
+    loop {
+        let now = *reading.borrow_and_update();
+        tokio::select! {
+            read = pipe.read(&mut bytes), if now == Reading::All => match read {
+                Ok(length @ 1..) => {
+                    let _ = file.write_all(bytes.get(..length).unwrap_or_default());
+                }
+                _ => return,
+            },
+            changed = reading.changed() => if changed.is_err() || *reading.borrow() == Reading::Gone { return },
         }
     }
 }

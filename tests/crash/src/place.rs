@@ -31,6 +31,17 @@ pub(crate) struct Place {
 pub(crate) struct Faults {
     pub(crate) variables: Vec<(&'static str, String)>,
     pub(crate) database: Option<String>,
+    pub(crate) stderr: Stderr,
+}
+
+/// Where a process logs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Stderr {
+    /// To a file, which takes everything.
+    #[default]
+    File,
+    /// To a pipe, whose other end may stop reading.
+    Pipe,
 }
 
 impl Faults {
@@ -86,6 +97,16 @@ impl Place {
             }
         }
         Ok(())
+    }
+
+    /// Looks for damage in a copy of the log alone, in this folder.
+    pub(crate) async fn check_copy(&self, folder: &Path) -> Result<String> {
+        let mut command = Command::from(dealog_tests::command(&self.folder));
+        command.args(["check", "--data"]).arg(folder).stdin(Stdio::null()).kill_on_drop(true);
+        let output = timeout(BOUND, command.output()).await;
+        let output = output.map_err(|_| Broken("dealog check of a copy does not end".into()))??;
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+        if output.status.success() { Ok(said) } else { Err(Broken(format!("a copy of log.db is not whole: {said}"))) }
     }
 
     /// Runs a command line to its good end.

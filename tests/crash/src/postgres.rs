@@ -38,7 +38,7 @@ pub(crate) struct Server {
 /// A database of it.
 pub(crate) struct Database {
     pub(crate) server: Arc<Server>,
-    name: String,
+    pub(crate) name: String,
     pub(crate) url: String,
 }
 
@@ -133,7 +133,14 @@ impl Server {
     }
 
     fn url(&self, database: &str) -> String {
-        url(self.address, database)
+        url("dealog", self.address, database)
+    }
+
+    /// Runs SQL in one of its databases, as the one who may do everything.
+    pub(crate) async fn execute(&self, database: &str, sql: &str) -> Result<()> {
+        let mut connection = self.connect(database).await?;
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?;
+        Ok(connection.close().await?)
     }
 
     /// The end of what it said.
@@ -152,15 +159,18 @@ impl Drop for Server {
 
 impl Database {
     pub(crate) async fn new(server: &Arc<Server>, name: &str) -> Result<Self> {
-        let mut connection = server.connect("postgres").await?;
-        let sql = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
+        server.execute("postgres", &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await?;
         Ok(Self { server: Arc::clone(server), name: name.to_owned(), url: server.url(name) })
     }
 
     /// The same database by way of another address.
     pub(crate) fn by(&self, address: SocketAddr) -> String {
-        url(address, &self.name)
+        url("dealog", address, &self.name)
+    }
+
+    /// The same database as another role sees it.
+    pub(crate) fn url_of(&self, role: &str) -> String {
+        url(role, self.server.address, &self.name)
     }
 
     pub(crate) async fn connect(&self) -> Result<PgConnection> {
@@ -169,21 +179,16 @@ impl Database {
 
     /// Removes it, whoever is connected.
     pub(crate) async fn drop(&self) -> Result<()> {
-        let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
-        let mut connection = self.server.connect("postgres").await?;
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
-        Ok(connection.close().await?)
+        self.server.execute("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await
     }
 
     pub(crate) async fn execute(&self, sql: &str) -> Result<()> {
-        let mut connection = self.connect().await?;
-        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?;
-        Ok(connection.close().await?)
+        self.server.execute(&self.name, sql).await
     }
 }
 
-fn url(address: SocketAddr, database: &str) -> String {
-    format!("postgres://dealog@{address}/{database}?sslmode=disable")
+fn url(role: &str, address: SocketAddr, database: &str) -> String {
+    format!("postgres://{role}@{address}/{database}?sslmode=disable")
 }
 
 fn is_root() -> bool {

@@ -129,6 +129,28 @@ impl Witness {
         }
     }
 
+    /// The last position that anybody was told of as an answer to a command.
+    pub(crate) fn last_acknowledged(&self) -> u64 {
+        let history = self.lock();
+        let calls = history.commands.iter().flat_map(|sent| &sent.calls);
+        let positions = calls.filter_map(|call| match &call.answer {
+            Answer::Done(done) => Some(done.position),
+            _ => None,
+        });
+        positions.max().unwrap_or(0)
+    }
+
+    /// What was said since then to those who do not know what came of their commands.
+    pub(crate) fn unanswered(&self, since: Duration) -> Vec<String> {
+        let history = self.lock();
+        let calls = history.commands.iter().flat_map(|sent| &sent.calls).filter(|call| call.called >= since);
+        let unknown = calls.filter_map(|call| match &call.answer {
+            Answer::Unknown(text) => Some(text.clone()),
+            _ => None,
+        });
+        unknown.collect()
+    }
+
     pub(crate) fn acknowledged(&self) -> watch::Receiver<u64> {
         self.acknowledged.subscribe()
     }

@@ -23,7 +23,7 @@ pub(crate) struct Command {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Ask {
-    Create { amount: Option<Value> },
+    Create { amount: Option<Value>, source: Option<String> },
     Move { stage: &'static str },
     Win { amount: Option<Value> },
     Lose,
@@ -36,9 +36,14 @@ impl Command {
         Self {
             key,
             stream: None,
-            ask: Ask::Create { amount: chance.percent(70).then(|| money(chance)) },
+            ask: Ask::Create { amount: chance.percent(70).then(|| money(chance)), source: None },
             if_match: None,
         }
+    }
+
+    /// A deal that its source tells from all others.
+    pub(crate) fn create_from(key: String, source: &str) -> Self {
+        Self { key, stream: None, ask: Ask::Create { amount: None, source: Some(source.to_owned()) }, if_match: None }
     }
 
     /// Any command for a deal. About a third does not fit the deal's state when it comes, and is refused or without effect.
@@ -76,14 +81,16 @@ impl Command {
     pub(crate) fn body(&self) -> Value {
         let key = &self.key;
         let mut body = match &self.ask {
-            Ask::Create { .. } => json!({"title": key, "pipeline": dealog_tests::DEFAULT_PIPELINE}),
+            Ask::Create { source, .. } => {
+                json!({"title": key, "pipeline": dealog_tests::DEFAULT_PIPELINE, "source": source})
+            }
             Ask::Move { stage } => json!({"stage": stage, "reason": key}),
             Ask::Win { .. } => json!({"contract": key}),
             Ask::Lose => json!({"reason": "price", "competitor": key}),
             Ask::Reopen => json!({"reason": key}),
             Ask::Change { source, .. } => json!({"title": key, "source": source}),
         };
-        let (Ask::Create { amount } | Ask::Win { amount } | Ask::Change { amount, .. }) = &self.ask else {
+        let (Ask::Create { amount, .. } | Ask::Win { amount } | Ask::Change { amount, .. }) = &self.ask else {
             return body;
         };
         if let (Some(amount), Some(body)) = (amount, body.as_object_mut()) {

@@ -4,10 +4,15 @@ mod clock;
 mod cut;
 mod disk;
 mod failpoint;
+mod isolation;
 mod kill;
 mod pause;
 mod postgres;
 mod power;
+mod role;
+mod skew;
+mod stalled;
+mod stderr;
 mod versions;
 
 use std::{
@@ -60,6 +65,12 @@ pub(crate) enum Kind {
     Pause,
     /// Nothing but two servers, and a check and a rebuild beside them
     Two,
+    /// Two servers whose clocks differ by seconds, one way or the other (Linux)
+    Skew,
+    /// Servers are told to stop while callers keep them waiting with half a request, or do not take what they asked for
+    Stalled,
+    /// Standard error is gone, or nobody reads it
+    Stderr,
     /// The log is brought back to an earlier version, and made one of a later version
     Versions,
     /// PostgreSQL: immediate shutdown, and start again
@@ -68,17 +79,22 @@ pub(crate) enum Kind {
     DatabaseKill,
     /// PostgreSQL: connections to it stall and are cut
     DatabaseCut,
+    /// PostgreSQL: sessions begin with another isolation, with odd settings and short timeouts
+    Isolation,
+    /// PostgreSQL: servers work as a role that may do no more than serve, which tries to break the log
+    Role,
 }
 
 impl Kind {
     /// Those that there are for a back end on this system.
     pub(crate) fn all(backend: Backend) -> Vec<Self> {
-        let postgres = [Self::DatabaseStop, Self::DatabaseKill, Self::DatabaseCut];
+        let postgres = [Self::DatabaseStop, Self::DatabaseKill, Self::DatabaseCut, Self::Isolation, Self::Role];
         let of_backend = |kind: &Self| match backend {
             Backend::Sqlite => !postgres.contains(kind),
             Backend::Postgres => *kind != Self::Power,
         };
-        let possible = |kind: &Self| shim::IS_POSSIBLE || ![Self::Disk, Self::Power, Self::Clock].contains(kind);
+        let possible =
+            |kind: &Self| shim::IS_POSSIBLE || ![Self::Disk, Self::Power, Self::Clock, Self::Skew].contains(kind);
         Self::value_variants().iter().copied().filter(|kind| of_backend(kind) && possible(kind)).collect()
     }
 
@@ -94,7 +110,10 @@ impl Kind {
             Self::Disk => disk::faults(run).await,
             Self::Power => power::faults(run),
             Self::Clock => Ok(run.shim()?.faults("")),
-            Self::Pause | Self::Two => {
+            Self::Stderr => Ok(stderr::faults()),
+            Self::Isolation => isolation::settings(run).await,
+            Self::Role => role::faults(run).await,
+            Self::Pause | Self::Skew | Self::Two => {
                 run.nodes = 2;
                 Ok(Faults::none())
             }
@@ -140,6 +159,11 @@ impl Kind {
                 run.cluster.place.succeed(&["rebuild"]).await?;
                 run.goes_on(300, 300).await
             }
+            Self::Skew => skew::strike(run).await,
+            Self::Stalled => stalled::strike(run).await,
+            Self::Stderr => stderr::strike(run).await,
+            Self::Isolation => isolation::strike(run).await,
+            Self::Role => role::strike(run).await,
             Self::Versions => versions::strike(run).await,
             Self::DatabaseStop => postgres::stop(run).await,
             Self::DatabaseKill => postgres::kill(run).await,
