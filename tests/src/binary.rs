@@ -61,7 +61,7 @@ pub fn command(folder: &Path) -> Command {
 pub(crate) fn limited_command(folder: &Path, file_bytes_max: u64) -> Command {
     const BLOCK_BYTES: u64 = 512;
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f \"$0\" && exec \"$@\""]);
+    command.args(["-c", "trap '' XFSZ; ulimit -S -f \"$0\" && exec \"$@\""]);
     command.arg((file_bytes_max / BLOCK_BYTES).to_string()).arg(binary());
     clean(command, folder)
 }

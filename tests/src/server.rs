@@ -9,6 +9,8 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+#[cfg(target_os = "linux")]
+use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::Value;
 
 use crate::{
@@ -170,6 +172,13 @@ impl Server {
             (ready.status == 200 && ready.body["projections"][0]["lag"] == 0).then_some(())
         });
         self
+    }
+
+    /// The disk has room again, which was full.
+    #[cfg(target_os = "linux")]
+    pub fn has_room_again(&self) {
+        let unlimited = Rlimit { current: None, maximum: None };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, unlimited).expect("the server is our own process");
     }
 
     /// Tells it to stop and does not wait.

@@ -171,7 +171,7 @@ async fn what_stopped_one_version_is_applied_by_the_next_from_the_same_position(
     let leader = ready["projections"][0]["leader"].clone();
     assert!(leader.is_string(), "{leader}");
     let deals = json!({"name": "deals", "position": 3, "lag": 0, "building": null, "leader": leader, "trouble": null});
-    assert_eq!(ready, json!({"ready": true, "head": 3, "projections": [deals]}));
+    assert_eq!(ready, json!({"ready": true, "head": 3, "trouble": null, "projections": [deals]}));
     assert_eq!(server.get(&path).await.1["name"], "Acme & Sons");
     assert_eq!(server.get(&format!("/v1/customers/{other}")).await.1["name"], "Bolt");
     assert_eq!(server.database.standing(NAME).await.unwrap().stopped, None);

@@ -22,6 +22,15 @@ fn length(file: &Path) -> u64 {
     fs::metadata(file).unwrap().len()
 }
 
+/// The log to the byte, but for the count of its writes: a server that is asked whether it is ready tries one, of nothing.
+fn log(data: &Data) -> Vec<u8> {
+    let mut bytes = fs::read(data.folder().join("log.db")).unwrap();
+    for count in [24..28, 92..96] {
+        bytes[count].fill(0);
+    }
+    bytes
+}
+
 /// Damages the file in one way.
 type Harm = fn(&Path);
 
@@ -48,14 +57,14 @@ fn a_views_db_that_is_damaged_or_gone_is_made_anew_at_the_start_and_the_log_is_a
     let before = server.answers();
     server.stop();
     for (what, harm) in HARMS {
-        let log = fs::read(data.folder().join("log.db")).unwrap();
+        let before_harm = log(&data);
         harm(&views);
         let server = Server::start(&data, &[]).ready();
         assert_eq!(server.answers(), before, "{what}");
         let told = server.stop();
         let nothing_to_tell = ["deleted", "emptied"].contains(&what);
         assert!(nothing_to_tell || told.contains("the read models are damaged"), "{what}: {told}");
-        assert!(fs::read(data.folder().join("log.db")).unwrap() == log, "{what}: the log was changed");
+        assert!(log(&data) == before_harm, "{what}: the log was changed");
         assert_eq!(data.folder().join("views.db.damaged").exists(), !nothing_to_tell, "{what}");
         let _ = fs::remove_file(data.folder().join("views.db.damaged"));
     }

@@ -75,6 +75,25 @@ fn a_server_on_a_full_disk_refuses_commands_and_loses_nothing() {
     figures_are_those_of_a_rebuild(&data);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn readiness_says_that_the_disk_is_full_and_when_it_is_not_any_more() {
+    let data = Data::on_sqlite();
+    let server = Server::start_on_a_full_disk(&data, FILE_BYTES_MAX / 4);
+    let mut sent = work_until_refused(&server, "first");
+    let full = server.get("/health/ready").expect(503).body;
+    assert!(full["trouble"].as_str().is_some_and(|trouble| trouble.contains("disk")), "{full}");
+    server.has_room_again();
+    until("it should be ready again", Duration::from_secs(20), || {
+        let ready = server.get("/health/ready");
+        (ready.status == 200 && ready.body["trouble"].is_null()).then_some(())
+    });
+    let refused = sent.last_mut().unwrap();
+    refused.send(&server);
+    assert!(refused.acknowledged.is_some(), "{:?}", refused.refused);
+    server.stop();
+}
+
 #[test]
 fn read_models_that_find_no_room_fall_behind_and_commands_go_on() {
     let data = Data::on_sqlite();

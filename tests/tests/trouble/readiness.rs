@@ -23,7 +23,7 @@ fn a_server_whose_log_another_process_keeps_locked_is_not_ready_until_it_lets_go
     let mut other = Database::log(&data);
     other.run(match other.dialect() {
         Dialect::Sqlite => "BEGIN IMMEDIATE",
-        Dialect::Postgres => "BEGIN; SELECT * FROM head FOR UPDATE",
+        Dialect::Postgres => "BEGIN; SELECT 1 FROM head FOR UPDATE",
     });
     // What was written a moment ago stays an answer for a moment.
     let told = until("it should notice", PATIENCE, || Some(ready(&server)).filter(|told| told.status == 503));
