@@ -1,13 +1,11 @@
 //! What one transaction writes, as rows: those of a batch of appends, or of a piece of a log that is copied.
 
-use std::collections::HashMap;
-
 use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use uuid::Uuid;
 
 use crate::{
     Remembered,
-    judge::{Accepted, Judged, StreamEnd},
+    judge::{Accepted, Judged},
 };
 
 /// The rows of a transaction.
@@ -20,8 +18,6 @@ pub(crate) struct Batch<'a> {
     pub(crate) recorded_at: Timestamp,
     pub(crate) events: Vec<EventRow<'a>>,
     pub(crate) commands: Vec<Remembered>,
-    /// The streams that grow, with their new ends.
-    pub(crate) streams: HashMap<StreamId, StreamEnd>,
 }
 
 /// An event with its place in the log.
@@ -56,22 +52,18 @@ impl<'a> Batch<'a> {
             recorded_at: judged.recorded_at,
             events: judged.accepted.iter().flat_map(events).collect(),
             commands: commands.collect(),
-            streams: judged.grown.clone(),
         }
     }
 
     /// Of events as they are elsewhere, and the commands that brought them; none where there are no events.
     pub(crate) fn of_copied(events: &'a [Envelope], commands: &[Remembered]) -> Option<Self> {
         let (first, last) = (events.first()?, events.last()?);
-        let end = |event: &Envelope| StreamEnd { version: event.version, occurred_at: event.occurred_at };
         Some(Self {
             before: Position(first.position.0.saturating_sub(1)),
             position: last.position,
             recorded_at: last.recorded_at,
             events: events.iter().map(EventRow::from).collect(),
             commands: commands.to_vec(),
-            // The last one of each stream stays.
-            streams: events.iter().map(|event| (event.stream, end(event))).collect(),
         })
     }
 }

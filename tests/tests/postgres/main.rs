@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod apart;
+mod away;
 mod crashes;
 mod leader;
 mod nodes;
 mod privileges;
 mod refused;
 mod replica;
+mod sessions;
 mod tls;

@@ -1,15 +1,20 @@
 //! `/health`
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode};
 use dealog_events::Position;
 use dealog_projections::Status;
 use serde::Serialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{App, Followed};
+
+/// How long the databases may take to say how they are: whoever asks for health wants to hear of a database that says nothing,
+/// and soon.
+const ANSWER_TIME: Duration = Duration::from_millis(1_500);
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
@@ -70,9 +75,10 @@ struct Building {
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
-    // The log after the read models: it is never behind them.
-    let projection = projection(&app).await;
-    let head = app.store().head().await.ok().map(|head| head.position);
+    let head = async { timeout(ANSWER_TIME, app.store().head()).await.ok()?.ok() };
+    let (head, projection) = tokio::join!(head, projection(&app));
+    // Asked at the same time: the log is never behind the read models.
+    let head = head.map(|head| head.position.max(projection.position.unwrap_or_default()));
     let projection = ProjectionHealth {
         lag: head.zip(projection.position).map(|(head, position)| head.0.saturating_sub(position.0)),
         ..projection
@@ -92,8 +98,8 @@ pub(crate) async fn projection(app: &App) -> ProjectionHealth {
     });
     let trouble = database.distrusted().or(app.followed.trouble());
     let mut health = ProjectionHealth { name, position: None, lag: None, building: None, leader: None, trouble };
-    match database.standing(name).await {
-        Ok(standing) => {
+    match timeout(ANSWER_TIME, database.standing(name)).await {
+        Ok(Ok(standing)) => {
             health.leader = standing.leader;
             // Another version's tables are another server's.
             let understood = standing.tables.filter(|tables| tables.version == *version);
@@ -106,7 +112,14 @@ pub(crate) async fn projection(app: &App) -> ProjectionHealth {
             let elsewhere = under_way.map(|build| Building { position: build.position, head: build.head });
             health.building = here.or(elsewhere);
         }
-        Err(error) => health.trouble = health.trouble.or_else(|| Some(error.to_string())),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "how the read models stand cannot be told");
+            health.trouble = health.trouble.or_else(|| Some(error.in_words()));
+        }
+        Err(_) => {
+            let silent = || "the read models' database gives no answer".to_owned();
+            health.trouble = health.trouble.or_else(|| Some(silent()));
+        }
     }
     health
 }

@@ -115,7 +115,7 @@ impl Appender {
         let (answer, receiver) = oneshot::channel();
         self.queue.try_send(Waiting { append, answer, queued: Instant::now() }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable("the log is closed".into()),
+            mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable("the log is closed"),
         })?;
         Ok(receiver)
     }
@@ -136,7 +136,7 @@ impl Appender {
 
 /// A task that has gone with appends in its hands: the runtime is shutting down.
 fn stopped() -> AppendError {
-    AppendError::InDoubt("the log was stopped".into())
+    AppendError::InDoubt("the log was stopped")
 }
 
 struct Task<W> {
@@ -178,7 +178,7 @@ impl<W: Writer> Task<W> {
             }
             Err(WriteError::NotWritten(error)) => {
                 tracing::error!(%error, appends = batch.len(), "a batch could not be written");
-                batch.iter().map(|_| Err(AppendError::Unavailable(error.to_string()))).collect()
+                batch.iter().map(|_| Err(AppendError::Unavailable(error.in_words()))).collect()
             }
             Err(WriteError::InDoubt(error)) => self.resolve(&batch, &error).await,
         };
@@ -205,8 +205,8 @@ impl<W: Writer> Task<W> {
                 told(batch, &found, error)
             }
             Err(second) => {
-                let reason = format!("{error}; and then {second}");
-                batch.iter().map(|_| Err(AppendError::InDoubt(reason.clone()))).collect()
+                tracing::error!(error = %second, "what became of a commit is not known");
+                batch.iter().map(|_| Err(AppendError::InDoubt(second.in_words()))).collect()
             }
         }
     }
@@ -249,7 +249,7 @@ fn told(batch: &[Append], found: &[Remembered], error: &StoreError) -> Vec<Outco
     let mut found: HashMap<_, _> = found.iter().map(|first| (first.command_id, (*first, false))).collect();
     let tell = |append: &Append| {
         let Some((first, told)) = found.get_mut(&append.command_id) else {
-            return Err(AppendError::Unavailable(error.to_string()));
+            return Err(AppendError::Unavailable(error.in_words()));
         };
         let outcome = judge::replay(first, append)?;
         Ok(Appended { replayed: std::mem::replace(told, true), looked_up: true, ..outcome })

@@ -3,6 +3,7 @@
 //! Each node has one connection that writes; the nodes take turns at the lock on the head row. A pool of connections reads,
 //! and one more listens for what other nodes append.
 
+mod altered;
 mod check;
 mod listen;
 mod read;
@@ -22,7 +23,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use self::session::Session;
+pub use self::session::SessionSettings;
+use self::session::{Session, in_time};
 use crate::{
     Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, appender::Appender,
     batch::Batch,
@@ -35,7 +37,7 @@ pub struct PostgresStore {
     pool: PgPool,
     /// The task that listens; it ends with the log.
     listening: Mutex<JoinSet<()>>,
-    page_events_max: usize,
+    limits: Limits,
 }
 
 impl PostgresStore {
@@ -50,6 +52,7 @@ impl PostgresStore {
         let session = Session::new(url, limits)?;
         let mut connection = session.connect().await?;
         schema::bring_up(&mut connection, log_id).await?;
+        altered::refuse(&mut connection).await?;
         let head = read::head(&mut connection).await?;
         let pool = session.pool(limits.read_connections_max);
         let positions = watch::Sender::new(head.position);
@@ -57,7 +60,7 @@ impl PostgresStore {
         listening.spawn(listen::listen(session.pool(1), positions.clone()));
         let writer = writer::PgWriter::new(session, connection, limits);
         let appender = Appender::start(writer, positions, limits);
-        Ok(Self { appender, pool, listening: Mutex::new(listening), page_events_max: limits.page_events_max })
+        Ok(Self { appender, pool, listening: Mutex::new(listening), limits })
     }
 
     /// Makes the log, or brings it up, and lets `role` serve it, which from then on may do so and no more.
@@ -67,6 +70,7 @@ impl PostgresStore {
         if let Some(role) = role {
             schema::grant(&mut connection, role).await?;
         }
+        altered::refuse(&mut connection).await?;
         let head = read::head(&mut connection).await?;
         connection.close().await?;
         Ok(head)
@@ -106,19 +110,21 @@ impl EventStore for PostgresStore {
     }
 
     async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
-        read::remembered(&self.pool, ids.iter().copied()).await
+        in_time(&self.limits, read::remembered(&self.pool, ids.iter().copied())).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        read::head(&self.pool).await
+        in_time(&self.limits, read::head(&self.pool)).await
     }
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
-        read::events(&self.pool, after, limit.min(self.page_events_max), types).await
+        let limit = limit.min(self.limits.page_events_max);
+        in_time(&self.limits, read::events(&self.pool, after, limit, types)).await
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
-        read::stream(&self.pool, stream, after, limit.min(self.page_events_max)).await
+        let limit = limit.min(self.limits.page_events_max);
+        in_time(&self.limits, read::stream(&self.pool, stream, after, limit)).await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

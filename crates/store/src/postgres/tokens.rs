@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use dealog_events::Timestamp;
 use uuid::Uuid;
 
-use super::{PostgresStore, read};
+use super::{PostgresStore, read, schema::is_denied, session::in_time};
 use crate::{
     StoreError,
     decode::{self, select},
@@ -32,22 +32,26 @@ impl TokenStore for PostgresStore {
         .bind(token.created_at.micros())
         .bind(token.expires_at.map(Timestamp::micros))
         .execute(&mut *transaction)
-        .await?;
+        .await
+        .map_err(denied)?;
         Ok(transaction.commit().await?)
     }
 
     async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
         let query = sqlx::query(select!(tokens "log.tokens WHERE token_id = $1"));
-        query.bind(id).fetch_optional(&self.pool).await?.as_ref().map(decode::token).transpose()
+        let found = async { Ok(query.bind(id).fetch_optional(&self.pool).await?) };
+        in_time(&self.limits, found).await?.as_ref().map(decode::token).transpose()
     }
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         let query = sqlx::query(select!(tokens "log.tokens ORDER BY created_at, token_id"));
-        query.fetch_all(&self.pool).await?.iter().map(decode::token).collect()
+        let found = async { Ok(query.fetch_all(&self.pool).await?) };
+        in_time(&self.limits, found).await?.iter().map(decode::token).collect()
     }
 
     async fn has_tokens(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM log.tokens)").fetch_one(&self.pool).await?)
+        let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM log.tokens)");
+        in_time(&self.limits, async { Ok(query.fetch_one(&self.pool).await?) }).await
     }
 
     async fn revoke_token(&self, id: Uuid, at: Timestamp) -> Result<Option<Token>, TokenError> {
@@ -55,7 +59,13 @@ impl TokenStore for PostgresStore {
             .bind(id)
             .bind(at.micros())
             .execute(&self.pool)
-            .await?;
+            .await
+            .map_err(denied)?;
         Ok(self.token(id).await?)
     }
+}
+
+/// A role that only serves may not write tokens.
+fn denied(error: sqlx::Error) -> TokenError {
+    if is_denied(&error) { TokenError::Denied } else { error.into() }
 }
