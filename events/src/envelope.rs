@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
@@ -53,9 +54,18 @@ counter!(
 pub struct CommandId(#[schemars(with = "String")] pub Uuid);
 
 impl CommandId {
-    /// The id of this command's event number `index`, from 0.
+    /// The id of this command's event number `index`, from 0: a UUID of version 8, made of SHA-256, which PostgreSQL can
+    /// make too and so demand.
     pub fn event_id(self, index: usize) -> Uuid {
-        Uuid::new_v5(&self.0, &(index as u64).to_be_bytes())
+        let mut id = [0; 16];
+        let hash = Sha256::new().chain_update(self.0).chain_update((index as u64).to_be_bytes()).finalize();
+        id.iter_mut().zip(hash).for_each(|(byte, hashed)| *byte = hashed);
+        Uuid::new_v8(id)
+    }
+
+    /// Whether this command gives its event number `index` this id, or gave it in an earlier version: of UUIDs of version 5.
+    pub fn gives(self, event_id: Uuid, index: usize) -> bool {
+        event_id == self.event_id(index) || event_id == Uuid::new_v5(&self.0, &(index as u64).to_be_bytes())
     }
 }
 

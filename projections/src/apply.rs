@@ -136,7 +136,8 @@ impl Applier {
         let position = events.first().map_or(Position::ZERO, |(first, _)| first.position);
         match AssertUnwindSafe(self.projection.apply(db, events)).catch_unwind().await {
             Ok(Err(ProjectionError::Database(error))) if refused(&error) => {
-                Err(ProjectionError::Unapplicable { position, reason: error.to_string() })
+                tracing::error!(%error, %position, "the tables refuse a row");
+                Err(ProjectionError::Unapplicable { position, reason: refusal(&error) })
             }
             Ok(outcome) => outcome,
             Err(panic) => {
@@ -171,6 +172,15 @@ fn refused(error: &sqlx::Error) -> bool {
         sqlx::Error::Encode(_) => true,
         _ => false,
     }
+}
+
+/// What a refusal is about, without the database's words, which may repeat what is in the row.
+fn refusal(error: &sqlx::Error) -> String {
+    let error = error.as_database_error();
+    let named = error.and_then(|error| error.constraint().or_else(|| error.table()).map(ToOwned::to_owned));
+    let code = error.and_then(DatabaseError::code).map(|code| format!(", code {code}")).unwrap_or_default();
+    let named = named.map(|name| format!(" by {name}")).unwrap_or_default();
+    format!("the tables refuse a row of it{named}{code}; the log says more")
 }
 
 /// Class 22 of PostgreSQL: a value that its type cannot hold.

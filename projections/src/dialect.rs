@@ -37,7 +37,7 @@ impl Dialect {
     pub(crate) fn begin_write(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
-            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
         }
     }
 
@@ -46,7 +46,7 @@ impl Dialect {
         match self {
             // A crash of the machine ends all who have the file open, and what they believe to have written.
             Self::Sqlite => self.begin_write(),
-            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on",
+            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL synchronous_commit = on",
         }
     }
 

@@ -43,14 +43,27 @@ pub use verify::{Verified, verify};
 pub use worker::{Limits, Worker};
 
 impl ProjectionError {
-    /// Whether the database of the read models or of the log is away for now: the same question may be answered a little
-    /// later.
+    /// Whether the database of the read models or of the log cannot do its work for now: the same question may be answered a
+    /// little later.
     pub fn is_away(&self) -> bool {
         match self {
             Self::Database(error) => is_away(error),
             Self::Store(error) => error.is_away(),
             Self::Connect { .. } => true,
             _ => false,
+        }
+    }
+
+    /// What a caller may be told: what a database says is for the log.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Database(_) | Self::Connect { .. } if self.is_away() => {
+                "the read models' database cannot do its work for now".into()
+            }
+            Self::Database(_) => "the read models' database failed, and the server's log says why".into(),
+            Self::Store(StoreError::Damaged { .. }) => self.to_string(),
+            Self::Store(error) => error.in_words().into(),
+            _ => self.to_string(),
         }
     }
 }

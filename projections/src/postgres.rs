@@ -7,11 +7,13 @@ use std::{
     time::Duration,
 };
 
+use dealog_store::postgres::SessionSettings;
 use sqlx::{
     AnyConnection, AssertSqlSafe, Connection as _, Executor as _,
     any::{AnyConnectOptions, AnyPoolOptions},
     postgres::PgConnectOptions,
 };
+use tokio::time::timeout;
 
 use crate::{
     Database, ProjectionError,
@@ -31,6 +33,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How long a transaction may do nothing. A process that was stopped in the middle of one keeps its locks for so long, and
 /// its projections must go on elsewhere.
 const IDLE_IN_TRANSACTION_TIME: Duration = Duration::from_secs(5);
+
+/// What may pass until an answer: the server's own limits are below this.
+const ANSWER_TIME: Duration = Duration::from_secs(45);
 
 /// Processes that open the same database at once make its tables one after the other: of two that make a schema at the same
 /// time one would fail. The number says no more than that it is this program's.
@@ -63,20 +68,18 @@ impl Database {
         }
         let server = name(&PgConnectOptions::from_str(url).map_err(unfit)?);
         let options = AnyConnectOptions::from_str(url).map_err(unfit)?;
-        // A pool would try again and again, and then say no more than that it took too long.
-        let connected = tokio::time::timeout(CONNECTION_WAIT, AnyConnection::connect_with(&options)).await;
-        let db = connected
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(|source| ProjectionError::Connect { server, source })?;
-        Self::in_schema(Server { options, schema: SCHEMA.to_owned() }, db).await
+        let in_views = Server { options, schema: SCHEMA.to_owned() };
+        let db = in_views.connect().await.map_err(|source| ProjectionError::Connect { server, source })?;
+        Self::in_schema(in_views, db).await
     }
 
     /// Whether there are read models in the database at `url`. Opening makes empty ones where there are none.
     pub async fn is_in_postgres(url: &str) -> Result<bool, ProjectionError> {
-        let options = PgConnectOptions::from_str(url)?;
-        let server = name(&options);
+        sqlx::any::install_default_drivers();
+        let server = name(&PgConnectOptions::from_str(url)?);
         let connect = |source| ProjectionError::Connect { server, source };
-        let mut db = sqlx::PgConnection::connect_with(&options).await.map_err(connect)?;
+        let in_views = Server { options: AnyConnectOptions::from_str(url)?, schema: SCHEMA.to_owned() };
+        let mut db = in_views.connect().await.map_err(connect)?;
         let there = format!("SELECT to_regclass('{SCHEMA}.checkpoints') IS NOT NULL");
         let there = sqlx::query_scalar(AssertSqlSafe(there)).fetch_one(&mut db).await?;
         db.close().await?;
@@ -110,28 +113,41 @@ impl Database {
 }
 
 impl Server {
+    /// A connection of its own. A pool would try again and again, and then say no more than that it took too long.
+    async fn connect(&self) -> Result<AnyConnection, sqlx::Error> {
+        let connect = async {
+            let mut db = AnyConnection::connect_with(&self.options).await?;
+            sqlx::raw_sql(AssertSqlSafe(self.settings())).execute(&mut db).await?;
+            Ok(db)
+        };
+        timeout(CONNECTION_WAIT, connect).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
     /// The statements that a connection begins with.
     fn settings(&self) -> String {
-        let statement_time = if self.schema == SCHEMA { STATEMENT_TIME } else { Duration::ZERO };
+        let settings = SessionSettings {
+            search_path: &format!("{}, pg_catalog, pg_temp", self.schema),
+            statement_timeout: if self.schema == SCHEMA { STATEMENT_TIME } else { Duration::ZERO },
+            lock_timeout: LOCK_WAIT,
+            idle_in_transaction_timeout: IDLE_IN_TRANSACTION_TIME,
+        };
         // A commit that is lost in a crash takes its checkpoint with it and is folded again. What is asked for decides how it is
         // best found, and tables grow: plans are made each time, and never compiled, which takes longer than to answer.
         format!(
-            "SET search_path = {}; SET application_name = 'dealog views'; SET statement_timeout = {}; \
-             SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET synchronous_commit = off; \
-             SET plan_cache_mode = force_custom_plan; SET jit = off; SET client_min_messages = warning",
-            self.schema,
-            statement_time.as_millis(),
-            LOCK_WAIT.as_millis(),
-            IDLE_IN_TRANSACTION_TIME.as_millis()
+            "{}; SET application_name = 'dealog views'; SET synchronous_commit = off; \
+             SET plan_cache_mode = force_custom_plan; SET enable_seqscan = on",
+            settings.sql()
         )
     }
 }
 
 /// Who stops waiting while a transaction begins, or is refused a lock with which it does, leaves it to the connection: the
 /// driver knows of none, and the next would be refused in it or read from its snapshot. Where there is none, this does nothing.
+///
+/// A connection through which nothing comes any more is ended here, or it would take a place in the pool for good.
 async fn is_done(db: &mut AnyConnection) -> Result<bool, sqlx::Error> {
-    sqlx::raw_sql("BEGIN; ROLLBACK").execute(db).await?;
-    Ok(true)
+    let ended = timeout(ANSWER_TIME, sqlx::raw_sql("BEGIN; ROLLBACK").execute(db)).await;
+    ended.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|_| true)
 }
 
 /// A server and its database as messages name them.
@@ -156,9 +172,12 @@ async fn set_up(db: &mut AnyConnection, schema: &str) -> Result<(), ProjectionEr
     if usize::try_from(there).is_ok_and(|there| there == tables.len()) {
         return Ok(());
     }
-    let mut db = db.begin().await?;
+    let mut db = db.begin_with(Dialect::Postgres.begin_write()).await?;
     db.execute(SET_UP_LOCK).await?;
-    let schema = [format!("CREATE SCHEMA IF NOT EXISTS {schema}"), format!("SET LOCAL search_path = {schema}")];
+    let schema = [
+        format!("CREATE SCHEMA IF NOT EXISTS {schema}"),
+        format!("SET LOCAL search_path = {schema}, pg_catalog, pg_temp"),
+    ];
     for statement in schema.into_iter().chain(tables) {
         db.execute(AssertSqlSafe(statement)).await?;
     }

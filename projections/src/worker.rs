@@ -283,12 +283,12 @@ impl Worker {
                 let event = error.poison().unwrap_or_default();
                 tracing::error!(projection, position = %event, reason, "projection stopped");
             }
-            ProjectionError::Database(_)
+            error @ (ProjectionError::Database(_)
             | ProjectionError::Store(_)
             | ProjectionError::BuildDamaged(_)
-            | ProjectionError::WorkerFailed => {
+            | ProjectionError::WorkerFailed) => {
                 tracing::error!(projection, %reason, "projection waits for its database");
-                self.status.send_replace(Status::Waiting { position, reason });
+                self.status.send_replace(Status::Waiting { position, reason: error.in_words() });
                 return Some(self.applier.limits.retry_interval);
             }
             ProjectionError::Damaged(_) => self.database.distrust(&reason),

@@ -109,10 +109,14 @@ impl Database {
             }
             Dialect::Postgres => {
                 let all = |what: &str| {
-                    let tables = ["events", "commands", "streams", "head"];
-                    tables.map(|table| format!("ALTER TABLE {table} {what} TRIGGER ALL;")).concat()
+                    format!(
+                        "DO $$ DECLARE one record; BEGIN FOR one IN SELECT tgname, tgrelid::regclass AS owner FROM pg_trigger \
+                         WHERE NOT tgisinternal AND tgrelid IN (SELECT oid FROM pg_class WHERE relnamespace = \
+                         'log'::regnamespace) LOOP EXECUTE format('ALTER TABLE %s {what} TRIGGER %I', one.owner, \
+                         one.tgname); END LOOP; END $$"
+                    )
                 };
-                self.run(&[all("DISABLE"), statements.to_owned(), all("ENABLE")].join(";"));
+                self.run(&[all("DISABLE"), statements.to_owned(), all("ENABLE ALWAYS")].join(";"));
             }
         }
     }

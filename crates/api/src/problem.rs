@@ -25,7 +25,7 @@ pub(crate) struct Problem {
     allowed: Vec<String>,
     missing: Vec<String>,
     retry_after_seconds: Option<u16>,
-    damaged: bool,
+    damage: Option<Box<Damage>>,
 }
 
 /// What a query found of damage, beside its answer: whoever sees it on its way out marks the read models.
@@ -54,7 +54,7 @@ impl Problem {
             allowed: Vec::new(),
             missing: Vec::new(),
             retry_after_seconds: None,
-            damaged: false,
+            damage: None,
         }
     }
 
@@ -76,10 +76,10 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(BUSY_SECONDS)
     }
 
-    /// The database is not there at the moment, which the log tells of; the same request may do a little later.
+    /// The database cannot do this at the moment. Why is for the log; the same request may succeed a little later.
     pub(crate) fn away(error: &dyn std::fmt::Display) -> Self {
-        tracing::warn!(%error, "the database is away");
-        Self::busy("unavailable", "the server cannot reach its database at the moment: try again")
+        tracing::warn!(%error, "the database cannot do its work for now");
+        Self::busy("unavailable", "the server's database cannot do this at the moment: try again")
     }
 
     /// A fault of this server's. The log has the reason; the caller learns that it was not the request.
@@ -119,7 +119,6 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let damage = self.damaged.then(|| Damage(self.detail.clone()));
         let title = self.status.canonical_reason().unwrap_or_default();
         let mut problem =
             ProblemDetails::new().with_status(self.status).with_title(title).with_detail(self.detail).with_extensions(
@@ -135,8 +134,8 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(damage) = damage {
-            response.extensions_mut().insert(damage);
+        if let Some(damage) = self.damage {
+            response.extensions_mut().insert(*damage);
         }
         response
     }
@@ -204,7 +203,7 @@ impl From<ProjectionError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_rate", detail).field("currency")
             }
             ProjectionError::NotBuilt | ProjectionError::Behind { .. } => Self::busy("not_caught_up", detail),
-            ProjectionError::Damaged(_) => Self { damaged: true, detail, ..Self::internal(&error) },
+            ProjectionError::Damaged(_) => Self { damage: Some(Box::new(Damage(detail))), ..Self::internal(&error) },
             _ => Self::internal(&detail),
         }
     }

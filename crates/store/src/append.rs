@@ -106,13 +106,14 @@ pub enum AppendError {
     /// The append contradicts itself or what the log promises; a mistake of the caller.
     #[error("not an append: {0}")]
     Malformed(String),
-    /// The database failed and nothing of this append was written.
-    #[error("nothing was written: {0}")]
-    Unavailable(String),
+    /// The database failed and nothing of this append was written. The reason is in our own words, and the type sees to it:
+    /// what a database says is for the log.
+    #[error("nothing was written, send it again: {0}")]
+    Unavailable(&'static str),
     /// The database failed at the commit and could not be asked what became of it. To send the same command again, with
     /// the same id, is safe.
     #[error("it is not known whether this was written, send it again with the same id: {0}")]
-    InDoubt(String),
+    InDoubt(&'static str),
     /// The log could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,13 +1,11 @@
 //! What one transaction writes, as rows: those of a batch of appends, or of a piece of a log that is copied.
 
-use std::collections::HashMap;
-
 use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use uuid::Uuid;
 
 use crate::{
     Remembered,
-    judge::{Accepted, Judged, StreamEnd},
+    judge::{Accepted, Judged},
 };
 
 /// The rows of a transaction.
@@ -23,8 +21,6 @@ pub(crate) struct Batch<'a> {
     pub(crate) commands: Vec<Remembered>,
     /// The commands that changed nothing.
     pub(crate) unchanged_commands: Vec<Remembered>,
-    /// The streams that grow, with their new ends.
-    pub(crate) streams: HashMap<StreamId, StreamEnd>,
 }
 
 /// An event with its place in the log.
@@ -61,14 +57,12 @@ impl<'a> Batch<'a> {
             events: judged.accepted.iter().flat_map(events).collect(),
             commands,
             unchanged_commands,
-            streams: judged.grown.clone(),
         }
     }
 
     /// Of events as they are elsewhere, and the commands that brought them; none where there are no events.
     pub(crate) fn of_copied(events: &'a [Envelope], commands: &[Remembered]) -> Option<Self> {
         let (first, last) = (events.first()?, events.last()?);
-        let end = |event: &Envelope| StreamEnd { version: event.version, occurred_at: event.occurred_at };
         Some(Self {
             before: Position(first.position.0.saturating_sub(1)),
             position: last.position,
@@ -76,8 +70,6 @@ impl<'a> Batch<'a> {
             events: events.iter().map(EventRow::from).collect(),
             commands: commands.to_vec(),
             unchanged_commands: Vec::new(),
-            // The last one of each stream stays.
-            streams: events.iter().map(|event| (event.stream, end(event))).collect(),
         })
     }
 }

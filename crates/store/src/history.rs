@@ -43,7 +43,7 @@ impl Last {
         };
         let reason = if event.recorded_at < self.recorded_at {
             "it was recorded before the event before it"
-        } else if event.event_id != event.command_id.event_id(index) {
+        } else if !event.command_id.gives(event.event_id, index) {
             "its id is not the one that its command gives it"
         } else {
             *self = Self {

@@ -39,7 +39,6 @@ pub(crate) struct Accepted<'a> {
 pub(crate) struct Judged<'a> {
     pub(crate) outcomes: Vec<Result<Appended, AppendError>>,
     pub(crate) accepted: Vec<Accepted<'a>>,
-    pub(crate) grown: HashMap<StreamId, StreamEnd>,
     pub(crate) position: Position,
     pub(crate) recorded_at: Timestamp,
 }
@@ -72,13 +71,7 @@ pub(crate) fn judge<'a>(batch: &'a [Append], known: Known, limits: &Limits) -> J
     let mut bench =
         Bench { known, stream_events_max: limits.stream_events_max, grown: HashMap::new(), accepted: vec![] };
     let outcomes = batch.iter().map(|append| bench.judge(append)).collect();
-    Judged {
-        outcomes,
-        accepted: bench.accepted,
-        grown: bench.grown,
-        position: bench.known.position,
-        recorded_at: bench.known.recorded_at,
-    }
+    Judged { outcomes, accepted: bench.accepted, position: bench.known.position, recorded_at: bench.known.recorded_at }
 }
 
 struct Bench<'a> {

@@ -25,13 +25,13 @@ pub mod postgres;
 pub mod sqlite;
 pub mod supervised;
 mod tokens;
+mod trouble;
 
 use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use futures_util::future::BoxFuture;
-use sqlx::error::DatabaseError;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -40,6 +40,7 @@ pub use appender::Unable;
 pub use copy::{CopyError, compare, copy};
 pub use place::Place;
 pub use tokens::{TOKENS_MAX, Token, TokenError, TokenStore};
+pub use trouble::is_away;
 
 /// Named limits of a log. Each can be set; none can be switched off.
 #[derive(Debug, Clone, Copy)]
@@ -156,29 +157,6 @@ pub trait Log: EventStore + TokenStore {
     async fn append_copied(&self, events: &[Envelope], commands: &[Remembered]) -> Result<(), StoreError>;
 }
 
-/// Whether a database is away for now, or the way to it: the same request may do a little later. PostgreSQL says so by its codes
-/// of classes 08 (connections), 53 (resources) and 57P (it stops, or is not there yet).
-pub fn is_away(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-        error => {
-            let code = error.as_database_error().and_then(DatabaseError::code);
-            code.is_some_and(|code| code.len() == 5 && ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
-        }
-    }
-}
-
-impl StoreError {
-    /// Whether the log's database is away for now.
-    pub fn is_away(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::NoAnswer(_) => true,
-            Self::Database(error) => is_away(error),
-            _ => false,
-        }
-    }
-}
-
 /// Why the log could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -202,6 +180,12 @@ pub enum StoreError {
     /// The database is not a log that this version can use.
     #[error("the log's schema: {0}")]
     Schema(String),
+    /// The schema of the log is not what this program made: what keeps history from being rewritten may be gone.
+    #[error(
+        "the schema of the log is not what dealog made: {0}. Nothing is appended like that. Let the role that owns the log undo \
+         it, or restore the log from a backup; `dealog migrate --grant ROLE` takes from a role what it may do too much"
+    )]
+    Altered(String),
     /// What is stored is not what is ever written.
     #[error("the log is damaged at position {position}: {reason}")]
     Damaged {

@@ -73,6 +73,12 @@ pub enum TokenError {
     /// The limit is reached.
     #[error("there are {TOKENS_MAX} tokens, revoked ones included, and more are not allowed")]
     TooMany,
+    /// The role that this runs as may not write tokens.
+    #[error(
+        "this role serves the log and may not give or revoke tokens: run `dealog token` as the role that owns the log \
+         (--database postgres://OWNER@HOST/DATABASE)"
+    )]
+    Denied,
     /// The log's database.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "postgres/altered.rs"]
+mod altered;
 #[path = "postgres/network.rs"]
 mod network;
 #[path = "postgres/nodes.rs"]
 mod nodes;
 #[path = "postgres/schema.rs"]
 mod schema;
+#[path = "postgres/session.rs"]
+mod session;
 
 use std::time::Duration;
 

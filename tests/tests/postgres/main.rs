@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod apart;
+mod away;
 mod crashes;
 mod leader;
 mod nodes;
@@ -11,4 +12,5 @@ mod privileges;
 mod refused;
 mod replica;
 mod secrets;
+mod sessions;
 mod tls;

@@ -166,6 +166,10 @@ impl Subscriber {
                 ("dropped", "too_slow", "events came faster than they were taken")
             }
             End::Stopping => ("stopping", "stopping", "the server is being stopped"),
+            End::Failed(Unreadable::Store(error)) if error.is_away() => {
+                tracing::warn!(%error, position = %self.reached, "a stream of events cannot go on for now");
+                ("dropped", "unavailable", "the server's database cannot do this at the moment")
+            }
             End::Failed(error) => {
                 tracing::error!(%error, position = %self.reached, "a stream of events cannot go on");
                 ("dropped", "internal", "the server failed; its log says why, under this request's id")

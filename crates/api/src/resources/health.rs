@@ -12,8 +12,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{App, Followed};
 
-/// How long each of the databases may take to say how it is: whoever asks about health does not wait for long.
-const ASKED_MAX: Duration = Duration::from_millis(1_500);
+/// How long the databases may take to say how they are: whoever asks for health wants to hear of a database that says nothing,
+/// and soon.
+const ANSWER_TIME: Duration = Duration::from_millis(1_500);
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
@@ -77,13 +78,10 @@ struct Building {
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
-    let seen = async {
-        // The log after the read models: it is never behind them.
-        let projection = projection(&app).await;
-        (projection, app.store().head().await.ok().map(|head| head.position))
-    };
-    let (seen, tried) = tokio::join!(timeout(ASKED_MAX, seen), app.store().can_append());
-    let (projection, head) = seen.unwrap_or_else(|_| (ProjectionHealth::silent(app.followed.name), None));
+    let head = async { timeout(ANSWER_TIME, app.store().head()).await.ok()?.ok() };
+    let (head, projection, tried) = tokio::join!(head, projection(&app), app.store().can_append());
+    // Asked at the same time: the log is never behind the read models.
+    let head = head.map(|head| head.position.max(projection.position.unwrap_or_default()));
     let trouble = tried.err().map(|unable| unable.to_string());
     let projection = ProjectionHealth {
         lag: head.zip(projection.position).map(|(head, position)| head.0.saturating_sub(position.0)),
@@ -92,14 +90,6 @@ async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     let ready = trouble.is_none() && head.is_some() && projection.position.is_some() && projection.trouble.is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Ready { ready, head, trouble, projections: vec![projection] }))
-}
-
-impl ProjectionHealth {
-    /// Nobody says how it is.
-    fn silent(name: &'static str) -> Self {
-        let trouble = Some("the databases have not answered in time".into());
-        Self { name, position: None, lag: None, building: None, leader: None, trouble }
-    }
 }
 
 /// What the worker of this process says, and what is written down beside the read models, whoever folds them.
@@ -112,8 +102,8 @@ pub(crate) async fn projection(app: &App) -> ProjectionHealth {
     });
     let trouble = database.distrusted().or(app.followed.trouble());
     let mut health = ProjectionHealth { name, position: None, lag: None, building: None, leader: None, trouble };
-    match database.standing(name).await {
-        Ok(standing) => {
+    match timeout(ANSWER_TIME, database.standing(name)).await {
+        Ok(Ok(standing)) => {
             health.leader = standing.leader;
             // Another version's tables are another server's.
             let understood = standing.tables.filter(|tables| tables.version == *version);
@@ -126,7 +116,14 @@ pub(crate) async fn projection(app: &App) -> ProjectionHealth {
             let elsewhere = under_way.map(|build| Building { position: build.position, head: build.head });
             health.building = here.or(elsewhere);
         }
-        Err(error) => health.trouble = health.trouble.or_else(|| Some(error.to_string())),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "how the read models stand cannot be told");
+            health.trouble = health.trouble.or_else(|| Some(error.in_words()));
+        }
+        Err(_) => {
+            let silent = || "the read models' database gives no answer".to_owned();
+            health.trouble = health.trouble.or_else(|| Some(silent()));
+        }
     }
     health
 }

@@ -123,7 +123,7 @@ impl Appender {
         let (answer, receiver) = oneshot::channel();
         self.queue.try_send(Waiting { append, answer, queued: Instant::now() }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable("the log is closed".into()),
+            mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable("the log is closed"),
         })?;
         Ok(receiver)
     }
@@ -153,7 +153,7 @@ impl Appender {
 
 /// The task has failed with the append in its hands, or has gone because the runtime is shutting down.
 fn stopped() -> AppendError {
-    AppendError::InDoubt("the log failed or was stopped".into())
+    AppendError::InDoubt("the log failed or was stopped")
 }
 
 struct Task<W> {
@@ -220,7 +220,7 @@ impl<W: Writer> Task<W> {
             Err(WriteError::NotWritten(error)) => {
                 self.tries.tried(Err(&error));
                 tracing::error!(%error, appends = batch.len(), "a batch could not be written");
-                batch.iter().map(|_| Err(AppendError::Unavailable(error.to_string()))).collect()
+                batch.iter().map(|_| Err(AppendError::Unavailable(error.in_words()))).collect()
             }
             Err(WriteError::InDoubt(error)) => {
                 self.tries.tried(Err(&error));
@@ -250,8 +250,8 @@ impl<W: Writer> Task<W> {
                 told(batch, &found, error)
             }
             Err(second) => {
-                let reason = format!("{error}; and then {second}");
-                batch.iter().map(|_| Err(AppendError::InDoubt(reason.clone()))).collect()
+                tracing::error!(error = %second, "what became of a commit is not known");
+                batch.iter().map(|_| Err(AppendError::InDoubt(second.in_words()))).collect()
             }
         }
     }
@@ -294,7 +294,7 @@ fn told(batch: &[Append], found: &[Remembered], error: &StoreError) -> Vec<Outco
     let mut found: HashMap<_, _> = found.iter().map(|first| (first.command_id, (*first, false))).collect();
     let tell = |append: &Append| {
         let Some((first, told)) = found.get_mut(&append.command_id) else {
-            return Err(AppendError::Unavailable(error.to_string()));
+            return Err(AppendError::Unavailable(error.in_words()));
         };
         let outcome = judge::replay(first, append)?;
         Ok(Appended { replayed: std::mem::replace(told, true), looked_up: true, ..outcome })

@@ -6,7 +6,7 @@
 use dealog_events::Envelope;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use super::{read, schema};
+use super::{altered, read, schema};
 use crate::{
     Head, StoreError,
     history::{self, PAGE},
@@ -62,6 +62,7 @@ pub(super) async fn thorough(
 ) -> Result<Head, StoreError> {
     let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     schema::must_be_there(&mut transaction).await?;
+    altered::refuse(&mut transaction).await?;
     transaction.execute(UNBOUNDED).await?;
     for invariant in INVARIANTS {
         let broken: Option<(String, String)> = sqlx::query_as(*invariant).fetch_optional(&mut *transaction).await?;

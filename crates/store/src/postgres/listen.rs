@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::read;
-use crate::{appender::publish, failpoints, supervised};
+use crate::{Head, StoreError, appender::publish, failpoints, supervised};
 
 /// What a batch notifies: see [`super::rows::WRITE`].
 const CHANNEL: &str = "dealog_appended";
@@ -34,24 +34,29 @@ pub(super) async fn listen(pool: PgPool, positions: watch::Sender<Position>) {
     }
 }
 
-async fn hear(pool: &PgPool, positions: &watch::Sender<Position>) -> Result<(), sqlx::Error> {
+async fn hear(pool: &PgPool, positions: &watch::Sender<Position>) -> Result<(), StoreError> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     failpoints::pass("listener")?;
     // What was appended while nobody listened.
-    if let Ok(head) = read::head(&mut listener).await {
-        publish(positions, head.position);
-    }
+    publish(positions, head(&mut listener).await?.position);
     loop {
         let Ok(heard) = timeout(QUIET_MAX, listener.try_recv()).await else {
             let tried = timeout(QUIET_MAX, listener.execute("SELECT 1")).await;
-            tried.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            tried.map_err(|_| StoreError::NoAnswer(QUIET_MAX))??;
             continue;
         };
         // Nothing is heard where the connection was lost.
         let Some(notification) = heard? else { return Ok(()) };
-        publish(positions, position(notification.payload()));
+        // Whoever may connect may notify anything, so what is told is only a reason to look.
+        if position(notification.payload()) > *positions.borrow() {
+            publish(positions, head(&mut listener).await?.position);
+        }
     }
+}
+
+async fn head(listener: &mut PgListener) -> Result<Head, StoreError> {
+    timeout(QUIET_MAX, read::head(listener)).await.unwrap_or(Err(StoreError::NoAnswer(QUIET_MAX)))
 }
 
 /// Whoever notifies something else wakes nobody.

@@ -3,6 +3,7 @@
 //! Each node has one connection that writes; the nodes take turns at the lock on the head row. A pool of connections reads pages
 //! of the log, another what commands and tokens need to know, and one more connection listens for what other nodes append.
 
+mod altered;
 mod check;
 mod listen;
 mod read;
@@ -22,7 +23,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use self::session::Session;
+pub use self::session::SessionSettings;
+use self::session::{Session, in_time};
 use crate::{
     Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, Unable, appender::Appender,
     batch::Batch,
@@ -53,6 +55,7 @@ impl PostgresStore {
         let session = Session::new(url, limits)?;
         let mut connection = session.connect().await?;
         schema::bring_up(&mut connection, log_id).await?;
+        altered::refuse(&mut connection).await?;
         let head = read::head(&mut connection).await?;
         let (readers, lookups) =
             (session.pool(limits.read_connections_max), session.pool(limits.command_connections_max));
@@ -71,6 +74,7 @@ impl PostgresStore {
         if let Some(role) = role {
             schema::grant(&mut connection, role).await?;
         }
+        altered::refuse(&mut connection).await?;
         let head = read::head(&mut connection).await?;
         connection.close().await?;
         Ok(head)
@@ -110,19 +114,19 @@ impl EventStore for PostgresStore {
     }
 
     async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
-        read::remembered(&self.lookups, ids.iter().copied()).await
+        in_time(&self.limits, read::remembered(&self.lookups, ids.iter().copied())).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        read::head(&self.lookups).await
+        in_time(&self.limits, read::head(&self.lookups)).await
     }
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
-        read::events(&self.readers, after, self.limits.page(limit), types).await
+        in_time(&self.limits, read::events(&self.readers, after, self.limits.page(limit), types)).await
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
-        read::stream(&self.lookups, stream, after, self.limits.page(limit)).await
+        in_time(&self.limits, read::stream(&self.lookups, stream, after, self.limits.page(limit))).await
     }
 
     async fn can_append(&self) -> Result<(), Unable> {

@@ -24,7 +24,8 @@ pub(super) async fn head(executor: impl PgExecutor<'_>) -> Result<Head, StoreErr
 
 /// Begins a transaction with the lock that orders everything: whoever has it appends, and what it reads from then on stays so
 /// until it commits. What it reads with the very same statement would be what had been there before it waited.
-pub(super) const BEGIN_WITH_LOCK: &str = "BEGIN; SELECT 1 FROM log.head WHERE one = 1 FOR UPDATE";
+pub(super) const BEGIN_WITH_LOCK: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT 1 FROM log.head WHERE one = 1 FOR UPDATE";
 
 pub(super) async fn remembered(
     executor: impl PgExecutor<'_>,

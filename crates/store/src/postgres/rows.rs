@@ -1,19 +1,15 @@
 //! The rows of a batch as parameters of one statement: an array for each column, which `unnest` puts together again.
 
-use std::collections::HashMap;
-
-use dealog_events::StreamId;
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
 use crate::{
     Limits, Remembered,
     batch::{Batch, EventRow},
     decode::integer,
-    judge::StreamEnd,
 };
 
-/// All that a batch writes, in one trip to the server. A part that fails takes the rest with it. Who listens is woken once
-/// this is committed.
+/// All that a batch writes, in one trip to the server; streams follow by a trigger, which also sees that events and commands come
+/// together. A part that fails takes the rest with it. Who listens is woken once this is committed.
 pub(super) const WRITE: &str = "
     WITH appended AS (
         INSERT INTO log.events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor,
@@ -23,12 +19,8 @@ pub(super) const WRITE: &str = "
     ), remembered AS (
         INSERT INTO log.commands (command_id, fingerprint, stream, version, position, events)
         SELECT * FROM unnest($14::uuid[], $15::bytea[], $16::text[], $17::bigint[], $18::bigint[], $19::int[])
-    ), grown AS (
-        INSERT INTO log.streams (stream, version, occurred_at)
-        SELECT * FROM unnest($20::text[], $21::bigint[], $22::bigint[])
-        ON CONFLICT (stream) DO UPDATE SET version = excluded.version, occurred_at = excluded.occurred_at
     )
-    SELECT pg_notify('dealog_appended', $23)";
+    SELECT pg_notify('dealog_appended', $20)";
 
 /// Writes commands that changed nothing, and removes as many again, and a few more, of those that have been kept for the hours
 /// that they must be (`$6`). So the table shrinks where it can, and no batch has much of that to do.
@@ -46,7 +38,7 @@ type Bound = Query<'static, Postgres, PgArguments>;
 /// [`WRITE`] with its parameters.
 pub(super) fn write(batch: &Batch<'_>) -> Bound {
     let query = bind_commands(bind_events(sqlx::query(WRITE), &batch.events), &batch.commands);
-    bind_streams(query, &batch.streams).bind(batch.position.to_string())
+    query.bind(batch.position.to_string())
 }
 
 /// The commands of a batch that changed nothing.
@@ -86,13 +78,6 @@ fn bind_commands(query: Bound, commands: &[Remembered]) -> Bound {
         .bind(column(commands, |command| integer(command.outcome.version.0)))
         .bind(column(commands, |command| integer(command.outcome.position.0)))
         .bind(column(commands, |command| i32::try_from(command.outcome.events).unwrap_or(i32::MAX)))
-}
-
-fn bind_streams(query: Bound, streams: &HashMap<StreamId, StreamEnd>) -> Bound {
-    query
-        .bind(streams.keys().map(ToString::to_string).collect::<Vec<_>>())
-        .bind(streams.values().map(|end| integer(end.version.0)).collect::<Vec<_>>())
-        .bind(streams.values().map(|end| end.occurred_at.micros()).collect::<Vec<_>>())
 }
 
 fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {

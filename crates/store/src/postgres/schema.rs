@@ -4,9 +4,10 @@
 //! may start at once. A database has all of a version or nothing of it. One from a newer version, or with a schema `log` of
 //! another program, is refused rather than guessed at.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, error::DatabaseError};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, error::DatabaseError};
 use uuid::Uuid;
 
+use super::session::BEGIN;
 use crate::StoreError;
 
 /// What each version of the schema added; the first made the log. A step stays as it was written.
@@ -15,6 +16,7 @@ const STEPS: &[(usize, &str)] = &[
     (2, include_str!("unchanged_commands.sql")),
     (3, include_str!("token_keys.sql")),
     (4, include_str!("types.sql")),
+    (5, include_str!("append_rules.sql")),
 ];
 
 /// What a role needs that only serves, for a role and a database of these names.
@@ -35,7 +37,9 @@ pub(super) async fn bring_up(connection: &mut PgConnection, log_id: Uuid) -> Res
     if missing(connection).await?.is_empty() {
         return Ok(());
     }
-    let mut transaction = connection.begin().await?;
+    let mut transaction = connection.begin_with(BEGIN).await?;
+    // A step may have all of a long log to go through.
+    transaction.execute("SET LOCAL statement_timeout = 0").await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
     // Another node may have been faster.
     let missing = missing(&mut transaction).await?;
@@ -51,12 +55,12 @@ pub(super) async fn exists(connection: &mut PgConnection) -> Result<bool, StoreE
     Ok(missing(connection).await?.len() < STEPS.len())
 }
 
-/// Lets a role serve the log: it may append and read, and never rewrite.
+/// Lets a role serve the log: it may append and read, and no more, whatever it was granted before.
 pub(super) async fn grant(connection: &mut PgConnection, role: &str) -> Result<(), StoreError> {
     let sql = "SELECT quote_ident($1), quote_ident(current_database())";
     let (role, database): (String, String) = sqlx::query_as(sql).bind(role).fetch_one(&mut *connection).await?;
     let grants = GRANTS.replace("dealog_app", &role).replace("current_database", &database);
-    let mut transaction = connection.begin().await?;
+    let mut transaction = connection.begin_with(BEGIN).await?;
     sqlx::raw_sql(AssertSqlSafe(grants)).execute(&mut *transaction).await?;
     Ok(transaction.commit().await?)
 }
@@ -136,11 +140,16 @@ async fn run(
 
 /// A role that only serves may not change the schema.
 fn denied(error: sqlx::Error, version: usize) -> StoreError {
-    if error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == INSUFFICIENT_PRIVILEGE) {
+    if is_denied(&error) {
         return StoreError::Schema(format!(
             "this role may not bring the schema log to version {version} ({error}): run `dealog migrate --database …` as the \
              role that owns the database"
         ));
     }
     error.into()
+}
+
+/// Whether this is something that a role may not do.
+pub(super) fn is_denied(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == INSUFFICIENT_PRIVILEGE)
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use dealog_events::Timestamp;
 use uuid::Uuid;
 
-use super::{PostgresStore, read};
+use super::{PostgresStore, read, schema::is_denied, session::in_time};
 use crate::{
     StoreError,
     decode::{self, select},
@@ -34,22 +34,26 @@ impl TokenStore for PostgresStore {
         .bind(token.expires_at.map(Timestamp::micros))
         .bind(&token.created_by)
         .execute(&mut *transaction)
-        .await?;
+        .await
+        .map_err(denied)?;
         Ok(transaction.commit().await?)
     }
 
     async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
         let query = sqlx::query(select!(tokens "log.tokens WHERE token_id = $1"));
-        query.bind(id).fetch_optional(&self.lookups).await?.as_ref().map(decode::token).transpose()
+        let found = async { Ok(query.bind(id).fetch_optional(&self.lookups).await?) };
+        in_time(&self.limits, found).await?.as_ref().map(decode::token).transpose()
     }
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         let query = sqlx::query(select!(tokens "log.tokens ORDER BY created_at, token_id"));
-        query.fetch_all(&self.lookups).await?.iter().map(decode::token).collect()
+        let found = async { Ok(query.fetch_all(&self.lookups).await?) };
+        in_time(&self.limits, found).await?.iter().map(decode::token).collect()
     }
 
     async fn has_tokens(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM log.tokens)").fetch_one(&self.lookups).await?)
+        let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM log.tokens)");
+        in_time(&self.limits, async { Ok(query.fetch_one(&self.lookups).await?) }).await
     }
 
     async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError> {
@@ -60,12 +64,14 @@ impl TokenStore for PostgresStore {
         .bind(at.micros())
         .bind(by)
         .execute(&self.lookups)
-        .await?;
+        .await
+        .map_err(denied)?;
         Ok(self.token(id).await?)
     }
 
     async fn token_key(&self) -> Result<[u8; 32], StoreError> {
-        let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM log.token_key").fetch_one(&self.lookups).await?;
+        let query = sqlx::query_scalar("SELECT key FROM log.token_key");
+        let key: Vec<u8> = in_time(&self.limits, async { Ok(query.fetch_one(&self.lookups).await?) }).await?;
         decode::token_key(&key)
     }
 
@@ -73,4 +79,9 @@ impl TokenStore for PostgresStore {
         sqlx::query("UPDATE log.token_key SET key = $1").bind(key.as_slice()).execute(&self.lookups).await?;
         Ok(())
     }
+}
+
+/// A role that only serves may not write tokens.
+fn denied(error: sqlx::Error) -> TokenError {
+    if is_denied(&error) { TokenError::Denied } else { error.into() }
 }

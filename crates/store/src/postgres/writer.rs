@@ -9,15 +9,18 @@
 
 use dealog_events::CommandId;
 use sqlx::{Connection as _, PgConnection};
-use tokio::time::timeout;
 
-use super::{read, rows, session::Session};
+use super::{
+    altered, read, rows,
+    session::{Session, in_time},
+};
 use crate::{
     Append, Limits, Remembered, StoreError,
     appender::{WriteError, Writer, Written},
     batch::Batch,
-    failpoints, is_away,
+    failpoints,
     judge::{Judged, judge},
+    trouble::is_lost,
 };
 
 pub(super) struct PgWriter {
@@ -39,10 +42,13 @@ impl PgWriter {
     }
 
     async fn take(&mut self) -> Result<PgConnection, StoreError> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => self.session.connect().await,
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
         }
+        let mut connection = self.session.connect().await?;
+        // Another database may have taken the place of the one that was there, or somebody its triggers.
+        in_time(&self.limits, altered::refuse(&mut connection)).await?;
+        Ok(connection)
     }
 }
 
@@ -51,7 +57,7 @@ impl Writer for PgWriter {
         let reused = self.connection.is_some();
         match self.attempt(batch).await {
             // The server was restarted, or closed what nobody used for long. Nothing was written, and it may well be there.
-            Err(WriteError::NotWritten(StoreError::Database(error))) if reused && is_away(&error) => {
+            Err(WriteError::NotWritten(StoreError::Database(error))) if reused && is_lost(&error) => {
                 tracing::warn!(%error, "the connection to the log was lost; another is opened");
                 self.attempt(batch).await
             }
@@ -80,12 +86,6 @@ impl Writer for PgWriter {
             tracing::warn!(%error, "the log could not be closed");
         }
     }
-}
-
-/// What a connection through which nothing comes any more costs: the server's own limits are below this.
-async fn in_time<T>(limits: &Limits, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let max = limits.database_lock_timeout + limits.database_statement_timeout;
-    timeout(max, work).await.unwrap_or(Err(StoreError::NoAnswer(max)))
 }
 
 async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits) -> Result<Written, WriteError> {

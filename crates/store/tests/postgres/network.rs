@@ -68,7 +68,7 @@ async fn carry(client: TcpStream, server: TcpStream, next: Arc<AtomicU8>) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
         let sent = &bytes[..length];
-        if sent.windows(6).any(|word| word == b"COMMIT") {
+        if sent.windows(7).any(|word| word == b"COMMIT\0") {
             let next = next.swap(Next::Nothing as u8, Ordering::SeqCst);
             if next == Next::CutBefore as u8 {
                 break;

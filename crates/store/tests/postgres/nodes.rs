@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::{PATIENCE, append, open};
 
 /// Ends all connections to the database but the one that says so.
-const END_ALL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid \
+pub(crate) const END_ALL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid \
                        <> pg_backend_pid()";
 
 #[tokio::test]

@@ -1,0 +1,72 @@
+//! What a database's errors mean to a caller: whether the same request may succeed a little later, and why it failed, in our
+//! own words. What the database itself says names tables, constraints and hosts, so it goes to the log and nowhere else.
+
+use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
+
+use crate::StoreError;
+
+/// PostgreSQL's codes for what passes by itself: a lock that could not be had in time, a statement that took too long or was
+/// canceled, a serialization failure, a deadlock, a transaction that was idle or open for too long, and a server that only
+/// reads, as one does that is about to be promoted.
+const PASSING: [&str; 7] = ["55P03", "57014", "40001", "40P01", "25P03", "25P04", "25006"];
+
+/// PostgreSQL's classes of codes for a server that is not there: connections, resources, and one that stops or starts.
+const AWAY: [&str; 3] = ["08", "53", "57P"];
+
+/// Whether a database cannot do its work for now, or cannot be reached: the same request may succeed a little later.
+pub fn is_away(error: &sqlx::Error) -> bool {
+    is_lost(error) || code_of_postgres(error).is_some_and(|code| PASSING.contains(&code))
+}
+
+/// Whether the connection is of no use any more, so that another one may do better at once.
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        error => code_of_postgres(error).is_some_and(|code| AWAY.iter().any(|class| code.starts_with(class))),
+    }
+}
+
+/// Why a database failed.
+fn in_words(error: &sqlx::Error) -> &'static str {
+    match code_of_postgres(error) {
+        Some("55P03") => "others hold the lock of the log's database for too long",
+        Some("57014") => "it took the log's database too long",
+        Some("40001" | "40P01") => "others got in its way in the log's database",
+        Some("53100") => "the disk of the log's database is full",
+        Some("53300") => "the log's database has no connection left",
+        Some("25006") => "the log's database only reads for now",
+        _ if is_full_file(error) => "the disk of the log is full",
+        _ if is_away(error) => "the log's database cannot be reached for now",
+        _ => "the log's database failed, and the server's log says why",
+    }
+}
+
+impl StoreError {
+    /// Whether the log's database cannot do its work for now: the same request may succeed a little later.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::NoAnswer(_) => true,
+            Self::Database(error) => is_away(error),
+            _ => false,
+        }
+    }
+
+    /// What a caller may be told of it.
+    pub fn in_words(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } | Self::NoAnswer(_) => "the log's database cannot be reached for now",
+            Self::Database(error) => in_words(error),
+            _ => "the log cannot be used as it is, and the server's log says why",
+        }
+    }
+}
+
+/// The code of an error that is PostgreSQL's: SQLite has numbers of its own.
+fn code_of_postgres(error: &sqlx::Error) -> Option<&str> {
+    Some(error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.code())
+}
+
+/// SQLite's number for a disk that is full.
+fn is_full_file(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "13")
+}
