@@ -11,7 +11,7 @@ use axum::{
 };
 use dealog_commands::{Meta, Outcome, command_id, fingerprint};
 use dealog_domain::{Command, Occurred};
-use dealog_events::{CommandId, Position, StreamId, Timestamp, UserId, Version};
+use dealog_events::{Actor, CommandId, Position, StreamId, Timestamp, UserId, Version};
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -40,6 +40,7 @@ pub(crate) struct CommandHeaders {
 pub(crate) struct Asked<T> {
     pub(crate) body: T,
     meta: Meta,
+    caller: Caller,
 }
 
 /// What a command without attributes takes: at most `occurred_at`.
@@ -51,11 +52,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let Some(caller) = request.extensions().get::<Caller>().cloned() else {
-            return Err(Problem::internal(&"a command came past the guard of its resource"));
-        };
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let headers = request.headers().clone();
+        let (headers, extensions) = (request.headers().clone(), request.extensions().clone());
         let body = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 let detail = format!("a body has at most {} bytes", app.limits.body_bytes_max);
@@ -63,6 +61,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
             }
             _ => Problem::bad_request("body", rejection.body_text()),
         })?;
+        let caller = app.access.still(&headers, &extensions).await?;
         let (occurred, command) = parse(&headers, &body)?;
         let print = fingerprint(&[method.as_str().as_bytes(), path.as_bytes(), &body]);
         let actor = caller.actor;
@@ -79,9 +78,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
             now: None,
             occurred,
             if_match: if_match(&headers)?,
-            own_deals_of: caller.own_deals_of,
+            standing: caller.standing,
         };
-        Ok(Self { body: command, meta })
+        Ok(Self { body: command, meta, caller })
     }
 }
 
@@ -177,9 +176,26 @@ pub(crate) struct Answer {
 }
 
 impl<T> Asked<T> {
+    /// Lets the only admin change their own role or access, where it is theirs that `stream` has. True where that was so.
+    pub(crate) async fn as_only_admin(&mut self, app: &App, stream: StreamId) -> Result<bool, Problem> {
+        let standing = &mut self.meta.standing;
+        match standing.own_role_of {
+            Some(user) if StreamId::User(user) == stream && app.access.is_only_admin(user).await? => {
+                standing.own_role_of = None;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Who asks.
+    pub(crate) fn actor(&self) -> Actor {
+        self.meta.actor
+    }
+
     /// The user whose deals alone the caller may work.
     pub(crate) fn own_deals_of(&self) -> Option<UserId> {
-        self.meta.own_deals_of
+        self.meta.standing.own_deals_of
     }
 
     /// Carries out `command`, made of the body, on a stream that exists.
@@ -218,7 +234,11 @@ impl<T> Asked<T> {
         command: impl FnOnce(T) -> Command,
     ) -> Result<Outcome, Problem> {
         let request = dealog_commands::Request { stream, command: command(self.body), meta: self.meta };
-        Ok(app.commands.execute(&request).await?)
+        let outcome = app.commands.execute(&request).await?;
+        if !outcome.replayed {
+            app.access.charge(&self.caller, outcome.events);
+        }
+        Ok(outcome)
     }
 }
 

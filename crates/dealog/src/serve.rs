@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dealog_api::{App, Feed, Followed, access::Access};
+use dealog_api::{App, Budget, Feed, Followed, Turns, access::Access, audit::Audit};
 use dealog_projections::deals::{NAME, Past, VERSION, Views};
 use dealog_store::{Log, TokenStore};
 use tokio::{
@@ -44,11 +44,16 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
 
     let limits = settings.limits.api;
     let tokens: Arc<dyn TokenStore> = Arc::<dyn Log>::clone(&store);
+    let audit = Audit::start(settings.audit, settings.audit_folder(), &limits)
+        .map_err(|source| Failure::Io { what: "the thread that writes the audit log".into(), source })?;
     let app = App {
+        audit: audit.clone(),
         access: Access::new(tokens, commands.clone(), &limits).await?,
         past: Past::new(Arc::clone(commands.store()), settings.limits.past),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,
+        turns: Turns::new(&limits),
+        budget: Budget::new(&limits),
         commands,
         views: Views::new(database.clone()),
         followed: Followed { name: NAME, version: VERSION, status },
@@ -69,6 +74,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     stop.send_replace(true);
     let in_order = async {
         let _ = server.await;
+        audit.flush().await;
         if let Some(worker) = worker {
             let _ = worker.await;
         }
