@@ -16,7 +16,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::{App, access::Caller, problem::Problem};
+use crate::{
+    App,
+    access::{Caller, Needed},
+    problem::Problem,
+};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is the first outcome of a command that came again.
@@ -53,7 +57,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let (headers, extensions) = (request.headers().clone(), request.extensions().clone());
+        let headers = request.headers().clone();
+        let Some(needed) = request.extensions().get::<Needed>().copied() else {
+            return Err(Problem::internal(&"a command came past the guard of its resource"));
+        };
         let body = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 let detail = format!("a body has at most {} bytes", app.limits.body_bytes_max);
@@ -61,7 +68,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
             }
             _ => Problem::bad_request("body", rejection.body_text()),
         })?;
-        let caller = app.access.still(&headers, &extensions).await?;
+        let caller = app.access.still(&headers, needed).await?;
         let (occurred, command) = parse(&headers, &body)?;
         let print = fingerprint(&[method.as_str().as_bytes(), path.as_bytes(), &body]);
         let actor = caller.actor;

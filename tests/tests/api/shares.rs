@@ -205,3 +205,26 @@ fn answers_that_nobody_reads_stay_within_a_budget_and_others_are_answered() {
     });
     assert_eq!(read["events"].as_array().unwrap().len(), 1_000);
 }
+
+#[test]
+fn a_page_of_a_history_ends_by_its_bytes_too_and_nothing_is_left_out() {
+    let server = Server::of_a_new_company(&[]);
+    let path = format!("/v1/deals/{}", server.post("/v1/deals", &deal("Wordy", &json!({}))).expect(201).id());
+    // Four bytes each.
+    let note = "\u{1d11e}".repeat(4_000);
+    for _ in 0..300 {
+        server.post(&format!("{path}/lose"), &json!({"reason": "price", "note": note})).expect(200);
+        server.post(&format!("{path}/reopen"), &json!({"reason": "Again"})).expect(200);
+    }
+    let (mut versions, mut after, mut pages) = (Vec::new(), 0, 0);
+    loop {
+        let page = server.get(&format!("{path}/history?limit=1000&after={after}")).expect(200);
+        assert!(page.text.len() < 6_000_000, "{} bytes", page.text.len());
+        versions.extend(page.body["events"].as_array().unwrap().iter().map(|event| event["version"].as_u64().unwrap()));
+        pages += 1;
+        let Some(next) = page.body["next"].as_u64() else { break };
+        after = next;
+    }
+    assert_eq!(versions, (1..=601).collect::<Vec<_>>());
+    assert_eq!(pages, 2);
+}

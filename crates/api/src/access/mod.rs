@@ -191,12 +191,9 @@ impl Access {
     }
 
     /// Who calls, asked again when a body has arrived: meanwhile a token may have been revoked or a role changed.
-    pub(crate) async fn still(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, Problem> {
-        let Some(Needed(needed)) = extensions.get() else {
-            return Err(Problem::internal(&"a command came past the guard of its resource"));
-        };
-        let caller = self.caller(headers, address(extensions)).await?;
-        caller.must_have(*needed)?;
+    pub(crate) async fn still(&self, headers: &HeaderMap, needed: Needed) -> Result<Caller, Problem> {
+        let caller = self.caller(headers, needed.from).await?;
+        caller.must_have(needed.permission)?;
         Ok(caller)
     }
 
@@ -290,9 +287,12 @@ pub(crate) struct Needs {
     pub(crate) to_write: Permission,
 }
 
-/// What a request takes; it is asked again once a body has arrived, which may take a while.
+/// What a request takes, and from where it came: asked again once a body has arrived, which may take a while.
 #[derive(Debug, Clone, Copy)]
-struct Needed(Permission);
+pub(crate) struct Needed {
+    permission: Permission,
+    from: Option<IpAddr>,
+}
 
 /// Lets a request through whose caller may make it, and tells the handler who that is. What is refused, and what is told about
 /// people, is in the audit log before the answer is on its way.
@@ -302,33 +302,35 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Result<Response, Problem> {
     let from = address(request.extensions());
-    let about = About::of(&request, from);
-    request.extensions_mut().insert(about.clone());
+    let about = Arc::new(About::of(&request, from));
+    request.extensions_mut().insert(Arc::clone(&about));
     let caller = app.access.caller(request.headers(), from).await;
     let actor = caller.as_ref().ok().map(|caller| caller.actor);
     let response = match caller {
-        Ok(caller) => admitted(&app, needs, caller, request, next).await,
+        Ok(caller) => admitted(&app, needs, from, caller, request, next).await,
         Err(problem) => Err(problem),
     };
     let response = response.into_response();
-    app.audit.answered(about, app.now(), actor, response.status()).await?;
+    app.audit.answered(&about, app.now(), actor, response.status()).await?;
     Ok(response)
 }
 
 async fn admitted(
     app: &App,
     needs: Needs,
+    from: Option<IpAddr>,
     caller: Caller,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let reads = [Method::GET, Method::HEAD].contains(request.method());
-    let needed = if reads { needs.to_read } else { needs.to_write };
-    caller.must_have(needed)?;
-    request.extensions_mut().insert(Needed(needed));
+    let permission = if reads { needs.to_read } else { needs.to_write };
+    caller.must_have(permission)?;
+    let needed = Needed { permission, from };
+    request.extensions_mut().insert(needed);
     request.extensions_mut().insert(caller.clone());
     if reads {
-        return in_turn(app, caller.share, request, next).await;
+        return in_turn(app, caller.share, needed, request, next).await;
     }
     app.access.take_command(&caller)?;
     let mut response = next.run(request).await;
@@ -339,7 +341,7 @@ async fn admitted(
 }
 
 /// Answers a query when it is its caller's turn.
-async fn in_turn(app: &App, share: Share, request: Request, next: Next) -> Result<Response, Problem> {
+async fn in_turn(app: &App, share: Share, needed: Needed, request: Request, next: Next) -> Result<Response, Problem> {
     let params: Vec<(String, String)> =
         serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
     let Some(weight) = Weight::of(&request, &params) else { return Ok(next.run(request).await) };
@@ -352,7 +354,7 @@ async fn in_turn(app: &App, share: Share, request: Request, next: Next) -> Resul
     let place = app.turns.take(share, weight).await?;
     // Whoever has waited long may be nobody any more.
     if asked.elapsed() > BELIEVED {
-        app.access.still(request.headers(), request.extensions()).await?;
+        app.access.still(request.headers(), needed).await?;
     }
     let response = next.run(request).await;
     // While the answer is in memory and not counted yet, its place is taken.

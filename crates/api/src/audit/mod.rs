@@ -186,7 +186,7 @@ impl Audit {
     }
 
     /// Writes down that a request was refused, unless the same caller has had too many of these in this minute.
-    pub(crate) fn refused(&self, about: About, at: Timestamp, actor: Option<Actor>, status: StatusCode) {
+    pub(crate) fn refused(&self, about: &About, at: Timestamp, actor: Option<Actor>, status: StatusCode) {
         let from = if actor.is_some() { None } else { about.address.map(network) };
         let counted = self.refusals.get_with((actor, from), Arc::default).fetch_add(1, Ordering::Relaxed);
         if counted < REFUSALS_MAX {
@@ -198,7 +198,7 @@ impl Audit {
     /// Writes down what an answer makes worth it: that it is a refusal, or may be about people.
     pub(crate) async fn answered(
         &self,
-        about: About,
+        about: &About,
         at: Timestamp,
         actor: Option<Actor>,
         status: StatusCode,
@@ -219,7 +219,7 @@ impl Audit {
     /// Writes down something that was done. Where the audit log is required and this cannot be written, it is a problem.
     pub(crate) async fn done(
         &self,
-        about: About,
+        about: &About,
         at: Timestamp,
         why: Why,
         actor: Actor,
@@ -270,8 +270,8 @@ impl Audit {
     }
 }
 
-fn entry(about: About, at: Timestamp, why: Why, actor: Option<Actor>, status: StatusCode, more: bool) -> Entry {
-    let About { address, method, route, path, request_id } = about;
+fn entry(about: &About, at: Timestamp, why: Why, actor: Option<Actor>, status: StatusCode, more: bool) -> Entry {
+    let About { address, method, route, path, request_id } = about.clone();
     let (method, status) = (method.to_owned(), status.as_u16());
     Entry { number: 0, at, why, actor, address, method, route, path, status, request_id, more }
 }

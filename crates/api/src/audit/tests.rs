@@ -15,7 +15,7 @@ fn about(path: &str) -> About {
 }
 
 async fn written(audit: &Audit, path: &str) -> Result<(), Problem> {
-    audit.done(about(path), Timestamp::MIN, Why::PersonalData, Actor::Local, StatusCode::OK).await
+    audit.done(&about(path), Timestamp::MIN, Why::PersonalData, Actor::Local, StatusCode::OK).await
 }
 
 #[tokio::test]
@@ -83,9 +83,9 @@ async fn whoever_is_refused_all_the_time_does_not_fill_the_audit_log_and_others_
     let folder = tempfile::tempdir().unwrap();
     let audit = audit(&folder, Mode::On, Limits::default());
     for _ in 0..10 * REFUSALS_MAX {
-        audit.refused(about(&format!("/{}", "a".repeat(5_000))), Timestamp::MIN, None, StatusCode::UNAUTHORIZED);
+        audit.refused(&about(&format!("/{}", "a".repeat(5_000))), Timestamp::MIN, None, StatusCode::UNAUTHORIZED);
     }
-    audit.refused(about("/v1/users"), Timestamp::MIN, Some(Actor::Local), StatusCode::FORBIDDEN);
+    audit.refused(&about("/v1/users"), Timestamp::MIN, Some(Actor::Local), StatusCode::FORBIDDEN);
     let entries = audit.read(0, 10_000).await.unwrap();
     assert_eq!(entries.len(), REFUSALS_MAX as usize + 1);
     assert!(entries.iter().all(|entry| entry.path.len() <= TEXT_BYTES_MAX));

@@ -41,17 +41,17 @@ async fn invite(State(app): State<Arc<App>>, asked: Asked<Invite>) -> Result<Res
     request_body = ChangeRole, responses((status = 200, body = Answer), CommandProblems))]
 async fn change_role(
     State(app): State<Arc<App>>,
-    Extension(about): Extension<About>,
+    Extension(about): Extension<Arc<About>>,
     ids: PathIds,
     asked: Asked<ChangeRole>,
 ) -> Result<Response, Problem> {
-    change(&app, about, &ids, asked, |body| Command::User(user::Command::ChangeRole(body))).await
+    change(&app, &about, &ids, asked, |body| Command::User(user::Command::ChangeRole(body))).await
 }
 
 /// Changes a user's role or access. Nobody does so for themselves, except the only admin; then the audit log says so.
 async fn change<T>(
     app: &App,
-    about: About,
+    about: &About,
     ids: &PathIds,
     mut asked: Asked<T>,
     command: impl FnOnce(T) -> Command,
@@ -71,11 +71,11 @@ async fn change<T>(
     responses((status = 200, body = Answer), CommandProblems))]
 async fn deactivate(
     State(app): State<Arc<App>>,
-    Extension(about): Extension<About>,
+    Extension(about): Extension<Arc<About>>,
     ids: PathIds,
     asked: Asked<Nothing>,
 ) -> Result<Response, Problem> {
-    change(&app, about, &ids, asked, |_| Command::User(user::Command::Deactivate)).await
+    change(&app, &about, &ids, asked, |_| Command::User(user::Command::Deactivate)).await
 }
 
 /// Users as they are now, the newest first.
