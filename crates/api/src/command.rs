@@ -11,13 +11,17 @@ use axum::{
 };
 use dealog_commands::{Meta, Outcome, command_id, fingerprint};
 use dealog_domain::{Command, Occurred};
-use dealog_events::{CommandId, Position, StreamId, Timestamp, UserId, Version};
+use dealog_events::{Actor, CommandId, Position, StreamId, Timestamp, UserId, Version};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::{App, access::Caller, problem::Problem};
+use crate::{
+    App,
+    access::{Caller, Needed},
+    problem::Problem,
+};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is the first outcome of a command that came again.
@@ -42,6 +46,7 @@ pub(crate) struct CommandHeaders {
 pub(crate) struct Asked<T> {
     pub(crate) body: T,
     meta: Meta,
+    caller: Caller,
 }
 
 /// What a command without attributes takes: at most `occurred_at`.
@@ -53,12 +58,13 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let Some(caller) = request.extensions().get::<Caller>().cloned() else {
-            return Err(Problem::internal(&"a command came past the guard of its resource"));
-        };
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let headers = request.headers().clone();
+        let Some(needed) = request.extensions().get::<Needed>().copied() else {
+            return Err(Problem::internal(&"a command came past the guard of its resource"));
+        };
         let body = read(request, app).await?;
+        let caller = app.access.still(&headers, needed).await?;
         let (occurred, command) = parse(&headers, &body)?;
         let print = fingerprint(&[method.as_str().as_bytes(), path.as_bytes(), &body]);
         let actor = caller.actor;
@@ -75,9 +81,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
             now: None,
             occurred,
             if_match: if_match(&headers)?,
-            own_deals_of: caller.own_deals_of,
+            standing: caller.standing,
         };
-        Ok(Self { body: command, meta })
+        Ok(Self { body: command, meta, caller })
     }
 }
 
@@ -190,9 +196,26 @@ pub(crate) struct Answer {
 }
 
 impl<T> Asked<T> {
+    /// Lets the only admin change their own role or access, where it is theirs that `stream` has. True where that was so.
+    pub(crate) async fn as_only_admin(&mut self, app: &App, stream: StreamId) -> Result<bool, Problem> {
+        let standing = &mut self.meta.standing;
+        match standing.own_role_of {
+            Some(user) if StreamId::User(user) == stream && app.access.is_only_admin(user).await? => {
+                standing.own_role_of = None;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Who asks.
+    pub(crate) fn actor(&self) -> Actor {
+        self.meta.actor
+    }
+
     /// The user whose deals alone the caller may work.
     pub(crate) fn own_deals_of(&self) -> Option<UserId> {
-        self.meta.own_deals_of
+        self.meta.standing.own_deals_of
     }
 
     /// Carries out `command`, made of the body, on a stream that exists.
@@ -231,7 +254,11 @@ impl<T> Asked<T> {
         command: impl FnOnce(T) -> Command,
     ) -> Result<Outcome, Problem> {
         let request = dealog_commands::Request { stream, command: command(self.body), meta: self.meta };
-        Ok(app.commands.execute(&request).await?)
+        let outcome = app.commands.execute(&request).await?;
+        if !outcome.replayed {
+            app.access.charge(&self.caller, outcome.events);
+        }
+        Ok(outcome)
     }
 }
 

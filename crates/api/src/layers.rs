@@ -23,6 +23,8 @@ use tracing::Span;
 
 use crate::{
     App, Limits,
+    access::address,
+    audit::About,
     problem::{Damage, Problem, REQUEST_ID},
 };
 
@@ -84,7 +86,11 @@ async fn in_time(app: &App, request: Request, next: Next) -> Response {
 
 async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
     within_limits(&app.limits, &request)?;
-    from_here(app, foreign(&request)).await?;
+    if let Err(problem) = from_here(app, foreign(&request)).await {
+        let about = About::of(&request, address(request.extensions()));
+        app.audit.answered(&about, app.now(), None, problem.status()).await?;
+        return Err(problem);
+    }
     let response = next.run(request).await;
     // Read models that a query found damaged are made anew by the next start; until then health says so.
     if let Some(Damage(reason)) = response.extensions().get() {

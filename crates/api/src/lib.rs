@@ -4,10 +4,13 @@
 //! [`dealog_projections::deals::Views`], and whatever goes wrong comes back as an RFC 9457 problem with a stable `code`.
 
 pub mod access;
+pub mod audit;
+mod budget;
 mod command;
 mod connection;
 mod describe;
 mod extract;
+mod fair;
 mod feed;
 mod known;
 mod layers;
@@ -33,8 +36,13 @@ use tokio::sync::watch;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::{Access, Needs, Permission, guard};
+use crate::{
+    access::{Access, Needs, Permission, guard},
+    audit::Audit,
+};
 
+pub use budget::Budget;
+pub use fair::Turns;
 pub use feed::Feed;
 pub use server::{Order, serve};
 
@@ -52,6 +60,8 @@ pub struct Limits {
     pub page_items_max: u32,
     /// Events of a page.
     pub page_events_max: u32,
+    /// Bytes of all large answers that are on their way together. One caller has half of it.
+    pub response_bytes_max: u64,
     /// Groups of an answer.
     pub groups_max: usize,
     /// Characters of an idempotency key.
@@ -64,6 +74,24 @@ pub struct Limits {
     pub failed_attempts_max: u32,
     /// That window.
     pub failed_attempts_window: Duration,
+    /// Commands of a seller that are carried out in a second. A command counts as many times as it appends events.
+    pub seller_commands_per_second: u32,
+    /// Those that may come at once.
+    pub seller_commands_burst: u32,
+    /// The same for people of other roles.
+    pub person_commands_per_second: u32,
+    /// Those that may come at once.
+    pub person_commands_burst: u32,
+    /// The same for services.
+    pub service_commands_per_second: u32,
+    /// Those that may come at once.
+    pub service_commands_burst: u32,
+    /// Bytes of a file of the audit log; then another is begun.
+    pub audit_file_bytes_max: u64,
+    /// Files of the audit log; the oldest goes.
+    pub audit_files_max: u32,
+    /// Entries of the audit log that wait to be written; more are lost, and that is told.
+    pub audit_queue_max: usize,
     /// How long a connection may take none of what it is sent; then it is cut.
     pub write_stall: Duration,
     /// Connections at the same time. One more is told so, and closed.
@@ -78,6 +106,14 @@ pub struct Limits {
     pub body_time: Duration,
     /// Streams of events at the same time.
     pub subscribers_max: usize,
+    /// Streams of events of one caller, where callers have tokens.
+    pub subscribers_per_caller_max: usize,
+    /// Figures, lists and parts of the log that are read at the same time.
+    pub heavy_queries_max: usize,
+    /// Queries for one thing by its id that are answered at the same time.
+    pub light_queries_max: usize,
+    /// Queries of one caller that wait for these; one more is refused.
+    pub queries_waiting_per_caller_max: usize,
     /// The last events that are kept for subscribers. Who falls further behind than these is sent away.
     pub subscriber_queue_events_max: usize,
     /// Bytes of them.
@@ -94,12 +130,22 @@ impl Default for Limits {
             header_bytes_max: 32 * 1024,
             page_items_max: 500,
             page_events_max: 1_000,
+            response_bytes_max: 64 * 1024 * 1024,
             groups_max: 1_000,
             idempotency_key_chars_max: 255,
             min_position_wait: Duration::from_secs(5),
             request_time: Duration::from_secs(30),
             failed_attempts_max: 10,
             failed_attempts_window: Duration::from_mins(1),
+            seller_commands_per_second: 30,
+            seller_commands_burst: 300,
+            person_commands_per_second: 100,
+            person_commands_burst: 1_000,
+            service_commands_per_second: 5_000,
+            service_commands_burst: 20_000,
+            audit_file_bytes_max: 16 * 1024 * 1024,
+            audit_files_max: 10,
+            audit_queue_max: 4_096,
             write_stall: Duration::from_secs(30),
             connections_max: 10_000,
             connections_per_address_max: 1_000,
@@ -107,6 +153,10 @@ impl Default for Limits {
             idle_time: Duration::from_mins(1),
             body_time: Duration::from_secs(20),
             subscribers_max: 1_000,
+            subscribers_per_caller_max: 100,
+            heavy_queries_max: 4,
+            light_queries_max: 3,
+            queries_waiting_per_caller_max: 64,
             subscriber_queue_events_max: 10_000,
             subscriber_queue_bytes_max: 64 * 1024 * 1024,
             subscriber_keep_alive: Duration::from_secs(15),
@@ -150,6 +200,12 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// The live feed.
     pub feed: Feed,
+    /// Whose query is next.
+    pub turns: Turns,
+    /// Room for answers that are on their way.
+    pub budget: Budget,
+    /// Who was refused what, and who read what is about people.
+    pub audit: Audit,
     /// Limits.
     pub limits: Limits,
 }
@@ -183,6 +239,7 @@ impl App {
         (name = "users", description = "Who works here"),
         (name = "teams", description = "Users whose figures are taken together"),
         (name = "settings", description = "What the company sets for itself"),
+        (name = "audit", description = "Who was refused what, and who read what is about people"),
         (name = "health", description = "Whether the server lives and is ready")
     )
 )]
@@ -191,7 +248,7 @@ struct Docs;
 /// The API, and its description as an OpenAPI document. Each resource says what its callers must be permitted; only
 /// whether the server lives and is ready is for everyone.
 fn described(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
-    use Permission::{Customers, Deals, Log, Metrics, Pipelines, Read, Settings, Teams, Users};
+    use Permission::{Audit, Customers, Deals, Log, Metrics, Pipelines, Read, Settings, Teams, Users};
     let guarded = |router: OpenApiRouter<Arc<App>>, to_read, to_write| {
         router.route_layer(middleware::from_fn_with_state((Arc::clone(app), Needs { to_read, to_write }), guard))
     };
@@ -205,6 +262,7 @@ fn described(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .merge(guarded(resources::figures::router(), Read, Read))
         .merge(guarded(resources::events::router(), Log, Log))
         .merge(guarded(resources::stream::router(), Log, Log))
+        .merge(guarded(resources::audit::router(), Audit, Audit))
         .merge(guarded(resources::metrics::router(), Metrics, Metrics))
         .merge(resources::health::router())
 }

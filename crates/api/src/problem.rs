@@ -12,6 +12,8 @@ use problem_details::ProblemDetails;
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::access::RateLimit;
+
 /// How long a caller should wait where the server is busy or behind.
 const BUSY_SECONDS: u16 = 1;
 
@@ -23,8 +25,9 @@ pub(crate) struct Problem {
     detail: String,
     field: Option<String>,
     allowed: Vec<String>,
-    missing: Vec<String>,
+    missing: Box<[String]>,
     retry_after_seconds: Option<u16>,
+    rate_limit: Option<Box<RateLimit>>,
     damage: Option<Box<Damage>>,
 }
 
@@ -52,8 +55,9 @@ impl Problem {
             detail: detail.into(),
             field: None,
             allowed: Vec::new(),
-            missing: Vec::new(),
+            missing: Box::default(),
             retry_after_seconds: None,
+            rate_limit: None,
             damage: None,
         }
     }
@@ -92,6 +96,10 @@ impl Problem {
         )
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Whether it is about who asks, and not about what is asked.
     pub(crate) fn is_refusal(&self) -> bool {
         [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS].contains(&self.status)
@@ -112,6 +120,11 @@ impl Problem {
         Self { retry_after_seconds: Some(seconds), ..self }
     }
 
+    /// It was too much, by this limit.
+    pub(crate) fn rate_limit(self, limit: RateLimit) -> Self {
+        Self { rate_limit: Some(Box::new(limit)), ..self }
+    }
+
     pub(crate) fn allowed(self, allowed: Vec<String>) -> Self {
         Self { allowed, ..self }
     }
@@ -122,7 +135,12 @@ impl IntoResponse for Problem {
         let title = self.status.canonical_reason().unwrap_or_default();
         let mut problem =
             ProblemDetails::new().with_status(self.status).with_title(title).with_detail(self.detail).with_extensions(
-                Extensions { code: self.code, field: self.field, allowed: self.allowed, missing: self.missing },
+                Extensions {
+                    code: self.code,
+                    field: self.field,
+                    allowed: self.allowed,
+                    missing: self.missing.into_vec(),
+                },
             );
         if let Ok(uri) = format!("/problems/{}", self.code.replace('_', "-")).parse::<Uri>() {
             problem = problem.with_type(uri);
@@ -130,6 +148,9 @@ impl IntoResponse for Problem {
         let mut response = problem.into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(limit) = self.rate_limit {
+            limit.tell(response.headers_mut());
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -153,12 +174,17 @@ impl From<CommandError> for Problem {
                     Kind::Forbidden => StatusCode::FORBIDDEN,
                 };
                 let problem = Self::new(status, rejection.code(), detail).allowed(rejection.allowed());
-                Self { field: rejection.field(), missing: rejection.missing(), ..problem }
+                Self { field: rejection.field(), missing: rejection.missing().into(), ..problem }
             }
             CommandError::Precondition { .. } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "stale_version", detail).field("If-Match")
             }
             CommandError::Contended { .. } => Self::busy("contended", detail),
+            CommandError::StreamFull { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "stream_full", detail),
+            CommandError::StreamReserved { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "stream_nearly_full", detail)
+                    .allowed(vec!["manager".into(), "admin".into()])
+            }
             CommandError::Append(error) => error.into(),
             CommandError::Store(error) => error.into(),
             CommandError::Unreadable { .. } | CommandError::Unwritable(_) => Self::internal(&detail),
@@ -284,7 +310,7 @@ pub(crate) enum CommandProblems {
     /// The headers are too large.
     #[response(status = 431, content_type = "application/problem+json")]
     HeadersTooLarge(#[to_schema] Described),
-    /// Too many requests with a bad token; try again after Retry-After.
+    /// Too many commands of this caller, or requests with a bad token; try again after Retry-After. `RateLimit` says what is left.
     #[response(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(#[to_schema] Described),
     /// The server failed.
@@ -320,7 +346,7 @@ pub(crate) enum QueryProblems {
     /// The headers are too large.
     #[response(status = 431, content_type = "application/problem+json")]
     HeadersTooLarge(#[to_schema] Described),
-    /// Too many requests with a bad token; try again after Retry-After.
+    /// Too many queries of this caller, or requests with a bad token; try again after Retry-After. `RateLimit` says what is left.
     #[response(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(#[to_schema] Described),
     /// The server failed.

@@ -6,7 +6,11 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use dealog_api::{App, Feed, Followed, Order, access::Access};
+use dealog_api::{
+    App, Budget, Feed, Followed, Order, Turns,
+    access::Access,
+    audit::{Audit, Mode},
+};
 use dealog_commands::{Commands, system_clock};
 use dealog_events::{Envelope, Event, ReadError};
 use dealog_projections::{
@@ -86,6 +90,9 @@ impl Server {
         let app = App {
             access: Access::new(store.clone(), commands.clone(), &limits).await.unwrap(),
             past: Past::new(store.clone(), PastLimits::default()),
+            turns: Turns::new(&limits),
+            budget: Budget::new(&limits),
+            audit: Audit::start(Mode::On, folder.to_owned(), &limits).unwrap(),
             feed: Feed::start(store.clone(), limits),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             commands,
@@ -171,7 +178,10 @@ async fn what_stopped_one_version_is_applied_by_the_next_from_the_same_position(
     let leader = ready["projections"][0]["leader"].clone();
     assert!(leader.is_string(), "{leader}");
     let deals = json!({"name": "deals", "position": 3, "lag": 0, "building": null, "leader": leader, "trouble": null});
-    assert_eq!(ready, json!({"ready": true, "head": 3, "trouble": null, "projections": [deals]}));
+    assert_eq!(
+        ready,
+        json!({"ready": true, "head": 3, "trouble": null, "projections": [deals], "audit_trouble": null})
+    );
     assert_eq!(server.get(&path).await.1["name"], "Acme & Sons");
     assert_eq!(server.get(&format!("/v1/customers/{other}")).await.1["name"], "Bolt");
     assert_eq!(server.database.standing(NAME).await.unwrap().stopped, None);

@@ -123,7 +123,13 @@ impl Inner {
     async fn attempt(&self, request: &Request, source: Source) -> Attempt {
         let mut decided = self.decide(request, source).await;
         // What was decided on memory may be out of date; only an append would have found that out.
-        let refused = matches!(decided, Err(CommandError::Rejected(_) | CommandError::Precondition { .. }));
+        let refused = matches!(
+            decided,
+            Err(CommandError::Rejected(_)
+                | CommandError::Precondition { .. }
+                | CommandError::StreamFull { .. }
+                | CommandError::StreamReserved { .. })
+        );
         if refused && source == Source::Cache {
             decided = self.decide(request, Source::Log).await;
         }
@@ -146,7 +152,7 @@ impl Inner {
         let now = request.meta.now.unwrap_or_else(|| (self.clock)());
         // What another server with a clock ahead of this one has appended to the stream does not lie in the future.
         let now = before.last.map_or(now, |last| last.max(now));
-        let mut facts = Facts::new(request.stream, now).own_deals_of(request.meta.own_deals_of);
+        let mut facts = Facts::new(request.stream, now).of(request.meta.standing);
         let mut unchanged = Vec::new();
         for stream in reads(&before.state, &request.command) {
             let known = self.known(stream, source).await?;
@@ -155,7 +161,14 @@ impl Inner {
         }
 
         let events = decide(&before.state, &facts, &request.command)?;
-        let at = if events.is_empty() { now } else { occurred_at(request.meta.occurred, before.last, now)? };
+        let at = if events.is_empty() {
+            now
+        } else {
+            let at = occurred_at(request.meta.occurred, before.last, now)?;
+            facts.may_backdate(at, self.limits.backdate_days_max)?;
+            self.check_room(request, &before, events.len() as u64)?;
+            at
+        };
         let append = self.store.append(Append {
             actor: request.meta.actor,
             command_id: request.meta.command_id,
@@ -169,6 +182,21 @@ impl Inner {
             events: events.iter().map(|event| written(event, at)).collect::<Result<_, _>>()?,
         });
         Ok(Attempt::Sent { append, before, events, at })
+    }
+
+    /// Refuses events that a stream has no room for, or none for this caller. It is as sound as any rule: the append is refused
+    /// where the stream has grown meanwhile.
+    fn check_room(&self, request: &Request, before: &Known, events: u64) -> Result<(), CommandError> {
+        let (stream, version, max) = (request.stream, before.version, self.limits.stream_events_max);
+        let after = version.0.saturating_add(events);
+        let reserved = max.saturating_mul(self.limits.stream_reserved_percent.min(100)) / 100;
+        if after > max {
+            return Err(CommandError::StreamFull { stream, version, max });
+        }
+        if after > max - reserved && !request.meta.standing.uses_reserve {
+            return Err(CommandError::StreamReserved { stream, version, max, reserved });
+        }
+        Ok(())
     }
 
     async fn known(&self, stream: StreamId, source: Source) -> Result<Known, CommandError> {
@@ -204,7 +232,11 @@ fn count(outcome: &Result<Outcome, CommandError>) {
         Err(CommandError::Precondition { .. }) => "stale",
         Err(CommandError::Contended { .. }) => "contended",
         Err(CommandError::Append(AppendError::Overloaded)) => "overloaded",
-        Err(CommandError::Append(AppendError::FingerprintMismatch(_) | AppendError::Limit { .. })) => "refused",
+        Err(
+            CommandError::StreamFull { .. }
+            | CommandError::StreamReserved { .. }
+            | CommandError::Append(AppendError::FingerprintMismatch(_) | AppendError::Limit { .. }),
+        ) => "refused",
         Err(_) => "failed",
     };
     metrics::counter!("dealog_commands_total", "outcome" => outcome).increment(1);

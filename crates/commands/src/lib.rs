@@ -12,8 +12,8 @@ mod state;
 
 use std::sync::Arc;
 
-use dealog_domain::{Command, Occurred, Rejection};
-use dealog_events::{Actor, CommandId, Position, ReadError, StreamId, Timestamp, UserId, Version};
+use dealog_domain::{Command, Occurred, Rejection, Standing};
+use dealog_events::{Actor, CommandId, Position, ReadError, StreamId, Timestamp, Version};
 use dealog_store::{AppendError, Fingerprint, StoreError};
 use uuid::Uuid;
 
@@ -35,11 +35,23 @@ pub struct Limits {
     pub attempts_max: u32,
     /// Streams whose state is kept in memory.
     pub cached_streams_max: u64,
+    /// Events of one stream, as the store has it.
+    pub stream_events_max: u64,
+    /// The last part of these, in percent, that is for managers and admins alone.
+    pub stream_reserved_percent: u64,
+    /// Days that everybody may date something back.
+    pub backdate_days_max: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { attempts_max: 10, cached_streams_max: 20_000 }
+        Self {
+            attempts_max: 10,
+            cached_streams_max: 20_000,
+            stream_events_max: dealog_store::Limits::default().stream_events_max,
+            stream_reserved_percent: 1,
+            backdate_days_max: 7,
+        }
     }
 }
 
@@ -73,8 +85,8 @@ pub struct Meta {
     pub occurred: Occurred,
     /// The version that the caller saw. The command is refused if the stream has another.
     pub if_match: Option<Version>,
-    /// The user whose deals alone the caller may work; none where the caller may work all.
-    pub own_deals_of: Option<UserId>,
+    /// What the caller may do where not everybody may.
+    pub standing: Standing,
 }
 
 impl Meta {
@@ -90,7 +102,7 @@ impl Meta {
             now: None,
             occurred: Occurred::Now,
             if_match: None,
-            own_deals_of: None,
+            standing: Standing::FULL,
         }
     }
 
@@ -146,6 +158,34 @@ pub enum CommandError {
         stream: StreamId,
         /// How often it was tried.
         attempts: u32,
+    },
+    /// The stream has as many events as it may have.
+    #[error(
+        "{stream} has {version} events, and a stream has at most {max}: nothing more is appended to it until the limit \
+         stream_events_max is raised in the server's settings"
+    )]
+    StreamFull {
+        /// The stream.
+        stream: StreamId,
+        /// Its version.
+        version: Version,
+        /// The limit.
+        max: u64,
+    },
+    /// The rest of a stream is not for everybody.
+    #[error(
+        "{stream} has {version} events, and a stream has at most {max}: the last {reserved} are for managers and admins. Ask \
+         one of them, or have the limit stream_events_max raised in the server's settings"
+    )]
+    StreamReserved {
+        /// The stream.
+        stream: StreamId,
+        /// Its version.
+        version: Version,
+        /// The limit.
+        max: u64,
+        /// What is kept back of it.
+        reserved: u64,
     },
     /// The log refused the append.
     #[error(transparent)]

@@ -41,6 +41,7 @@ macro_rules! limits {
                 // The log gives what the API may be asked for.
                 let page = rooms.api.page_events_max as usize;
                 rooms.store.page_events_max = rooms.store.page_events_max.max(page);
+                rooms.commands.stream_events_max = rooms.store.stream_events_max;
                 Ok(rooms)
             }
         }
@@ -72,6 +73,8 @@ limits!(
     database_connect_seconds: u64 => store.database_connect_timeout in seconds;
     database_lock_seconds: u64 => store.database_lock_timeout in seconds;
     database_statement_seconds: u64 => store.database_statement_timeout in seconds;
+    stream_reserved_percent: u64 => commands.stream_reserved_percent;
+    backdate_days_max: u32 => commands.backdate_days_max;
     cached_streams_max: u64 => commands.cached_streams_max;
     command_attempts_max: u32 => commands.attempts_max;
     projection_batch_events_max: usize => worker.batch_events_max;
@@ -85,6 +88,7 @@ limits!(
     header_bytes_max: usize => api.header_bytes_max;
     page_items_max: u32 => api.page_items_max;
     page_events_max: u32 => api.page_events_max;
+    response_bytes_max: u64 => api.response_bytes_max;
     groups_max: usize => api.groups_max;
     idempotency_key_chars_max: usize => api.idempotency_key_chars_max;
     min_position_wait_ms: u64 => api.min_position_wait in milliseconds;
@@ -97,15 +101,34 @@ limits!(
     body_ms: u64 => api.body_time in milliseconds;
     failed_attempts_max: u32 => api.failed_attempts_max;
     failed_attempts_window_seconds: u64 => api.failed_attempts_window in seconds;
+    seller_commands_per_second: u32 => api.seller_commands_per_second;
+    seller_commands_burst: u32 => api.seller_commands_burst;
+    person_commands_per_second: u32 => api.person_commands_per_second;
+    person_commands_burst: u32 => api.person_commands_burst;
+    service_commands_per_second: u32 => api.service_commands_per_second;
+    service_commands_burst: u32 => api.service_commands_burst;
+    audit_file_bytes_max: u64 => api.audit_file_bytes_max;
+    audit_files_max: u32 => api.audit_files_max;
+    audit_queue_max: usize => api.audit_queue_max;
     subscribers_max: usize => api.subscribers_max;
+    subscribers_per_caller_max: usize => api.subscribers_per_caller_max;
+    heavy_queries_max: usize => api.heavy_queries_max;
+    light_queries_max: usize => api.light_queries_max;
+    queries_waiting_per_caller_max: usize => api.queries_waiting_per_caller_max;
     subscriber_queue_events_max: usize => api.subscriber_queue_events_max;
     subscriber_queue_bytes_max: usize => api.subscriber_queue_bytes_max;
     subscriber_keep_alive_ms: u64 => api.subscriber_keep_alive in milliseconds;
 );
 
 /// Those that may be zero: nothing is kept, nothing is waited for. With no more of the others nothing works.
-const MAY_BE_NONE: [&str; 4] =
-    ["cached_streams_max", "known_at_models_max", "known_at_idle_seconds", "min_position_wait_ms"];
+const MAY_BE_NONE: [&str; 6] = [
+    "stream_reserved_percent",
+    "backdate_days_max",
+    "cached_streams_max",
+    "known_at_models_max",
+    "known_at_idle_seconds",
+    "min_position_wait_ms",
+];
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dealog_api::{App, Feed, Followed, Order, access::Access};
+use dealog_api::{App, Budget, Feed, Followed, Order, Turns, access::Access, audit::Audit};
 use dealog_projections::{
     Database,
     deals::{NAME, Past, VERSION, Views},
@@ -51,11 +51,16 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     let mut limits = settings.limits.api;
     limits.connections_max = files::allow(limits.connections_max);
     let tokens: Arc<dyn TokenStore> = Arc::<dyn Log>::clone(&store);
+    let audit = Audit::start(settings.audit, settings.audit_folder(), &limits)
+        .map_err(|source| Failure::Io { what: "the thread that writes the audit log".into(), source })?;
     let app = App {
+        audit: audit.clone(),
         access: Access::new(tokens, commands.clone(), &limits).await?,
         past: Past::new(Arc::clone(commands.store()), settings.limits.past),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,
+        turns: Turns::new(&limits),
+        budget: Budget::new(&limits),
         commands,
         views: Views::new(database.clone()),
         followed: Followed { name: NAME, version: VERSION, status },
@@ -85,6 +90,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     if !server.is_finished() {
         in_time("connections", server).await;
     }
+    in_time("the audit log", audit.flush()).await;
     end(worker, &database, &*store, settings).await
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use config::{Config, ConfigError, Environment, File, FileFormat};
+use dealog_api::audit::Mode;
 use dealog_events::{Currency, TimeZone};
 use dealog_store::Place;
 use serde::Deserialize;
@@ -51,6 +52,10 @@ pub(crate) struct Settings {
     pub(crate) log: String,
     /// How to log.
     pub(crate) log_format: LogFormat,
+    /// Whether who was refused what and who read what is about people is written down.
+    pub(crate) audit: Mode,
+    /// The folder of the audit log; `data` where none is named.
+    audit_folder: Option<PathBuf>,
     /// How long requests under way may take once the server is told to stop.
     pub(crate) shutdown_seconds: u64,
     /// Limits, by the names that the README lists.
@@ -88,6 +93,7 @@ impl Settings {
             .set_default("time_zone", "UTC")?
             .set_default("log", "info")?
             .set_default("log_format", "text")?
+            .set_default("audit", "on")?
             .set_default("shutdown_seconds", 10)?
             .add_source(source)
             .add_source(Environment::with_prefix("DEALOG").separator("__").prefix_separator("_").try_parsing(true))
@@ -116,6 +122,11 @@ impl Settings {
             Some(database) => database.place(),
             None => Place::Sqlite(self.data.join("views.db")),
         }
+    }
+
+    /// Where the audit log is.
+    pub(crate) fn audit_folder(&self) -> PathBuf {
+        self.audit_folder.clone().unwrap_or_else(|| self.data.clone())
     }
 
     /// Where the log is, if there is one: what reads a company should not make an empty one of a mistyped name.

@@ -1,4 +1,5 @@
 //! `dealog token`: who may call the API.
+#![allow(clippy::doc_markdown, reason = "these comments are the text of --help")]
 
 use std::sync::Arc;
 
@@ -65,7 +66,8 @@ pub(crate) struct Create {
     /// For the service of this name, which may do what --allow lists
     #[arg(long, value_name = "NAME", requires = "allow")]
     service: Option<Title>,
-    /// What the service may do, separated by commas: read, log, deals, customers, teams, pipelines, users, settings, metrics
+    /// What the service may do, separated by commas: read, log, deals, customers, teams, pipelines, users, settings, metrics,
+    /// backdate, closed_deals, audit
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "service")]
     allow: Vec<Permission>,
     /// What the token is called in lists, such as the device it is for

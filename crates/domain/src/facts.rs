@@ -2,23 +2,27 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use dealog_events::{CustomerId, DealId, PipelineId, StreamId, Timestamp, UserId};
+use dealog_events::{CustomerId, DealId, PipelineId, StreamId, Timestamp, UserId, deal::Outcome};
 
-use crate::{Rejection, State, customer::Customer, deal::Deal, pipeline::Pipeline, settings::Settings, user::User};
+use crate::{
+    Rejection, Standing, State, customer::Customer, deal::Deal, pipeline::Pipeline, settings::Settings, user::User,
+};
+
+const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// The stream a command is for, the instant, and the states of the streams that the rule [`crate::reads`].
 #[derive(Debug, Clone)]
 pub struct Facts {
     stream: StreamId,
     now: Timestamp,
-    own_deals_of: Option<UserId>,
+    standing: Standing,
     states: HashMap<StreamId, Arc<State>>,
 }
 
 impl Facts {
-    /// Facts for a command on `stream` at `now`, with no other stream known yet.
+    /// Facts for a command on `stream` at `now` of a caller who may do everything, with no other stream known yet.
     pub fn new(stream: StreamId, now: Timestamp) -> Self {
-        Self { stream, now, own_deals_of: None, states: HashMap::new() }
+        Self { stream, now, standing: Standing::FULL, states: HashMap::new() }
     }
 
     /// Adds the state of another stream.
@@ -28,10 +32,10 @@ impl Facts {
         self
     }
 
-    /// Narrows the command to deals that this user owns, for callers who work no others.
+    /// The same for a caller who stands here.
     #[must_use]
-    pub fn own_deals_of(self, user: Option<UserId>) -> Self {
-        Self { own_deals_of: user, ..self }
+    pub fn of(self, standing: Standing) -> Self {
+        Self { standing, ..self }
     }
 
     /// The stream that the command is for.
@@ -46,10 +50,35 @@ impl Facts {
 
     /// Refuses a deal of this owner to a caller who works own deals only.
     pub(crate) fn may_work(&self, owner: Option<UserId>) -> Result<(), Rejection> {
-        match self.own_deals_of {
+        match self.standing.own_deals_of {
             Some(user) if owner != Some(user) => Err(Rejection::NotYourDeal),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a change of a deal that ended like this to a caller who changes none of those.
+    pub(crate) fn may_change_closed(&self, outcome: Option<Outcome>) -> Result<(), Rejection> {
+        match outcome {
+            Some(was) if !self.standing.changes_closed_deals => Err(Rejection::ClosedDealNotYours { was }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a change of the caller's own role or access, which somebody else must make.
+    pub(crate) fn may_change_access(&self) -> Result<(), Rejection> {
+        match self.standing.own_role_of {
+            Some(user) if self.stream == StreamId::User(user) => Err(Rejection::OwnRole),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses an instant that lies more than `days_max` days back, to a caller who may not reach back further.
+    pub fn may_backdate(&self, occurred_at: Timestamp, days_max: u32) -> Result<(), Rejection> {
+        let earliest = self.now.saturating_add_micros(-i64::from(days_max).saturating_mul(DAY_MICROS));
+        if occurred_at < earliest && !self.standing.backdates {
+            return Err(Rejection::Backdated { occurred_at, earliest });
+        }
+        Ok(())
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -13,6 +13,7 @@ mod patch;
 pub mod pipeline;
 mod rejection;
 pub mod settings;
+mod standing;
 pub mod team;
 mod time;
 pub mod user;
@@ -24,6 +25,7 @@ use dealog_events::{Category, Event, StreamId};
 pub use facts::Facts;
 pub use patch::Patch;
 pub use rejection::{Kind, Rejection};
+pub use standing::Standing;
 pub use time::{Occurred, occurred_at};
 
 /// What is known of a stream: `None` where it has no event yet.

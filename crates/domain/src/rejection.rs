@@ -46,8 +46,31 @@ pub enum Rejection {
     /// A seller works own deals only.
     #[error("the deal is not yours: a seller works own deals only; ask its owner or a manager")]
     NotYourDeal,
+    /// Only some change a deal that is won or lost.
+    #[error(
+        "the deal is {}, and changing or reopening it takes the permission `closed_deals`: ask a manager",
+        word(*was)
+    )]
+    ClosedDealNotYours {
+        /// How it ended.
+        was: Outcome,
+    },
+    /// Longer ago than this caller may say.
+    #[error(
+        "occurred_at {occurred_at} lies too far back: up to {earliest} everybody may say when something happened, and \
+         before that it takes the permission `backdate`: ask a manager"
+    )]
+    Backdated {
+        /// What was sent.
+        occurred_at: Timestamp,
+        /// The earliest instant that this caller may send.
+        earliest: Timestamp,
+    },
+    /// Nobody gives themselves another role.
+    #[error("nobody changes their own role or deactivates themselves: ask another admin")]
+    OwnRole,
     /// Only an open deal can do that.
-    #[error("the deal is {}; reopen it first", match was { Outcome::Won => "won", Outcome::Lost => "lost" })]
+    #[error("the deal is {}; reopen it first", word(*was))]
     DealClosed {
         /// How it ended.
         was: Outcome,
@@ -201,6 +224,13 @@ pub enum Rejection {
     },
 }
 
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Won => "won",
+        Outcome::Lost => "lost",
+    }
+}
+
 fn list<T: ToString>(items: &[T]) -> String {
     if items.is_empty() {
         return "(none)".into();
@@ -218,6 +248,9 @@ impl Rejection {
             Self::UnknownReference { .. } => "unknown_reference",
             Self::InactiveUser { .. } => "inactive_user",
             Self::NotYourDeal => "not_your_deal",
+            Self::ClosedDealNotYours { .. } => "closed_deal_not_yours",
+            Self::Backdated { .. } => "backdated",
+            Self::OwnRole => "own_role",
             Self::DealClosed { .. } => "deal_closed",
             Self::DealOpen => "deal_open",
             Self::StageNotOpen { .. } => "stage_not_open",
@@ -250,7 +283,9 @@ impl Rejection {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NotFound(_) => Kind::NotFound,
-            Self::NotYourDeal => Kind::Forbidden,
+            Self::NotYourDeal | Self::ClosedDealNotYours { .. } | Self::Backdated { .. } | Self::OwnRole => {
+                Kind::Forbidden
+            }
             Self::AlreadyExists(_)
             | Self::DealClosed { .. }
             | Self::DealOpen
@@ -271,6 +306,8 @@ impl Rejection {
             | Self::DayOutOfRange { field }
             | Self::Limit { field, .. } => (*field).to_owned(),
             Self::NotYourDeal => "owner".into(),
+            Self::ClosedDealNotYours { .. } => "status".into(),
+            Self::OwnRole => "role".into(),
             Self::StageNotOpen { .. } | Self::SkipsStages { .. } => "stage".into(),
             Self::PipelineArchived | Self::SamePipeline => "pipeline".into(),
             Self::FieldsMissing { missing } => missing.first()?.to_string(),
@@ -285,7 +322,7 @@ impl Rejection {
             | Self::FieldKindFixed { field }
             | Self::FieldDropped { field }
             | Self::FieldOptions { field } => format!("fields.{field}"),
-            Self::InFuture { .. } | Self::BeforeLast { .. } => "occurred_at".into(),
+            Self::InFuture { .. } | Self::BeforeLast { .. } | Self::Backdated { .. } => "occurred_at".into(),
             Self::NoStageLeft | Self::NotAnOrder { .. } => "stages".into(),
             Self::NotFound(_)
             | Self::AlreadyExists(_)

@@ -62,9 +62,13 @@ pub(crate) fn decide(state: Option<&User>, facts: &Facts, command: &Command) -> 
         (Some(_), Command::Invite(_)) => Err(Rejection::AlreadyExists(facts.stream())),
         (None, _) => Err(Rejection::NotFound(facts.stream())),
         (Some(user), Command::ChangeRole(change)) if user.role != change.role => {
+            facts.may_change_access()?;
             Ok(vec![RoleChanged { from: user.role, to: change.role }.into()])
         }
-        (Some(user), Command::Deactivate) if user.active => Ok(vec![Deactivated {}.into()]),
+        (Some(user), Command::Deactivate) if user.active => {
+            facts.may_change_access()?;
+            Ok(vec![Deactivated {}.into()])
+        }
         (Some(_), Command::ChangeRole(_) | Command::Deactivate) => Ok(Vec::new()),
     }
 }

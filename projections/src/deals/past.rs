@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dealog_events::{Envelope, Position};
+use dealog_events::{Envelope, Position, StreamId, Version};
 use dealog_store::{EventStore, Head};
 use moka::sync::Cache;
 use tokio::sync::Mutex;
@@ -16,6 +16,8 @@ use crate::{Checkpoint, Database, Projection as _, ProjectionError, checkpoint, 
 
 /// Events folded at once.
 const PAGE_EVENTS: usize = 2_000;
+/// Events of a stream folded at once: many questions about single streams may be asked at the same time.
+const STREAM_PAGE_EVENTS: usize = 100;
 
 /// Named limits of asking what was known.
 #[derive(Debug, Clone, Copy)]
@@ -85,12 +87,37 @@ impl Past {
         model.end(&head, reached).await
     }
 
-    /// The read models of nothing but `events`, which belong to this log up to `position`.
-    pub async fn views_of(&self, events: Vec<Envelope>, position: Position) -> Result<Views, ProjectionError> {
+    /// The read models of nothing but the beginning of `stream`, as far as its events are `wanted`: up to `version` where that is
+    /// named. They belong to this log up to `position`. The stream is read page by page and no further, and folded as it
+    /// is read. With them comes the last version that was read, wanted or not.
+    pub async fn views_of(
+        &self,
+        stream: StreamId,
+        version: Option<Version>,
+        position: Position,
+        wanted: impl Fn(&Envelope) -> bool,
+    ) -> Result<(Views, Version), ProjectionError> {
         let head = self.store.head().await?;
-        let mut model = Model::begin().await?;
-        model.apply(events).await?;
-        model.end(&head, position).await
+        let (mut model, mut reached) = (Model::begin().await?, Version::ZERO);
+        loop {
+            let left = version.map_or(u64::MAX, |version| version.0.saturating_sub(reached.0));
+            let limit = usize::try_from(left).unwrap_or(usize::MAX).min(STREAM_PAGE_EVENTS);
+            if limit == 0 {
+                break;
+            }
+            let mut events = self.store.read_stream(stream, reached, limit).await?;
+            let Some(last) = events.last() else { break };
+            reached = last.version;
+            // Within a stream neither versions, nor positions, nor times run backwards: what is wanted is a beginning of it.
+            let beginning = events.partition_point(&wanted);
+            let more = beginning == events.len();
+            events.truncate(beginning);
+            model.apply(events).await?;
+            if !more {
+                break;
+            }
+        }
+        Ok((model.end(&head, position).await?, reached))
     }
 }
 

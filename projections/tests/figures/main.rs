@@ -17,6 +17,7 @@ mod logs;
 mod memory;
 mod mistakes;
 mod model;
+mod past;
 mod plain;
 mod postgres;
 mod random;

@@ -27,6 +27,8 @@ pub(crate) struct MemoryStore {
     pub(crate) at_end: Mutex<Option<BoxFuture<()>>>,
     /// How often its end was looked at.
     pub(crate) looks: watch::Sender<usize>,
+    /// The events of each page of a stream that was read.
+    pub(crate) streamed: Mutex<Vec<usize>>,
 }
 
 impl MemoryStore {
@@ -42,6 +44,7 @@ impl MemoryStore {
             paused: watch::Sender::new(false),
             at_end: Mutex::default(),
             looks: watch::Sender::new(0),
+            streamed: Mutex::default(),
         })
     }
 
@@ -128,7 +131,9 @@ impl EventStore for MemoryStore {
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
         let log = self.log.lock().unwrap();
         let wanted = |event: &&Envelope| event.stream == stream && event.version > after;
-        Ok(log.iter().filter(wanted).take(limit).cloned().collect())
+        let page: Vec<Envelope> = log.iter().filter(wanted).take(limit).cloned().collect();
+        self.streamed.lock().unwrap().push(page.len());
+        Ok(page)
     }
 
     async fn can_append(&self) -> Result<(), dealog_store::Unable> {

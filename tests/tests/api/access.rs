@@ -9,27 +9,36 @@ use serde_json::{Value, json};
 const FELT: Duration = Duration::from_secs(20);
 
 /// A server with tokens for one caller of each kind.
-struct Company {
-    server: Server,
-    data: Data,
-    admin: Client,
-    manager: Client,
-    anna: Client,
-    boris: Client,
-    analyst: Client,
-    auditor: Client,
-    anna_id: String,
-    boris_id: String,
-    anna_token: String,
+pub(crate) struct Company {
+    pub(crate) server: Server,
+    pub(crate) data: Data,
+    pub(crate) admin: Client,
+    pub(crate) manager: Client,
+    pub(crate) anna: Client,
+    pub(crate) boris: Client,
+    pub(crate) analyst: Client,
+    pub(crate) auditor: Client,
+    pub(crate) anna_id: String,
+    pub(crate) boris_id: String,
+    pub(crate) admin_id: String,
+    pub(crate) anna_token: String,
 }
 
 impl Company {
-    fn new() -> Self {
-        let data = Data::fresh();
+    pub(crate) fn new() -> Self {
+        Self::over(Data::fresh())
+    }
+
+    pub(crate) fn with_limits(limits: &str) -> Self {
+        Self::over(Data::fresh().with_limits(limits))
+    }
+
+    pub(crate) fn over(data: Data) -> Self {
         let server = Server::start(&data, &[]);
         let invite =
             |name: &str, role: &str| server.post("/v1/users", &json!({"name": name, "role": role})).expect(201).id();
-        let [anna_id, boris_id, manager, analyst, auditor] = [
+        let [admin_id, anna_id, boris_id, manager, analyst, auditor] = [
+            invite("Olga Stern", "admin"),
             invite("Anna Berg", "seller"),
             invite("Boris Weiss", "seller"),
             invite("Mia Sommer", "manager"),
@@ -37,7 +46,7 @@ impl Company {
             invite("Udo Kern", "auditor"),
         ];
         let token_of = |user: &str| token(&data, &["--user", user]);
-        let admin_token = token(&data, &["--invite", "Olga Stern", "--role", "admin"]);
+        let admin_token = token_of(&admin_id);
         let anna_token = token_of(&anna_id);
         let client = |token: &str| server.client().with_token(token);
         let company = Self {
@@ -51,6 +60,7 @@ impl Company {
             data,
             anna_id,
             boris_id,
+            admin_id,
             anna_token,
         };
         company.is_closed();
@@ -68,13 +78,13 @@ impl Company {
         self.data.run(args).succeed()
     }
 
-    fn head(&self) -> u64 {
+    pub(crate) fn head(&self) -> u64 {
         self.auditor.head()
     }
 }
 
 /// Makes a token; it alone is on standard output.
-fn token(data: &Data, whom: &[&str]) -> String {
+pub(crate) fn token(data: &Data, whom: &[&str]) -> String {
     let done = data.run([&["token", "create"], whom].concat()).succeed();
     let token = done.stdout.trim_end().to_owned();
     assert!(token.starts_with("dealog_") && !token.contains(char::is_whitespace), "{}", done.stdout);
@@ -83,7 +93,7 @@ fn token(data: &Data, whom: &[&str]) -> String {
 }
 
 #[track_caller]
-fn forbidden(answer: Answer, code: &str) {
+pub(crate) fn forbidden(answer: Answer, code: &str) {
     let problem = answer.problem(403, code);
     assert!(problem.body["field"].is_string(), "{}", problem.text);
 }

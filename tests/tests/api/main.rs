@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod access;
+mod audit;
 mod connections;
 mod deals;
 mod events;
@@ -14,6 +15,7 @@ mod metrics;
 mod openapi;
 mod problems;
 mod reference;
+mod shares;
 mod time_travel;
 
 use std::sync::OnceLock;

@@ -56,7 +56,7 @@ impl Failures {
 }
 
 /// Who is counted together.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK_V6).into(),
         address @ IpAddr::V4(_) => address,

@@ -8,36 +8,51 @@
 mod failures;
 mod lately;
 mod permission;
+mod rate;
 #[cfg(test)]
 mod tests;
 mod token;
 
 use std::{
+    collections::HashSet,
     net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{Extensions, HeaderMap, Method, StatusCode, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use dealog_commands::Commands;
-use dealog_domain::State as StreamState;
+use dealog_domain::{Standing, State as StreamState};
 use dealog_events::{Actor, StreamId, UserId, user::Role};
 use dealog_store::{StoreError, Token, TokenStore};
 use moka::sync::Cache;
 use uuid::Uuid;
 
-use self::{failures::Failures, lately::Lately, token::Presented};
-use crate::{App, Limits, connection::Peer, problem::Problem};
+use self::{
+    failures::Failures,
+    lately::Lately,
+    rate::{Rate, Rates},
+    token::Presented,
+};
+use crate::{
+    App, Limits,
+    audit::About,
+    connection::Peer,
+    fair::{Share, Weight},
+    problem::Problem,
+};
 
+pub(crate) use failures::network;
 pub use permission::Permission;
+pub(crate) use rate::RateLimit;
 pub use token::{Key, Secret, service};
 
 /// How long what is known of a token is believed: a revocation takes no longer than this to be felt.
@@ -55,16 +70,37 @@ pub(crate) struct Caller {
     pub(crate) actor: Actor,
     /// What they may do; none where they may do everything.
     permissions: Option<Arc<[Permission]>>,
-    /// The user whose deals alone they may work.
-    pub(crate) own_deals_of: Option<UserId>,
+    /// What rules let them do.
+    pub(crate) standing: Standing,
+    /// How fast they may send commands; none where that is not limited.
+    rate: Option<Rate>,
+    /// As whom they are served by turns.
+    pub(crate) share: Share,
 }
 
 impl Caller {
-    const LOCAL: Self = Self { actor: Actor::Local, permissions: None, own_deals_of: None };
+    fn local(from: Option<IpAddr>) -> Self {
+        let share = Share::Address(from.map(network));
+        Self { actor: Actor::Local, permissions: None, standing: Standing::FULL, rate: None, share }
+    }
 
-    fn of_role(user: UserId, role: Role) -> Self {
-        let own_deals_of = (role == Role::Seller).then_some(user);
-        Self { actor: Actor::User(user), permissions: Some(Permission::of_role(role).into()), own_deals_of }
+    fn of_role(user: UserId, role: Role, limits: &Limits) -> Self {
+        let permissions = Permission::of_role(role);
+        let standing = Standing {
+            own_deals_of: (role == Role::Seller).then_some(user),
+            own_role_of: Some(user),
+            uses_reserve: matches!(role, Role::Manager | Role::Admin),
+            ..Permission::standing(permissions)
+        };
+        let rate = Some(Rate::of(Some(role), limits));
+        let actor = Actor::User(user);
+        Self { actor, permissions: Some(permissions.into()), standing, rate, share: Share::Actor(actor) }
+    }
+
+    fn of_service(actor: Actor, permissions: Vec<Permission>, limits: &Limits) -> Self {
+        let standing = Permission::standing(&permissions);
+        let rate = Some(Rate::of(None, limits));
+        Self { actor, permissions: Some(permissions.into()), standing, rate, share: Share::Actor(actor) }
     }
 
     fn must_have(&self, needed: Permission) -> Result<(), Problem> {
@@ -101,6 +137,8 @@ pub struct Access {
     closed: Arc<AtomicBool>,
     failures: Failures,
     lately: Lately,
+    rates: Rates,
+    limits: Limits,
 }
 
 impl Access {
@@ -115,6 +153,8 @@ impl Access {
             closed: Arc::default(),
             failures: Failures::new(limits.failed_attempts_max, limits.failed_attempts_window),
             lately: Lately::new(),
+            rates: Rates::new(),
+            limits: *limits,
         })
     }
 
@@ -136,7 +176,7 @@ impl Access {
 
     async fn caller(&self, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Caller, Problem> {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
-            return if self.is_open().await? { Ok(Caller::LOCAL) } else { Err(no_token()) };
+            return if self.is_open().await? { Ok(Caller::local(from)) } else { Err(no_token()) };
         };
         let credentials = authorization.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
         let Some(presented) = credentials.and_then(|credentials| Presented::parse(credentials, &self.key)) else {
@@ -152,6 +192,45 @@ impl Access {
             _ => NOT_OURS,
         };
         Err(self.failures.count(from, Some(presented.id), reason))
+    }
+
+    /// Who calls, asked again when a body has arrived: meanwhile a token may have been revoked or a role changed.
+    pub(crate) async fn still(&self, headers: &HeaderMap, needed: Needed) -> Result<Caller, Problem> {
+        let caller = self.caller(headers, needed.from).await?;
+        caller.must_have(needed.permission)?;
+        Ok(caller)
+    }
+
+    /// Whether nobody but this user could act as an admin: no other active one has a token that is worth something. What is
+    /// found may be out of date a moment later, which does no harm: whoever becomes an admin then, this one made so.
+    pub(crate) async fn is_only_admin(&self, user: UserId) -> Result<bool, Problem> {
+        let now = self.commands.now();
+        let tokens = self.tokens.tokens().await?;
+        let actors: HashSet<Actor> =
+            tokens.iter().filter(|token| token.is_valid(now)).map(|token| token.actor).collect();
+        for actor in actors {
+            if let Actor::User(other) = actor
+                && other != user
+                && let StreamState::User(Some(state)) = &*self.commands.state(StreamId::User(other)).await?
+                && state.active
+                && state.role == Role::Admin
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes a command from what the caller may send.
+    fn take_command(&self, caller: &Caller) -> Result<(), Problem> {
+        caller.rate.map_or(Ok(()), |rate| self.rates.take(caller.actor, rate))
+    }
+
+    /// Takes what a command appended beyond the one event that it was taken for.
+    pub(crate) fn charge(&self, caller: &Caller, events: u32) {
+        if let (Some(rate), more @ 1..) = (caller.rate, events.saturating_sub(1)) {
+            self.rates.charge(caller.actor, rate, more);
+        }
     }
 
     /// Returns when whoever was let in with these headers may not do this any more: a stream goes on long after that was
@@ -186,13 +265,18 @@ impl Access {
     async fn bearer(&self, token: &Token) -> Result<Result<Caller, &'static str>, Problem> {
         let Actor::User(user) = token.actor else {
             let permissions = token.permissions.iter().filter_map(|name| name.parse().ok()).collect();
-            return Ok(Ok(Caller { actor: token.actor, permissions: Some(permissions), own_deals_of: None }));
+            return Ok(Ok(Caller::of_service(token.actor, permissions, &self.limits)));
         };
         Ok(match &*self.commands.state(StreamId::User(user)).await? {
-            StreamState::User(Some(state)) if state.active => Ok(Caller::of_role(user, state.role)),
+            StreamState::User(Some(state)) if state.active => Ok(Caller::of_role(user, state.role, &self.limits)),
             _ => Err("the user of this token may do nothing any more"),
         })
     }
+}
+
+/// From where a request comes.
+pub(crate) fn address(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(Peer(address))| *address)
 }
 
 fn no_token() -> Problem {
@@ -207,21 +291,83 @@ pub(crate) struct Needs {
     pub(crate) to_write: Permission,
 }
 
-/// Lets a request through whose caller may make it, and tells the handler who that is.
+/// What a request takes, and from where it came: asked again once a body has arrived, which may take a while.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needed {
+    permission: Permission,
+    from: Option<IpAddr>,
+}
+
+/// Lets a request through whose caller may make it, and tells the handler who that is. What is refused, and what is told about
+/// people, is in the audit log before the answer is on its way.
 pub(crate) async fn guard(
     State((app, needs)): State<(Arc<App>, Needs)>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let from = request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(Peer(from))| *from);
+    let from = address(request.extensions());
+    let about = Arc::new(About::of(&request, from));
+    request.extensions_mut().insert(Arc::clone(&about));
     let asked = app.access.caller(request.headers(), from);
     let caller = match needs.to_read {
         // What is measured is wanted most while the database is away.
-        Permission::Metrics => app.access.lately.or_asked(request.headers(), asked).await?,
-        _ => asked.await?,
+        Permission::Metrics => app.access.lately.or_asked(request.headers(), asked).await,
+        _ => asked.await,
     };
+    let actor = caller.as_ref().ok().map(|caller| caller.actor);
+    let response = match caller {
+        Ok(caller) => admitted(&app, needs, from, caller, request, next).await,
+        Err(problem) => Err(problem),
+    };
+    let response = response.into_response();
+    app.audit.answered(&about, app.now(), actor, response.status()).await?;
+    Ok(response)
+}
+
+async fn admitted(
+    app: &App,
+    needs: Needs,
+    from: Option<IpAddr>,
+    caller: Caller,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let reads = [Method::GET, Method::HEAD].contains(request.method());
-    caller.must_have(if reads { needs.to_read } else { needs.to_write })?;
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let permission = if reads { needs.to_read } else { needs.to_write };
+    caller.must_have(permission)?;
+    let needed = Needed { permission, from };
+    request.extensions_mut().insert(needed);
+    request.extensions_mut().insert(caller.clone());
+    if reads {
+        return in_turn(app, caller.share, needed, request, next).await;
+    }
+    app.access.take_command(&caller)?;
+    let mut response = next.run(request).await;
+    if let Some(rate) = caller.rate {
+        app.access.rates.state(caller.actor, rate).tell(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// Answers a query when it is its caller's turn.
+async fn in_turn(app: &App, share: Share, needed: Needed, request: Request, next: Next) -> Result<Response, Problem> {
+    let params: Vec<(String, String)> =
+        serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
+    let Some(weight) = Weight::of(&request, &params) else { return Ok(next.run(request).await) };
+    // Whoever waits for a position does not take a place meanwhile. The handler finds it reached.
+    let position = params.iter().find(|(name, _)| name == "min_position").and_then(|(_, value)| value.parse().ok());
+    if position.is_some() {
+        app.views_since(position).await?;
+    }
+    let asked = Instant::now();
+    let place = app.turns.take(share, weight).await?;
+    // Whoever has waited long may be nobody any more.
+    if asked.elapsed() > BELIEVED {
+        app.access.still(request.headers(), needed).await?;
+    }
+    let response = next.run(request).await;
+    // While the answer is in memory and not counted yet, its place is taken.
+    let response = app.budget.hold(share, response).await?;
+    drop(place);
+    Ok(response)
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use dealog_domain::Standing;
 use dealog_events::user::Role;
 
 /// Something that a caller may do.
@@ -25,22 +26,41 @@ pub enum Permission {
     Settings,
     /// Read how the server is doing.
     Metrics,
+    /// Say that something happened longer ago than `backdate_days_max`.
+    Backdate,
+    /// Change and reopen deals that are won or lost.
+    ClosedDeals,
+    /// Read the audit log.
+    Audit,
 }
 
-use Permission::{Customers, Deals, Log, Metrics, Pipelines, Read, Settings, Teams, Users};
+use Permission::{
+    Audit, Backdate, ClosedDeals, Customers, Deals, Log, Metrics, Pipelines, Read, Settings, Teams, Users,
+};
 
 impl Permission {
     /// All there are.
-    pub const ALL: [Self; 9] = [Read, Log, Deals, Customers, Teams, Pipelines, Users, Settings, Metrics];
+    pub const ALL: [Self; 12] =
+        [Read, Log, Deals, Customers, Teams, Pipelines, Users, Settings, Metrics, Backdate, ClosedDeals, Audit];
 
     /// What a person may do.
     pub(crate) fn of_role(role: Role) -> &'static [Self] {
         match role {
             Role::Seller => &[Read, Log, Deals, Customers],
-            Role::Manager => &[Read, Log, Deals, Customers, Teams],
+            Role::Manager => &[Read, Log, Deals, Customers, Teams, Backdate, ClosedDeals],
             Role::Analyst => &[Read],
-            Role::Auditor => &[Read, Log],
-            Role::Admin => &[Read, Log, Pipelines, Users, Settings, Metrics],
+            Role::Auditor => &[Read, Log, Audit],
+            Role::Admin => &[Read, Log, Pipelines, Users, Settings, Metrics, Backdate, Audit],
+        }
+    }
+
+    /// What rules let a caller do who may do this.
+    pub(crate) fn standing(permissions: &[Self]) -> Standing {
+        Standing {
+            backdates: permissions.contains(&Backdate),
+            changes_closed_deals: permissions.contains(&ClosedDeals),
+            uses_reserve: false,
+            ..Standing::FULL
         }
     }
 
@@ -55,6 +75,9 @@ impl Permission {
             Users => "users",
             Settings => "settings",
             Metrics => "metrics",
+            Backdate => "backdate",
+            ClosedDeals => "closed_deals",
+            Audit => "audit",
         }
     }
 }

@@ -16,7 +16,10 @@ use super::{
     Feed, Start, Unreadable,
     recent::{Batch, Place, Recent},
 };
-use crate::page::Page;
+use crate::{
+    fair::{Share, Turns},
+    page::Page,
+};
 
 /// Events that a subscriber reads from the log at once while it is behind: all that it holds in memory then.
 const PAGE_EVENTS_MAX: usize = 250;
@@ -37,6 +40,8 @@ pub(crate) struct Subscriber {
     ended: bool,
     keep_alive: Duration,
     last_sent: Instant,
+    /// As whom it reads pages of the log.
+    turn: Option<(Turns, Share)>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -71,8 +76,15 @@ impl Subscriber {
             ended: false,
             keep_alive: feed.limits.subscriber_keep_alive,
             last_sent: Instant::now(),
+            turn: None,
             _place: place,
         }
+    }
+
+    /// The same, which reads pages of the log when it is this caller's turn.
+    #[must_use]
+    pub(crate) fn in_turn(self, turns: Turns, share: Share) -> Self {
+        Self { turn: Some((turns, share)), ..self }
     }
 
     /// What it is sent, to its end.
@@ -128,6 +140,10 @@ impl Subscriber {
 
     /// What the log has after the position reached; None at its end.
     async fn page(&mut self) -> Result<Option<Batch>, End> {
+        let _turn = match &self.turn {
+            Some((turns, share)) => turns.take_for_stream(*share).await,
+            None => None,
+        };
         if self.types.is_empty() {
             // Nothing is passed over, so it does not matter where the log ends.
             let events = self.store.read(self.reached, PAGE_EVENTS_MAX, &[]).await?;

@@ -7,7 +7,7 @@ use dealog_domain::{
     Command,
     deal::{self, Change, Create, Lose, Move, Reopen, Transfer, Win},
 };
-use dealog_events::{DealId, Envelope, Position, Slug, StreamId, Version};
+use dealog_events::{DealId, Envelope, Slug, StreamId, Version};
 use dealog_projections::deals::{
     Views,
     query::{Deal, DealList, DealQuery, DealStatus, ListPage},
@@ -120,19 +120,13 @@ async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<Ge
     if query.as_of.is_none() && query.at_version.is_none() && query.known_at.is_none() {
         return one(views.deal(id, app.now()).await?, |deal| deal.version, StreamId::Deal(id));
     }
-    let (events, position) = past(&app, &views, StreamId::Deal(id), &query).await?;
-    let found = app.past.views_of(events, position).await?.deal(id, app.now()).await?;
+    let found = past(&app, &views, StreamId::Deal(id), &query).await?.deal(id, app.now()).await?;
     let deal = found.item.ok_or_else(|| Problem::not_found(format!("{} as it is asked for", StreamId::Deal(id))))?;
     Ok(seen(found.position, &deal))
 }
 
-/// The events of a deal up to what is asked for, and the position up to which the log is spoken of.
-async fn past(
-    app: &App,
-    views: &Views,
-    stream: StreamId,
-    query: &GetQuery,
-) -> Result<(Vec<Envelope>, Position), Problem> {
+/// The read models of a deal's events up to what is asked for.
+async fn past(app: &App, views: &Views, stream: StreamId, query: &GetQuery) -> Result<Views, Problem> {
     if query.at_version.is_some() && (query.as_of.is_some() || query.known_at.is_some()) {
         let detail = "at_version says when already: send it without as_of and known_at";
         return Err(Problem::unprocessable("query", "at_version", detail));
@@ -147,29 +141,19 @@ async fn past(
         Some(known_at) => app.known(views, known_at).await?.position,
         None => app.store().head().await?.position,
     };
-    let mut events = Vec::new();
-    loop {
-        let after = events.last().map_or(Version::ZERO, |last: &Envelope| last.version);
-        let page = app.store().read_stream(stream, after, app.limits.page_events_max as usize).await?;
-        if page.is_empty() {
-            break;
+    let wanted = |event: &Envelope| event.position <= position && as_of.is_none_or(|as_of| event.occurred_at <= as_of);
+    let (views, last) = app.past.views_of(stream, query.at_version.map(Version), position, wanted).await?;
+    match query.at_version.map(Version) {
+        Some(Version::ZERO) => {
+            let detail = format!("at_version is 0, and {stream} has versions from 1 on");
+            Err(Problem::unprocessable("beyond_version", "at_version", detail))
         }
-        events.extend(page);
+        Some(version) if version > last && last > Version::ZERO => {
+            let detail = format!("at_version is {version}, and {stream} has the versions 1 to {last}");
+            Err(Problem::unprocessable("beyond_version", "at_version", detail))
+        }
+        _ => Ok(views),
     }
-    if let (Some(wanted), Some(last)) = (query.at_version, events.last())
-        && (wanted == 0 || Version(wanted) > last.version)
-    {
-        let detail = format!("at_version is {wanted}, and {stream} has the versions 1 to {}", last.version);
-        return Err(Problem::unprocessable("beyond_version", "at_version", detail));
-    }
-    // Within a stream neither versions, nor positions, nor times run backwards: what is asked for is a beginning of it.
-    let wanted = |event: &Envelope| {
-        event.position <= position
-            && query.at_version.is_none_or(|version| event.version <= Version(version))
-            && as_of.is_none_or(|as_of| event.occurred_at <= as_of)
-    };
-    events.truncate(events.partition_point(wanted));
-    Ok((events, position))
 }
 
 filter_query!(
@@ -219,7 +203,7 @@ struct History {
     next: Option<Version>,
 }
 
-/// What happened to a deal, from the log itself.
+/// What happened to a deal, from the log itself. A page ends after `limit` events, or sooner where they are large.
 #[utoipa::path(get, path = "/v1/deals/{id}/history", tag = "deals", params(("id" = DealId, Path), HistoryQuery),
     responses((status = 200, body = History), QueryProblems))]
 async fn history(

@@ -45,6 +45,8 @@ struct Ready {
     trouble: Option<String>,
     /// The read models.
     projections: Vec<ProjectionHealth>,
+    /// Why the audit log is not written, where it is not; requests go on unless it is required.
+    audit_trouble: Option<String>,
 }
 
 /// How a projection is doing.
@@ -89,7 +91,7 @@ async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     };
     let ready = trouble.is_none() && head.is_some() && projection.position.is_some() && projection.trouble.is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready, head, trouble, projections: vec![projection] }))
+    (status, Json(Ready { ready, head, trouble, projections: vec![projection], audit_trouble: app.audit.trouble() }))
 }
 
 /// What the worker of this process says, and what is written down beside the read models, whoever folds them.

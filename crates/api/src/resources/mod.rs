@@ -1,5 +1,6 @@
 //! One module for each resource. Handlers parse, call, answer.
 
+pub(crate) mod audit;
 pub(crate) mod customers;
 pub(crate) mod deals;
 pub(crate) mod events;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderName, header},
+    extract::{Extension, State},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use dealog_events::Position;
@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    access::Permission,
+    access::{Caller, Permission, RateLimit},
     extract::Params,
     feed::Start,
     problem::{Described, Problem, QueryProblems},
@@ -80,10 +80,12 @@ struct StreamQuery {
     ))]
 async fn stream(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     Params(query): Params<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let types = query.types.as_deref().map(types).transpose()?.unwrap_or_default();
+    let place = app.turns.take_stream(caller.share).ok_or_else(|| too_many(app.limits.subscribers_per_caller_max))?;
     let resumed = last_event_id(&headers)?;
     let head = app.store().head().await?;
     let start = match (resumed, query.after) {
@@ -95,10 +97,27 @@ async fn stream(
         let detail = format!("there are {} subscribers, and no more are served", app.limits.subscribers_max);
         Problem::busy("too_many_subscribers", detail)
     })?;
-    let messages = subscriber.stream().take_until(app.access.clone().withdrawn(headers, Permission::Log));
+    let messages = subscriber.in_turn(app.turns.clone(), caller.share).stream();
+    let messages = messages.take_until(app.access.clone().withdrawn(headers, Permission::Log));
+    // The place goes with the stream.
+    let messages = messages.inspect(move |_| _ = &place);
     let about = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache"), NO_BUFFERING];
     let log_id = [(LOG_ID, head.log_id.to_string())];
     Ok((about, log_id, Body::from_stream(messages)).into_response())
+}
+
+fn too_many(max: usize) -> Problem {
+    let detail = format!("this caller has {max} streams already: follow more types with one of them, or end one first");
+    let quota = u32::try_from(max).unwrap_or(u32::MAX);
+    let state = RateLimit {
+        policy: "streams",
+        quota,
+        unit: Some("concurrent-requests"),
+        window_seconds: None,
+        remaining: 0,
+        reset_seconds: 1,
+    };
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", detail).retry_after(1).rate_limit(state)
 }
 
 fn known(head: &Head, after: u64, field: &str) -> Result<Start, Problem> {

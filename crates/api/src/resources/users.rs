@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Extension, State},
+    response::Response,
+};
 use dealog_domain::{
     Command,
     user::{self, ChangeRole, Invite},
@@ -14,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
+    audit::{About, Why},
     command::{Answer, Asked, CommandHeaders, Nothing},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
@@ -32,21 +36,46 @@ async fn invite(State(app): State<Arc<App>>, asked: Asked<Invite>) -> Result<Res
     asked.create(&app, stream, "/v1/users", |body| Command::User(user::Command::Invite(body))).await
 }
 
-/// Give a user another role.
+/// Give a user another role. Nobody gives themselves one, except the only admin.
 #[utoipa::path(patch, path = "/v1/users/{id}", tag = "users", params(("id" = UserId, Path), CommandHeaders),
     request_body = ChangeRole, responses((status = 200, body = Answer), CommandProblems))]
-async fn change_role(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<ChangeRole>) -> Result<Response, Problem> {
-    let stream = StreamId::User(ids.get("id")?);
-    asked.send(&app, stream, |body| Command::User(user::Command::ChangeRole(body))).await
+async fn change_role(
+    State(app): State<Arc<App>>,
+    Extension(about): Extension<Arc<About>>,
+    ids: PathIds,
+    asked: Asked<ChangeRole>,
+) -> Result<Response, Problem> {
+    change(&app, &about, &ids, asked, |body| Command::User(user::Command::ChangeRole(body))).await
 }
 
-/// Let a user do nothing any more. Their deals stay theirs until they are handed over.
+/// Changes a user's role or access. Nobody does so for themselves, except the only admin; then the audit log says so.
+async fn change<T>(
+    app: &App,
+    about: &About,
+    ids: &PathIds,
+    mut asked: Asked<T>,
+    command: impl FnOnce(T) -> Command,
+) -> Result<Response, Problem> {
+    let stream = StreamId::User(ids.get("id")?);
+    let (only_admin, actor) = (asked.as_only_admin(app, stream).await?, asked.actor());
+    let response = asked.send(app, stream, command).await?;
+    if only_admin {
+        app.audit.done(about, app.now(), Why::OnlyAdmin, actor, response.status()).await?;
+    }
+    Ok(response)
+}
+
+/// Let a user do nothing any more; not oneself, unless that is the only admin. Their deals stay theirs until they are handed over.
 #[utoipa::path(post, path = "/v1/users/{id}/deactivate", tag = "users",
     params(("id" = UserId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
-async fn deactivate(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
-    let stream = StreamId::User(ids.get("id")?);
-    asked.send(&app, stream, |_| Command::User(user::Command::Deactivate)).await
+async fn deactivate(
+    State(app): State<Arc<App>>,
+    Extension(about): Extension<Arc<About>>,
+    ids: PathIds,
+    asked: Asked<Nothing>,
+) -> Result<Response, Problem> {
+    change(&app, &about, &ids, asked, |_| Command::User(user::Command::Deactivate)).await
 }
 
 /// Users as they are now, the newest first.

@@ -172,6 +172,7 @@ fn lose(deal: &Deal, facts: &Facts, command: &Lose) -> Result<Vec<Event>, Reject
 
 fn reopen(deal: &Deal, facts: &Facts, command: &Reopen) -> Result<Vec<Event>, Rejection> {
     let was = deal.outcome.ok_or(Rejection::DealOpen)?;
+    facts.may_change_closed(deal.outcome)?;
     let pipeline = facts.pipeline("pipeline", deal.pipeline)?;
     let stage = pipeline.open_stage(command.stage.as_ref().unwrap_or(&deal.stage))?;
     check_required(deal, &stage.required_fields)?;
@@ -239,6 +240,9 @@ fn change(deal: &Deal, facts: &Facts, change: &Change) -> Result<Vec<Event>, Rej
         if let Some(to) = patch.change(from.as_ref()) {
             events.push(FieldSet { field: field.clone(), from, to }.into());
         }
+    }
+    if !events.is_empty() {
+        facts.may_change_closed(deal.outcome)?;
     }
     Ok(events)
 }

@@ -22,7 +22,10 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
         R::WrongStream(_) => R::UnknownReference { field: "customer", stream: StreamId::Customer(ACME) },
         R::UnknownReference { .. } => R::InactiveUser { field: "owner", user: ANNA },
         R::InactiveUser { .. } => R::NotYourDeal,
-        R::NotYourDeal => R::DealClosed { was: Outcome::Lost },
+        R::NotYourDeal => R::ClosedDealNotYours { was: Outcome::Won },
+        R::ClosedDealNotYours { .. } => R::Backdated { occurred_at: val("2026-01-01T00:00:00Z"), earliest: now() },
+        R::Backdated { .. } => R::OwnRole,
+        R::OwnRole => R::DealClosed { was: Outcome::Lost },
         R::DealClosed { .. } => R::DealOpen,
         R::DealOpen => R::StageNotOpen { stage: val("x"), allowed: vals(&["qualified", "contract"]) },
         R::StageNotOpen { .. } => R::SkipsStages { from: val("qualified"), next: val("needs_found") },
@@ -54,13 +57,16 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
 /// The code, the kind, the field and what would have been allowed.
 type Described = (&'static str, Kind, Option<&'static str>, &'static [&'static str]);
 
-const DESCRIBED: [Described; 31] = [
+const DESCRIBED: [Described; 34] = [
     ("not_found", Kind::NotFound, None, &[]),
     ("already_exists", Kind::Conflict, None, &[]),
     ("wrong_stream", Kind::Invalid, None, &[]),
     ("unknown_reference", Kind::Invalid, Some("customer"), &[]),
     ("inactive_user", Kind::Invalid, Some("owner"), &[]),
     ("not_your_deal", Kind::Forbidden, Some("owner"), &[]),
+    ("closed_deal_not_yours", Kind::Forbidden, Some("status"), &[]),
+    ("backdated", Kind::Forbidden, Some("occurred_at"), &[]),
+    ("own_role", Kind::Forbidden, Some("role"), &[]),
     ("deal_closed", Kind::Conflict, None, &["reopen"]),
     ("deal_open", Kind::Conflict, None, &[]),
     ("stage_not_open", Kind::Invalid, Some("stage"), &["qualified", "contract"]),

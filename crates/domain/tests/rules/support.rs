@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt::Debug, str::FromStr, sync::Arc};
 
 use dealog_domain::{
-    Command, Facts, Rejection, State, customer, deal, decide, evolve, pipeline, reads, settings, team, user,
+    Command, Facts, Rejection, Standing, State, customer, deal, decide, evolve, pipeline, reads, settings, team, user,
 };
 use dealog_events::{
     Category, CustomerId, DealId, Event, FieldValue, Money, Personal, PipelineId, Probability, StreamId, TeamId,
@@ -69,12 +69,12 @@ pub(crate) fn field_text(text: &str) -> FieldValue {
 pub(crate) struct Given {
     own: Vec<Event>,
     others: HashMap<StreamId, Vec<Event>>,
-    own_deals_of: Option<UserId>,
+    standing: Standing,
 }
 
 /// What has happened to the stream that the command will be for.
 pub(crate) fn given(events: impl IntoIterator<Item = Event>) -> Given {
-    Given { own: events.into_iter().collect(), others: HashMap::new(), own_deals_of: None }
+    Given { own: events.into_iter().collect(), others: HashMap::new(), standing: Standing::FULL }
 }
 
 impl Given {
@@ -96,7 +96,12 @@ impl Given {
 
     /// The one who asks works no deals but this user's: a seller.
     pub(crate) fn by_seller(self, user: UserId) -> Self {
-        Self { own_deals_of: Some(user), ..self }
+        self.of(Standing { own_deals_of: Some(user), ..Standing::FULL })
+    }
+
+    /// The one who asks stands here.
+    pub(crate) fn of(self, standing: Standing) -> Self {
+        Self { standing, ..self }
     }
 
     /// Decides `command`, with no more facts than the streams that [`reads`] names: a rule that looks at another one
@@ -106,7 +111,7 @@ impl Given {
         let stream = stream_for(&command);
         let state = folded(stream, &self.own);
         self.others.insert(stream, self.own);
-        let mut facts = Facts::new(stream, now()).own_deals_of(self.own_deals_of);
+        let mut facts = Facts::new(stream, now()).of(self.standing);
         for read in reads(&state, &command) {
             let events = self.others.get(&read).map(Vec::as_slice).unwrap_or_default();
             facts = facts.with(read, Arc::new(folded(read, events)));

@@ -1,9 +1,9 @@
 //! When something happened.
 
-use dealog_domain::{Occurred, Rejection, occurred_at};
-use dealog_events::Timestamp;
+use dealog_domain::{Facts, Occurred, Rejection, Standing, occurred_at};
+use dealog_events::{StreamId, Timestamp};
 
-use crate::support::val;
+use crate::support::{DEAL, now, val};
 
 fn at(hour: u32) -> Timestamp {
     val(&format!("2026-03-02T{hour:02}:00:00Z"))
@@ -53,4 +53,14 @@ fn a_source_that_knows_only_days_is_put_after_the_last_event() {
     assert_eq!(occurred_at(Occurred::AtOrAfterLast(at(3)), Some(at(2)), at(9)), Ok(at(3)));
     assert_eq!(occurred_at(Occurred::AtOrAfterLast(at(3)), Some(at(4)), at(9)), Ok(at(4)));
     assert_eq!(occurred_at(Occurred::AtOrAfterLast(at(3)), Some(at(10)), at(9)), Ok(at(10)));
+}
+
+#[test]
+fn everybody_may_date_something_back_by_some_days_and_only_some_further() {
+    let seller = Standing { backdates: false, ..Standing::FULL };
+    let may = |standing, time: &str| Facts::new(StreamId::Deal(DEAL), now()).of(standing).may_backdate(val(time), 7);
+    let (limit, before) = ("2026-02-23T09:30:00Z", "2026-02-23T09:29:59Z");
+    assert_eq!(may(seller, limit), Ok(()));
+    assert_eq!(may(seller, before), Err(Rejection::Backdated { occurred_at: val(before), earliest: val(limit) }));
+    assert_eq!(may(Standing::FULL, "2001-01-01T00:00:00Z"), Ok(()));
 }

@@ -1,11 +1,11 @@
 //! The rules of a user.
 
 use dealog_domain::{
-    Rejection,
+    Rejection, Standing,
     user::{ChangeRole, Command, Invite},
 };
 use dealog_events::{
-    Personal, StreamId,
+    Personal, StreamId, UserId,
     user::{Invited, Role, RoleChanged},
 };
 
@@ -74,4 +74,25 @@ fn a_user_is_deactivated_once() {
 fn another_role_does_not_make_a_deactivated_user_active() {
     let changed = RoleChanged { from: Role::Seller, to: Role::Admin };
     given([invited(ANNA), deactivated(), changed.into()]).when(Command::Deactivate).then_nothing();
+}
+
+/// An admin who is not the only one.
+fn admin(user: UserId) -> Standing {
+    Standing { own_role_of: Some(user), ..Standing::FULL }
+}
+
+#[test]
+fn nobody_changes_their_own_role_or_deactivates_themselves() {
+    let demote = || ChangeRole { role: Role::Manager };
+    given([invited(ANNA)]).of(admin(ANNA)).when(demote()).rejected(Rejection::OwnRole);
+    given([invited(ANNA)]).of(admin(ANNA)).when(Command::Deactivate).rejected(Rejection::OwnRole);
+    assert!(given([invited(ANNA)]).of(admin(BORIS)).when(demote()).is_accepted());
+    assert!(given([invited(ANNA)]).of(admin(BORIS)).when(Command::Deactivate).is_accepted());
+    // Unless nobody else could.
+    assert!(given([invited(ANNA)]).of(Standing::FULL).when(demote()).is_accepted());
+}
+
+#[test]
+fn to_ask_for_ones_own_present_role_changes_nothing_and_is_not_refused() {
+    given([invited(ANNA)]).of(admin(ANNA)).when(ChangeRole { role: Role::Seller }).then_nothing();
 }

@@ -1,12 +1,12 @@
 //! Whose deals a seller works.
 
 use dealog_domain::{
-    Command, Patch, Rejection,
+    Command, Patch, Rejection, Standing,
     deal::{self, Change, Create},
 };
 use dealog_events::{
     Event, UserId,
-    deal::{Created, OwnerAssigned},
+    deal::{Created, Outcome, OwnerAssigned},
 };
 
 use crate::support::*;
@@ -68,4 +68,18 @@ fn a_seller_may_hand_a_deal_over_and_then_has_it_no_more() {
     given([before.clone()]).in_a_company().by_seller(ANNA).when(hand_over()).then([handed_over.clone()]);
     let after = given([before, handed_over]).in_a_company().by_seller(ANNA);
     after.when(hand_over()).rejected(Rejection::NotYourDeal);
+}
+
+#[test]
+fn a_closed_deal_is_changed_and_reopened_by_those_who_may_and_nobody_else() {
+    let company = |standing| given([created_by(Some(ANNA)), lost("first_contact")]).in_a_company().of(standing);
+    let seller = Standing { own_deals_of: Some(ANNA), changes_closed_deals: false, ..Standing::FULL };
+    let refused = || Rejection::ClosedDealNotYours { was: Outcome::Lost };
+    let rename = || Change { title: Some(val("Another")), ..Change::default() };
+    company(seller).when(reopen()).rejected(refused());
+    company(seller).when(rename()).rejected(refused());
+    assert!(company(Standing::FULL).when(reopen()).is_accepted());
+    assert!(company(Standing::FULL).when(rename()).is_accepted());
+    // What changes nothing harms nobody.
+    company(seller).when(Change { owner: Patch::Set(ANNA), ..Change::default() }).then_nothing();
 }

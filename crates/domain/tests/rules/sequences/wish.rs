@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use dealog_domain::{
-    Command, Occurred, Patch, State,
+    Command, Occurred, Patch, Standing, State,
     customer::{self, CustomerKind},
     deal, pipeline, settings, team, user,
 };
@@ -411,9 +411,19 @@ fn customer(tape: &mut Tape<'_>) -> CustomerId {
     [CUSTOMERS[0], CUSTOMERS[1], CUSTOMERS[2], CustomerId(NOWHERE)][tape.weighed(&[9, 9, 4, 1])]
 }
 
-/// Mostly someone who may work all deals; sometimes a seller, who may not.
-pub(super) fn seller(tape: &mut Tape<'_>) -> Option<UserId> {
-    tape.chance(32).then(|| user(tape))
+/// Mostly someone who may do everything; sometimes a seller, and sometimes an admin who is not the only one.
+pub(super) fn standing(tape: &mut Tape<'_>) -> Standing {
+    match tape.weighed(&[212, 32, 12]) {
+        0 => Standing::FULL,
+        1 => Standing {
+            own_deals_of: Some(user(tape)),
+            own_role_of: None,
+            backdates: false,
+            changes_closed_deals: false,
+            uses_reserve: false,
+        },
+        _ => Standing { own_role_of: Some(user(tape)), ..Standing::FULL },
+    }
 }
 
 fn user(tape: &mut Tape<'_>) -> UserId {

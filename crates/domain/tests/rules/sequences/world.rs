@@ -6,10 +6,10 @@ use std::{
 };
 
 use dealog_domain::{
-    Command, Facts, Occurred, Rejection, State, customer, deal, decide, evolve, occurred_at, pipeline, reads, settings,
-    team, user,
+    Command, Facts, Occurred, Rejection, Standing, State, customer, deal, decide, evolve, occurred_at, pipeline, reads,
+    settings, team, user,
 };
-use dealog_events::{Event, StreamId, Timestamp, UserId, interpret};
+use dealog_events::{Event, StreamId, Timestamp, interpret};
 
 use super::{tally::Tally, tape::Tape, wish, witness::Witness};
 use crate::support;
@@ -37,7 +37,7 @@ static BEGINNINGS: LazyLock<[World; 3]> = LazyLock::new(|| {
     let grown = |wishes: Vec<(StreamId, Command)>| {
         let mut world = nothing.clone();
         for (stream, command) in wishes {
-            world.carry_out(stream, command, Occurred::Now, None, &mut Tally::default()).unwrap();
+            world.carry_out(stream, command, Occurred::Now, Standing::FULL, &mut Tally::default()).unwrap();
         }
         world
     };
@@ -65,8 +65,8 @@ impl World {
         self.now = self.now.saturating_add_micros(i64::from(tape.byte()) * 1_000_000);
         let (stream, command) = wish::next(self, tape);
         let occurred = wish::occurred(self.now, self.last.get(&stream).copied(), tape);
-        let seller = wish::seller(tape);
-        self.carry_out(stream, command, occurred, seller, tally).map_err(|wrong| {
+        let standing = wish::standing(tape);
+        self.carry_out(stream, command, occurred, standing, tally).map_err(|wrong| {
             let asked: Vec<_> = self.asked.iter().map(|(stream, command)| format!("  {stream}: {command:?}")).collect();
             format!("{wrong}\nafter these commands, the last of which did it:\n{}", asked.join("\n"))
         })
@@ -77,15 +77,15 @@ impl World {
         stream: StreamId,
         command: Command,
         occurred: Occurred,
-        seller: Option<UserId>,
+        standing: Standing,
         tally: &mut Tally,
     ) -> Result<(), String> {
         let state = self.states.get(&stream).map_or_else(|| State::empty(stream.category()), |state| (**state).clone());
-        let (decision, time) = self.decide(stream, &state, &command, occurred, seller);
+        let (decision, time) = self.decide(stream, &state, &command, occurred, standing);
         tally.count(&decision);
         let outcome = match decision {
             Ok(events) if !events.is_empty() => {
-                self.witness.works_own_deals(seller, stream, &events)?;
+                self.witness.stands(standing, stream, &events, time < self.now)?;
                 self.happen(stream, state, &command, &events, time)
             }
             _ => Ok(()),
@@ -101,13 +101,16 @@ impl World {
         state: &State,
         command: &Command,
         occurred: Occurred,
-        seller: Option<UserId>,
+        standing: Standing,
     ) -> (Result<Vec<Event>, Rejection>, Timestamp) {
         let time = match occurred_at(occurred, self.last.get(&stream).copied(), self.now) {
             Ok(time) => time,
             Err(rejection) => return (Err(rejection), self.now),
         };
-        let facts = self.facts(stream, state, command).own_deals_of(seller);
+        let facts = self.facts(stream, state, command).of(standing);
+        if let Err(rejection) = facts.may_backdate(time, 0) {
+            return (Err(rejection), time);
+        }
         let decision = decide(state, &facts, command);
         assert_eq!(decision, decide(state, &facts, command), "decided otherwise the second time");
         (decision, time)

@@ -32,6 +32,10 @@ impl DealSeen {
         self.owner
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
     fn lacks(&self, field: &RequiredField) -> bool {
         match field {
             RequiredField::Amount => self.amount.is_none(),

@@ -6,6 +6,7 @@ mod deal;
 
 use std::{collections::HashMap, fmt::Debug};
 
+use dealog_domain::Standing;
 use dealog_events::{CustomerId, DealId, Event, PipelineId, StreamId, TeamId, UserId, deal::DealEvent};
 
 use self::{
@@ -28,9 +29,16 @@ pub(super) struct Witness {
 type Seen = Result<(), String>;
 
 impl Witness {
-    /// A seller has done this; says if to another's deal.
-    pub(super) fn works_own_deals(&self, seller: Option<UserId>, stream: StreamId, events: &[Event]) -> Seen {
-        let (Some(seller), StreamId::Deal(id)) = (seller, stream) else { return Ok(()) };
+    /// Someone who stands here has done this, and says that it happened in the past; says if they might not.
+    pub(super) fn stands(&self, standing: Standing, stream: StreamId, events: &[Event], past: bool) -> Seen {
+        ensure(!past || standing.backdates, || format!("{stream} was backdated"))?;
+        let own = standing.own_role_of.map(StreamId::User) == Some(stream);
+        let access = |event: &Event| ["user.role_changed", "user.deactivated"].contains(&event.event_type().0);
+        ensure(!own || !events.iter().any(access), || format!("{stream} changed their own access"))?;
+        let StreamId::Deal(id) = stream else { return Ok(()) };
+        let closed = self.deals.get(&id).is_some_and(DealSeen::is_closed);
+        ensure(!closed || standing.changes_closed_deals, || format!("{stream} is closed and was changed"))?;
+        let Some(seller) = standing.own_deals_of else { return Ok(()) };
         let owner = match (self.deals.get(&id), events.first()) {
             (Some(deal), _) => deal.owner(),
             (None, Some(Event::Deal(DealEvent::Created(event)))) => event.owner,

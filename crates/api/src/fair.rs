@@ -1,0 +1,359 @@
+//! Turns: how many queries run at once, and whose is next.
+//!
+//! A database answers a few queries at a time well and many badly. So there are as many places as it can serve, and who waits
+//! for one waits in a queue of the caller's own. Places go around the callers: one with a hundred queries waiting and one
+//! with a single query are served by turns. One caller never holds all places, and has only so many queries waiting.
+//!
+//! Queries for one thing by its id have places apart, so that they do not wait behind figures.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::StatusCode,
+};
+use dealog_events::Actor;
+use tokio::sync::oneshot;
+
+use crate::{Limits, access::RateLimit, problem::Problem};
+
+/// Who is served by turns: the actor of a token, or without tokens the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Share {
+    Actor(Actor),
+    Address(Option<IpAddr>),
+}
+
+/// What a query costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// A few rows that are found by their key.
+    Light,
+    /// A figure, a list, a part of the log.
+    Heavy,
+}
+
+impl Weight {
+    /// What a request that reads costs, with its parameters; nothing where it has a bound of its own.
+    pub(crate) fn of(request: &Request, params: &[(String, String)]) -> Option<Self> {
+        // What is asked about the past is folded for the question.
+        let past = params.iter().any(|(name, _)| ["as_of", "at_version", "known_at"].contains(&name.as_str()));
+        Some(match request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str) {
+            "/metrics" | "/v1/events/stream" => return None,
+            route if !past && (route.ends_with('}') || route.ends_with("/history") || route == "/v1/settings") => {
+                Self::Light
+            }
+            _ => Self::Heavy,
+        })
+    }
+}
+
+/// The places for queries. Cheap to clone.
+#[derive(Clone)]
+pub struct Turns {
+    light: Lane,
+    heavy: Lane,
+    streams: Arc<Mutex<HashMap<Share, usize>>>,
+    streams_per_caller_max: usize,
+}
+
+impl Turns {
+    /// As many places as the limits say.
+    pub fn new(limits: &Limits) -> Self {
+        let waiting = limits.queries_waiting_per_caller_max;
+        Self {
+            light: Lane::new("light", limits.light_queries_max, waiting),
+            heavy: Lane::new("heavy", limits.heavy_queries_max, waiting),
+            streams: Arc::default(),
+            streams_per_caller_max: limits.subscribers_per_caller_max,
+        }
+    }
+
+    /// Waits for a place, which is held as long as the answer lives. Whoever stops waiting gives up the turn.
+    pub(crate) async fn take(&self, share: Share, weight: Weight) -> Result<Place, Problem> {
+        match weight {
+            Weight::Light => self.light.take(share, self.light.waiting_max).await,
+            Weight::Heavy => self.heavy.take(share, self.heavy.waiting_max).await,
+        }
+    }
+
+    /// The same for a page that a stream reads. Streams are bounded themselves, so no page is refused.
+    pub(crate) async fn take_for_stream(&self, share: Share) -> Option<Place> {
+        self.heavy.take(share, usize::MAX).await.ok()
+    }
+
+    /// A place for one more stream of this caller's, as long as there are few enough. It is given back when it is dropped.
+    pub(crate) fn take_stream(&self, share: Share) -> Option<StreamPlace> {
+        // Without tokens there is but one caller.
+        let max = if matches!(share, Share::Address(_)) { usize::MAX } else { self.streams_per_caller_max };
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = streams.entry(share).or_default();
+        if *open >= max {
+            return None;
+        }
+        *open += 1;
+        Some(StreamPlace { streams: Arc::clone(&self.streams), share })
+    }
+}
+
+/// A stream of a caller's that is open.
+pub(crate) struct StreamPlace {
+    streams: Arc<Mutex<HashMap<Share, usize>>>,
+    share: Share,
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = streams.get_mut(&self.share) {
+            *open = open.saturating_sub(1);
+            if *open == 0 {
+                streams.remove(&self.share);
+            }
+        }
+    }
+}
+
+/// Places of one kind.
+#[derive(Clone)]
+struct Lane {
+    name: &'static str,
+    /// Places that one caller may hold.
+    per_caller_max: usize,
+    /// Queries of one caller that may wait.
+    waiting_max: usize,
+    queue: Arc<Mutex<Queue>>,
+}
+
+struct Queue {
+    free: usize,
+    callers: HashMap<Share, Waiting>,
+    /// Callers with queries waiting, by whose turn it is.
+    turns: VecDeque<Share>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    running: usize,
+    queries: VecDeque<oneshot::Sender<Place>>,
+}
+
+/// A place that is taken. The next query has it when this is dropped.
+pub(crate) struct Place {
+    lane: Option<Lane>,
+    share: Share,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(lane) = self.lane.take() {
+            lane.give_back(self.share);
+        }
+    }
+}
+
+impl Lane {
+    fn new(name: &'static str, places: usize, waiting_max: usize) -> Self {
+        // With a single place there is nothing to leave to others.
+        let per_caller_max = places.saturating_sub(1).max(1);
+        let queue = Queue { free: places, callers: HashMap::new(), turns: VecDeque::new() };
+        Self { name, per_caller_max, waiting_max, queue: Arc::new(Mutex::new(queue)) }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn take(&self, share: Share, waiting_max: usize) -> Result<Place, Problem> {
+        let place = {
+            let mut queue = self.queue();
+            let caller = queue.callers.entry(share).or_default();
+            // Who has stopped waiting is only found out here or when the turn comes.
+            caller.queries.retain(|query| !query.is_closed());
+            if caller.queries.len() >= waiting_max {
+                drop(queue);
+                return Err(self.refused());
+            }
+            let (sender, place) = oneshot::channel();
+            caller.queries.push_back(sender);
+            if !queue.turns.contains(&share) {
+                queue.turns.push_back(share);
+            }
+            self.serve(&mut queue);
+            place
+        };
+        let waits = metrics::gauge!("dealog_queries_waiting", "weight" => self.name);
+        waits.increment(1);
+        let _waiting = OnDrop(|| waits.decrement(1));
+        // A sender is only dropped where its receiver is gone.
+        place.await.map_err(|_| Problem::internal(&"a query lost its turn"))
+    }
+
+    /// Gives free places to those whose turn it is.
+    fn serve(&self, queue: &mut Queue) {
+        let mut passed = 0;
+        while queue.free > 0 && passed < queue.turns.len() {
+            let Some(share) = queue.turns.pop_front() else { return };
+            let Some(caller) = queue.callers.get_mut(&share) else { continue };
+            if caller.running >= self.per_caller_max {
+                queue.turns.push_back(share);
+                passed += 1;
+                continue;
+            }
+            while let Some(query) = caller.queries.pop_front() {
+                match query.send(Place { lane: Some(self.clone()), share }) {
+                    Ok(()) => {
+                        caller.running += 1;
+                        queue.free -= 1;
+                        passed = 0;
+                        break;
+                    }
+                    // Nobody waits there any more: the place is not taken, so it must not be given back either.
+                    Err(mut place) => place.lane = None,
+                }
+            }
+            if caller.queries.is_empty() {
+                if caller.running == 0 {
+                    queue.callers.remove(&share);
+                }
+            } else {
+                queue.turns.push_back(share);
+            }
+        }
+    }
+
+    fn give_back(&self, share: Share) {
+        let mut queue = self.queue();
+        queue.free += 1;
+        if let Some(caller) = queue.callers.get_mut(&share) {
+            caller.running = caller.running.saturating_sub(1);
+            if caller.running == 0 && caller.queries.is_empty() {
+                queue.callers.remove(&share);
+            }
+        }
+        self.serve(&mut queue);
+    }
+
+    fn refused(&self) -> Problem {
+        metrics::counter!("dealog_queries_refused_total", "weight" => self.name).increment(1);
+        let detail = format!(
+            "{} queries of this caller are waiting already: ask again when some are answered",
+            self.waiting_max
+        );
+        let quota = u32::try_from(self.waiting_max).unwrap_or(u32::MAX);
+        let state = RateLimit {
+            policy: "queries",
+            quota,
+            unit: Some("concurrent-requests"),
+            window_seconds: None,
+            remaining: 0,
+            reset_seconds: 1,
+        };
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_queries", detail).retry_after(1).rate_limit(state)
+    }
+}
+
+/// Does something when a future ends, also where that is dropped before.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, pin::pin, task::Poll};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn share(number: u8) -> Share {
+        Share::Address(Some([192, 0, 2, number].into()))
+    }
+
+    fn lane(places: usize, waiting: usize) -> Lane {
+        Lane::new("heavy", places, waiting)
+    }
+
+    /// A place that is free at once.
+    fn now(lane: &Lane, number: u8) -> Option<Place> {
+        lane.take(share(number), lane.waiting_max).now_or_never().and_then(Result::ok)
+    }
+
+    #[tokio::test]
+    async fn one_caller_never_holds_all_places() {
+        let lane = lane(3, 10);
+        let held = [now(&lane, 1), now(&lane, 1)];
+        assert!(held.iter().all(Option::is_some));
+        assert!(now(&lane, 1).is_none());
+        assert!(now(&lane, 2).is_some());
+    }
+
+    #[tokio::test]
+    async fn places_go_around_the_callers_and_not_around_the_queries() {
+        let lane = lane(1, 100);
+        let held = now(&lane, 1).unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let wait = |number: u8| {
+            let (lane, order) = (lane.clone(), Arc::clone(&order));
+            async move {
+                let place = lane.take(share(number), lane.waiting_max).await.unwrap();
+                order.lock().unwrap().push(number);
+                drop(place);
+            }
+        };
+        let mut queries: Vec<_> = (0..20).map(|_| Box::pin(wait(1))).collect();
+        queries.push(Box::pin(wait(2)));
+        let mut all = pin!(futures_util::future::join_all(queries));
+        // All are in the queue before the place is free.
+        poll_fn(|context| {
+            assert!(all.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        drop(held);
+        all.await;
+        let order = order.lock().unwrap();
+        let place = order.iter().position(|number| *number == 2).unwrap();
+        assert!(place <= 1, "{order:?}");
+        assert_eq!(order.len(), 21);
+    }
+
+    #[tokio::test]
+    async fn beyond_its_bound_a_callers_query_is_refused_and_another_callers_waits() {
+        let lane = lane(1, 2);
+        let _held = now(&lane, 1).unwrap();
+        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(lane.take(share(1), lane.waiting_max))).collect();
+        for query in &mut waiting {
+            assert!(query.now_or_never().is_none());
+        }
+        let refused = lane.take(share(1), lane.waiting_max).now_or_never().unwrap().err().unwrap();
+        assert!(refused.is_too_many());
+        assert!(lane.take(share(2), lane.waiting_max).now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn whoever_stops_waiting_or_is_cut_off_frees_the_place() {
+        let lane = lane(1, 2);
+        for _ in 0..10 {
+            let held = now(&lane, 1).unwrap();
+            let mut gone = Box::pin(lane.take(share(1), lane.waiting_max));
+            assert!((&mut gone).now_or_never().is_none());
+            let mut served = Box::pin(lane.take(share(2), lane.waiting_max));
+            assert!((&mut served).now_or_never().is_none());
+            drop(gone);
+            drop(held);
+            // The place has been given, and is dropped before anybody has looked.
+            drop(served);
+        }
+        assert!(now(&lane, 3).is_some());
+        assert!(lane.queue().callers.is_empty() && lane.queue().turns.is_empty());
+    }
+}
