@@ -5,6 +5,8 @@
 //! accepted command safe, so states may come from a cache. A refusal has no such check, and neither has "nothing to do":
 //! both are decided again on what the log says before they are given as an answer.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
+
 mod handle;
 mod identity;
 mod state;

@@ -11,6 +11,8 @@
 //!   conflict and nothing is written.
 //! - **Idempotent.** A command id is remembered for ever with the outcome of its append.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
+
 mod append;
 mod appender;
 mod batch;
