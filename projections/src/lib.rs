@@ -6,6 +6,8 @@
 //! Each read model is one folder: its tables, its fold and its queries side by side. They are written once for both
 //! databases, on sqlx's `Any` driver; see [`Database`] for what that asks of a table.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
+
 #[macro_use]
 mod table;
 

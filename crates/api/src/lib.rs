@@ -3,6 +3,8 @@
 //! Handlers parse, call and answer; they decide nothing. A command goes to [`dealog_commands::Commands`], a question to
 //! [`dealog_projections::deals::Views`], and whatever goes wrong comes back as an RFC 9457 problem with a stable `code`.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
+
 pub mod access;
 pub mod audit;
 mod budget;

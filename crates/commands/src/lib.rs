@@ -6,6 +6,8 @@
 //! is remembered like any other outcome. A refusal has no such check: it is decided again on what the log says before it is
 //! given as an answer, and it is not remembered.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
+
 mod handle;
 mod identity;
 mod state;

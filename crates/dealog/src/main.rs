@@ -1,5 +1,11 @@
 //! `dealog`: the command line. This is the only place that knows all rooms; it wires them and decides nothing.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what is printed goes through `out`, which does not panic"
+)]
+
 mod check;
 mod cli;
 mod company;

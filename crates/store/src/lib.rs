@@ -12,6 +12,8 @@
 //! - **Idempotent.** A command id is remembered with the outcome of its append: for ever where it brought events, for at least
 //!   [`Limits::unchanged_commands_hours_min`] where there was nothing to do.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
+
 mod append;
 mod appender;
 mod batch;

@@ -18,9 +18,8 @@ pub(super) async fn apply(db: &mut AnyConnection, events: &[(Envelope, Event)]) 
     Ok(())
 }
 
-/// What it is now, within a snapshot: what the clock says, or later, where the log says so.
-pub(super) async fn now(db: &mut AnyConnection, clock: Timestamp) -> Result<Timestamp, ProjectionError> {
-    let newest: Option<i64> = sqlx::query_scalar("SELECT newest FROM clock").fetch_optional(db).await?;
+/// What it is now, in a snapshot that has come to `newest`: what the clock says, or later, where the log says so.
+pub(super) fn now(newest: Option<i64>, clock: Timestamp) -> Result<Timestamp, ProjectionError> {
     let newest = newest.map(Timestamp::from_micros).transpose();
     let newest = newest.map_err(|error| ProjectionError::Damaged(error.to_string()))?;
     Ok(newest.map_or(clock, |newest| newest.max(clock)))
