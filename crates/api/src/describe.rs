@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use utoipa::openapi::{
-    Content, KnownFormat, ObjectBuilder, OpenApi, Ref, RefOr, Schema, SchemaFormat,
+    Content, HeaderBuilder, KnownFormat, ObjectBuilder, OpenApi, Ref, RefOr, Schema, SchemaFormat,
     path::{Operation, PathItem},
     schema::{SchemaType, Type},
     security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
@@ -15,6 +15,12 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
     occurred_at(openapi);
     token(openapi);
     open_what_is_flattened(openapi);
+    for item in openapi.paths.paths.values_mut() {
+        let PathItem { post, put, patch, delete, .. } = item;
+        let commands = [post, put, patch, delete].into_iter().flatten();
+        commands.for_each(|operation| limit_headers(operation, &["200", "201", "429"]));
+        item.get.iter_mut().for_each(|operation| limit_headers(operation, &["429"]));
+    }
     for operation in openapi.paths.paths.values_mut().flat_map(operations) {
         name(operation);
         describe_responses(operation);
@@ -32,6 +38,25 @@ fn name(operation: &mut Operation) {
     let tag = operation.tags.iter().flatten().next();
     if let (Some(id), Some(tag)) = (&operation.operation_id, tag) {
         operation.operation_id = Some(format!("{tag}_{id}"));
+    }
+}
+
+/// What answers with one of these statuses say of what a caller may still ask for. None of it is promised: without tokens nothing
+/// is limited, and a bad token is told nothing.
+fn limit_headers(operation: &mut Operation, statuses: &[&str]) {
+    const TOLD: [(&str, &str); 2] = [
+        ("RateLimit", "What is left: `r` of the policy's quota, all of it again in `t` seconds"),
+        ("RateLimit-Policy", "What is limited: `q` is the quota, `w` the seconds in which it fills, `qu` its unit"),
+    ];
+    for (status, response) in &mut operation.responses.responses {
+        let (true, Some(response)) = (statuses.contains(&status.as_str()), as_item(response)) else { continue };
+        let after = ("Retry-After", "When to try again, in seconds");
+        let retry = (status == "429").then_some(after);
+        for (name, description) in TOLD.into_iter().chain(retry) {
+            let text = ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
+            let header = HeaderBuilder::new().schema(Some(text)).description(Some(description)).build();
+            response.headers.insert(name.to_owned(), header.into());
+        }
     }
 }
 

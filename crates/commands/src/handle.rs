@@ -123,13 +123,7 @@ impl Inner {
     async fn attempt(&self, request: &Request, source: Source) -> Attempt {
         let mut decided = self.decide(request, source).await;
         // What was decided on memory may be out of date; only an append would have found that out.
-        let refused = matches!(
-            decided,
-            Err(CommandError::Rejected(_)
-                | CommandError::Precondition { .. }
-                | CommandError::StreamFull { .. }
-                | CommandError::StreamReserved { .. })
-        );
+        let refused = matches!(&decided, Err(error) if error.is_decided_on_a_state());
         if refused && source == Source::Cache {
             decided = self.decide(request, Source::Log).await;
         }
@@ -190,6 +184,10 @@ impl Inner {
         let (stream, version, max) = (request.stream, before.version, self.limits.stream_events_max);
         let after = version.0.saturating_add(events);
         let reserved = max.saturating_mul(self.limits.stream_reserved_percent.min(100)) / 100;
+        // What appends nothing needs no room.
+        if events == 0 {
+            return Ok(());
+        }
         if after > max {
             return Err(CommandError::StreamFull { stream, version, max });
         }

@@ -207,3 +207,13 @@ pub enum CommandError {
     #[error("an event could not be written as JSON: {0}")]
     Unwritable(String),
 }
+
+impl CommandError {
+    /// Whether it is a no to the state that the command was decided on, and may be another answer on a newer one.
+    pub(crate) fn is_decided_on_a_state(&self) -> bool {
+        matches!(
+            self,
+            Self::Rejected(_) | Self::Precondition { .. } | Self::StreamFull { .. } | Self::StreamReserved { .. }
+        )
+    }
+}

@@ -36,7 +36,7 @@ async fn a_deal_as_it_was_is_read_from_its_stream_page_by_page_and_only_as_far_a
         let deal = views.deal(deal_id(0), now()).await.unwrap().item.unwrap();
         assert_eq!((deal.version, last), (Version(version), Version(version)));
         let title = if version == 1 { "Licences".to_owned() } else { format!("Version {version}") };
-        assert_eq!(deal.title.to_string(), title);
+        assert_eq!(deal.title, title);
         let pages = read();
         assert_eq!(pages.iter().sum::<usize>() as u64, version);
         assert!(pages.iter().all(|events| *events <= 100), "{pages:?}");
