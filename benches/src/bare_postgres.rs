@@ -1,18 +1,21 @@
 //! The bare append on PostgreSQL: what has to be written for a batch of events, and nothing else.
 //!
-//! The same database as the real log, with its schema and triggers: head, streams, command ids and events, each with one
-//! statement, and a commit. Nobody is asked, nothing is judged and nobody waits; the statements' parameters are made before
+//! The same database as the real log, with its schema and the triggers that refuse to rewrite: head, streams, command ids and
+//! events, each with one statement, and a commit. Nobody is asked, nothing is judged, by triggers neither, and nobody waits; the statements' parameters are made before
 //! the clock starts.
 
 use std::time::{Duration, Instant};
 
 use dealog_store::{Limits, postgres::PostgresStore};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use uuid::Uuid;
 
 use crate::{Result, moving::DEALS, table::rate};
 
 const HEAD: &str = "SELECT 1 FROM log.head WHERE one = 1 FOR UPDATE";
+
+/// The real log's appends are judged by these.
+const UNJUDGED: &str = "DROP TRIGGER events_follow ON log.events; DROP TRIGGER commands_brought_events ON log.commands";
 
 const EVENTS: &str = "
     INSERT INTO log.events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor,
@@ -39,7 +42,9 @@ impl Bare {
     /// In a new database.
     pub(crate) async fn create(url: &str) -> Result<Self> {
         PostgresStore::migrate(url, Limits::default(), None).await?;
-        Ok(Self { db: PgConnection::connect(url).await?, position: 0 })
+        let mut db = PgConnection::connect(url).await?;
+        db.execute(UNJUDGED).await?;
+        Ok(Self { db, position: 0 })
     }
 
     /// Events a second, where each transaction has so many moves of different deals.

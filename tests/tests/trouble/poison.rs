@@ -6,27 +6,35 @@ use serde_json::{Value, json};
 /// Appends what a later version of Dealog may write, as that would; gives its position.
 fn plant(data: &Data) -> u64 {
     let mut log = Database::log(data);
-    // PostgreSQL's head tells no position, and SQLite's events end their streams by themselves.
-    let (id, fingerprint, rest) = match log.dialect() {
-        Dialect::Sqlite => ("randomblob(16)", "randomblob(32)", "UPDATE head SET position = position + 1;"),
-        Dialect::Postgres => (
-            "gen_random_uuid()",
-            "sha256('exploded')",
-            "INSERT INTO streams (stream, version, occurred_at)
-             SELECT stream, version, occurred_at FROM events WHERE type = 'deal.exploded';",
-        ),
-    };
-    log.run(&format!(
-        "BEGIN;
-         INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id,
-             correlation_id, causation_id, data)
-         SELECT max(position) + 1, {id}, 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1,
-             max(recorded_at), max(recorded_at), 'local', {id}, {id}, NULL, '{{\"loud\":true}}' FROM events;
-         INSERT INTO commands (command_id, fingerprint, stream, version, position, events)
-         SELECT command_id, {fingerprint}, stream, version, position, 1 FROM events WHERE type = 'deal.exploded';
-         {rest}
-         COMMIT"
-    ));
+    log.run(match log.dialect() {
+        Dialect::Sqlite => {
+            "BEGIN;
+             INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id,
+                 correlation_id, causation_id, data)
+             SELECT max(position) + 1, randomblob(16), 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1,
+                 max(recorded_at), max(recorded_at), 'local', randomblob(16), randomblob(16), NULL, '{\"loud\":true}' FROM events;
+             INSERT INTO commands (command_id, fingerprint, stream, version, position, events)
+             SELECT command_id, randomblob(32), stream, version, position, 1 FROM events WHERE type = 'deal.exploded';
+             UPDATE head SET position = position + 1;
+             COMMIT"
+        }
+        // The head tells no position there, and triggers take an event only with its id and with its command.
+        Dialect::Postgres => {
+            "WITH command AS (SELECT gen_random_uuid() AS id), hashed AS (
+                 SELECT id, substr(sha256(uuid_send(id) || int8send(0)), 1, 16) AS hash FROM command
+             ), appended AS (
+                 INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor,
+                     command_id, correlation_id, causation_id, data)
+                 SELECT position + 1, encode(set_byte(set_byte(hash, 6, get_byte(hash, 6) & 15 | 128), 8, get_byte(hash, 8) & 63 |
+                     128), 'hex')::uuid, 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1, recorded_at,
+                     recorded_at, 'local', id, id, NULL, '{\"loud\":true}'
+                 FROM hashed, (SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1) AS last
+             )
+             INSERT INTO commands (command_id, fingerprint, stream, version, position, events)
+             SELECT id, sha256('exploded'), 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, max(position) + 1, 1
+             FROM command, events GROUP BY id"
+        }
+    });
     log.number("SELECT max(position) FROM events").unwrap().try_into().unwrap()
 }
 
