@@ -1,10 +1,12 @@
 //! `dealog`: the command line. This is the only place that knows all rooms; it wires them and decides nothing.
 
+mod backup;
 mod check;
 mod cli;
 mod company;
 mod copy;
 mod demo;
+mod files;
 mod import;
 mod limits;
 mod migrate;
@@ -28,6 +30,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     dealog_store::failpoints::set_up();
+    files::keep_private();
     let cli = cli::Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     company::found,
+    files,
     open::{self, Failure},
     settings::Settings,
     telemetry,
@@ -33,6 +34,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         tracing::info!(currency = %settings.currency, time_zone = %settings.time_zone, "a new company was set up");
     }
     let database = open::views(settings).await?;
+    files::report_loose(settings);
     let stop = watch::Sender::new(false);
     let (worker, status) = if with_worker {
         let worker = open::worker(settings, &store, &database).await?;
@@ -91,6 +93,7 @@ pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
     settings.existing_log().await?;
     let store = open::log(settings).await?;
     let database = open::views(settings).await?;
+    files::report_loose(settings);
     let worker = open::worker(settings, &store, &database).await?;
     let mut status = worker.status();
     let stop = watch::Sender::new(false);

@@ -5,4 +5,6 @@
 mod damaged_log;
 mod damaged_views;
 mod full_disk;
+mod journals;
+mod private_files;
 mod swap;
