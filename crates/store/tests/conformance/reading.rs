@@ -126,6 +126,7 @@ pub(crate) async fn only_the_types_asked_for_are_read<B: Backend>() {
     assert_eq!(read(0, 10, &[]).await, [1, 2, 3, 4, 5]);
     assert_eq!(read(0, 10, &["deal.noted"]).await, [2, 4]);
     assert_eq!(read(0, 1, &["deal.noted"]).await, [2]);
+    assert_eq!(read(0, 2, &["deal.noted"; 1_000]).await, [2, 4]);
     assert_eq!(read(2, 10, &["deal.noted", "deal.lost", "deal.opened"]).await, [4, 5]);
     assert!(read(0, 10, &["deal", "deal.%", "'", "\"]"]).await.is_empty());
 }
