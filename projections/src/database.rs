@@ -3,12 +3,14 @@
 use std::{
     fmt::Write as _,
     fs::File,
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
     time::Duration,
 };
 
+use dealog_store::sqlite::{Journal, JournalLimits, Snapshot};
 use sqlx::{
     Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
@@ -48,16 +50,51 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     pub(crate) path: PathBuf,
+    journal: Journal,
     _in_use: File,
+}
+
+/// What reads, with the right to do so, which goes after it.
+pub(crate) struct Reading<T> {
+    db: T,
+    _snapshot: Option<Snapshot>,
+}
+
+impl<T: Deref<Target = AnyConnection>> Deref for Reading<T> {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.db
+    }
+}
+
+impl<T: DerefMut<Target = AnyConnection>> DerefMut for Reading<T> {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.db
+    }
+}
+
+impl Reading<Transaction<'_, Any>> {
+    /// Ends the transaction.
+    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.db.rollback().await
+    }
 }
 
 impl Database {
     /// Opens, and makes if need be, the file at `path`.
     pub async fn open(path: &Path) -> Result<Self, ProjectionError> {
+        Self::open_with(path, JournalLimits::default()).await
+    }
+
+    /// The same, with other limits of its write-ahead log.
+    pub async fn open_with(path: &Path, limits: JournalLimits) -> Result<Self, ProjectionError> {
         let pool = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX);
         let url = url(path)?;
         let in_use = lock::shared(&path.with_extension("lock")).map_err(sqlx::Error::Io)?;
-        let file = OpenFile { path: std::path::absolute(path).map_err(sqlx::Error::Io)?, _in_use: in_use };
+        let path = std::path::absolute(path).map_err(sqlx::Error::Io)?;
+        let journal = Journal::watch(&path, "views.db", limits);
+        let file = OpenFile { path, journal, _in_use: in_use };
         Self::connect(&url, pool, Place::File(Arc::new(file))).await
     }
 
@@ -117,19 +154,28 @@ impl Database {
         }
     }
 
-    /// A connection for a single statement.
-    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Any>, sqlx::Error> {
-        self.pool.acquire().await
+    /// A connection for a single statement that reads.
+    pub(crate) async fn acquire(&self) -> Result<Reading<PoolConnection<Any>>, sqlx::Error> {
+        Ok(self.reading(self.pool.acquire().await?).await)
     }
 
     /// A connection of its own, which never goes back to the others.
     pub(crate) async fn connection(&self) -> Result<AnyConnection, sqlx::Error> {
-        Ok(self.acquire().await?.detach())
+        Ok(self.pool.acquire().await?.detach())
     }
 
     /// A transaction that sees one snapshot. It must not write: see [`Database::write`].
-    pub(crate) async fn read(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
-        self.pool.begin_with(self.dialect.begin_read()).await
+    pub(crate) async fn read(&self) -> Result<Reading<Transaction<'_, Any>>, sqlx::Error> {
+        Ok(self.reading(self.pool.begin_with(self.dialect.begin_read()).await?).await)
+    }
+
+    /// On SQLite a transaction has its snapshot from its first statement on: it may have begun before.
+    async fn reading<T>(&self, db: T) -> Reading<T> {
+        let snapshot = match &self.place {
+            Place::File(file) => Some(file.journal.snapshot().await),
+            Place::Memory | Place::Server(_) => None,
+        };
+        Reading { db, _snapshot: snapshot }
     }
 
     /// A transaction that writes.
@@ -144,6 +190,9 @@ impl Database {
 
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
+        if let Place::File(file) = &self.place {
+            file.journal.close().await;
+        }
         self.writer.close().await;
         self.pool.close().await;
     }

@@ -14,9 +14,7 @@ impl Data {
     pub fn back_up(&self) -> PathBuf {
         let Some(url) = self.database() else {
             let backup = self.home().join("copy.db");
-            let log = self.folder().join("log.db");
-            let copy = format!(".backup '{}'", backup.display());
-            run("sqlite3", [log.as_os_str(), "BEGIN; SELECT position FROM head".as_ref(), copy.as_ref()]);
+            self.run(["backup", &backup.display().to_string()]).succeed();
             return backup;
         };
         let backup = self.home().join("log.dump");

@@ -28,7 +28,7 @@ pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
     if !open::is_there(&views).await? {
         return out::print("There are no read models yet: they are folded from the log.");
     }
-    let database = open::database(&views).await?;
+    let database = open::database(settings, &views).await?;
     let store = open::log(settings).await?;
     let verified = read_models(Arc::<dyn Log>::clone(&store), &database).await;
     database.close().await;
@@ -61,7 +61,7 @@ async fn read_models(log: Arc<dyn EventStore>, database: &Database) -> Result<Ve
 }
 
 /// An event that says nothing to this version would stop its read models.
-fn is_understood(event: &Envelope) -> Result<(), StoreError> {
+pub(crate) fn is_understood(event: &Envelope) -> Result<(), StoreError> {
     match interpret(&event.event_type, event.schema, &event.data) {
         Ok(_) => Ok(()),
         Err(error) => Err(StoreError::Damaged { position: event.position, reason: error.to_string() }),

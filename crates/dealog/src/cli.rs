@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dealog_events::{Currency, DealId, TimeZone};
 
 use crate::{
-    check, copy, demo, import, migrate,
+    backup, check, copy, demo, import, migrate,
     open::Failure,
     projections, replay, serve,
     settings::{DatabaseUrl, Flags, Settings},
@@ -129,6 +129,17 @@ enum Command {
                       PostgreSQL database are PostgreSQL's to check: data checksums, pg_amcheck."
     )]
     Check,
+    /// Write the log to a file, as it is at one moment, beside a server at work
+    #[command(
+        after_help = "The file is checked as `dealog check` does before it has its name, and the position that it goes up to is \
+                      printed. To restore it, put it as log.db into an empty folder. It holds all of the log, and the tokens. A log \
+                      in PostgreSQL is backed up with pg_dump, or brought to a folder with `dealog copy`."
+    )]
+    Backup {
+        /// Where to write it; nothing may be there
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Bring a log to another database, to the byte: from a folder to PostgreSQL, or back
     #[command(
         after_help = "A log is named by its folder or as postgres://ROLE@HOST/DATABASE. The target is empty, or was made by this \
@@ -234,6 +245,7 @@ impl Cli {
                 import::command::run(&settings, &mapping, &folder, import::Options { strict }).await
             }
             Command::Replay { deal, from, to, format } => replay::replay(&settings, deal, from, to, format).await,
+            Command::Backup { file } => backup::run(&settings, &file).await,
             Command::Check => check::check(&settings).await,
             Command::Copy { from, to } => copy::run(&settings, from, to).await,
             Command::Migrate { grant } => migrate::migrate(&settings, grant.as_deref()).await,

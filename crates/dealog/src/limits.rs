@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use dealog_projections::deals::PastLimits;
+use dealog_store::sqlite::JournalLimits;
 use serde::Deserialize;
 
 /// The limits of each room.
@@ -11,6 +12,8 @@ use serde::Deserialize;
 #[serde(try_from = "Set")]
 pub(crate) struct Limits {
     pub(crate) store: dealog_store::Limits,
+    /// Of the log and of the read models.
+    pub(crate) journal: JournalLimits,
     pub(crate) commands: dealog_commands::Limits,
     pub(crate) worker: dealog_projections::Limits,
     pub(crate) past: PastLimits,
@@ -42,6 +45,7 @@ macro_rules! limits {
                 let page = rooms.api.page_events_max as usize;
                 rooms.store.page_events_max = rooms.store.page_events_max.max(page);
                 rooms.commands.stream_events_max = rooms.store.stream_events_max;
+                rooms.store.journal = rooms.journal;
                 Ok(rooms)
             }
         }
@@ -70,6 +74,8 @@ limits!(
     page_bytes_max: usize => store.page_bytes_max;
     read_connections_max: u32 => store.read_connections_max;
     command_connections_max: u32 => store.command_connections_max;
+    wal_bytes_max: u64 => journal.wal_bytes_max;
+    wal_wait_ms: u64 => journal.wal_wait in milliseconds;
     database_connect_seconds: u64 => store.database_connect_timeout in seconds;
     database_lock_seconds: u64 => store.database_lock_timeout in seconds;
     database_statement_seconds: u64 => store.database_statement_timeout in seconds;

@@ -6,6 +6,7 @@
     reason = "what is printed goes through `out`, which does not panic"
 )]
 
+mod backup;
 mod check;
 mod cli;
 mod company;
@@ -16,6 +17,7 @@ mod import;
 mod limits;
 mod migrate;
 mod open;
+mod open_files;
 mod out;
 mod projections;
 mod replay;
@@ -36,6 +38,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     dealog_store::failpoints::set_up();
+    files::keep_private();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refused(&error),

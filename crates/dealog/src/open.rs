@@ -121,7 +121,7 @@ pub(crate) async fn views(settings: &Settings) -> Result<Database, Failure> {
     {
         tracing::warn!(file = %file.display(), reason, "the read models are damaged: put aside, and made anew from the log");
     }
-    Ok(database(&place).await?)
+    Ok(database(settings, &place).await?)
 }
 
 /// Whether there are read models, which opening them would make.
@@ -133,9 +133,9 @@ pub(crate) async fn is_there(place: &Place) -> Result<bool, ProjectionError> {
 }
 
 /// The database of the read models, as it is.
-pub(crate) async fn database(place: &Place) -> Result<Database, ProjectionError> {
+pub(crate) async fn database(settings: &Settings, place: &Place) -> Result<Database, ProjectionError> {
     match place {
-        Place::Sqlite(file) => Database::open(file).await,
+        Place::Sqlite(file) => Database::open_with(file, settings.limits.journal).await,
         Place::Postgres(url) => Database::postgres(url.expose_secret()).await,
     }
 }
@@ -157,7 +157,16 @@ pub(crate) async fn worker(settings: &Settings, store: &Arc<dyn Log>, database: 
 
 /// A bar that counts; nothing where standard error is not a terminal.
 pub(crate) fn count_bar(what: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}");
+    bar(what, "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")
+}
+
+/// A bar that counts bytes; nothing where standard error is not a terminal.
+pub(crate) fn byte_bar(what: &'static str) -> ProgressBar {
+    bar(what, "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+}
+
+fn bar(what: &'static str, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template);
     let bar = ProgressBar::new(0).with_message(what);
     match style {
         Ok(style) => bar.with_style(style),

@@ -65,7 +65,7 @@ async fn standing(settings: &Settings) -> Result<Found, Failure> {
         return Ok(Ok(Standing { tables: None, stopped: None, building: None, leader: None }));
     }
     let found = async {
-        let database = open::database(&place).await?;
+        let database = open::database(settings, &place).await?;
         let standing = database.standing(NAME).await;
         let distrusted = database.distrusted();
         database.close().await;

@@ -20,6 +20,7 @@ use crate::{
     company::found,
     files,
     open::{self, Failure},
+    open_files,
     settings::Settings,
     telemetry,
 };
@@ -39,6 +40,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         tracing::info!(currency = %settings.currency, time_zone = %settings.time_zone, "a new company was set up");
     }
     let database = open::views(settings).await?;
+    files::report_loose(settings);
     let stop = watch::Sender::new(false);
     let (worker, status) = if with_worker {
         let worker = open::worker(settings, &store, &database).await?;
@@ -49,7 +51,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     };
 
     let mut limits = settings.limits.api;
-    limits.connections_max = files::allow(limits.connections_max);
+    limits.connections_max = open_files::allow(limits.connections_max);
     let tokens: Arc<dyn TokenStore> = Arc::<dyn Log>::clone(&store);
     let audit = Audit::start(settings.audit, settings.audit_folder(), &limits)
         .map_err(|source| Failure::Io { what: "the thread that writes the audit log".into(), source })?;
@@ -137,6 +139,7 @@ pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
     settings.existing_log().await?;
     let store = open::log(settings).await?;
     let database = open::views(settings).await?;
+    files::report_loose(settings);
     let worker = open::worker(settings, &store, &database).await?;
     let mut status = worker.status();
     let stop = watch::Sender::new(false);

@@ -4,7 +4,7 @@
 //! What was checked when it was written is checked again: a row that no append can have written is reported as damage with
 //! its position, and so is a gap.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use dealog_events::{CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use futures_util::{Stream, TryStreamExt as _};
@@ -152,6 +152,11 @@ pub(crate) fn stream_ends(json: &str, head: Position) -> Result<HashMap<StreamId
 
 fn end((stream, last, occurred_at): (StreamId, i64, i64)) -> Result<(StreamId, StreamEnd), Unfit> {
     Ok((stream, StreamEnd { version: version(last)?, occurred_at: timestamp(occurred_at)? }))
+}
+
+/// Each type once, however often it is named: a statement grows with them.
+pub(crate) fn distinct(types: &[String]) -> Vec<&str> {
+    types.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// What ends a page. At least one event always comes.

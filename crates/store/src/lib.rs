@@ -67,6 +67,8 @@ pub struct Limits {
     pub read_connections_max: u32,
     /// What commands and tokens read at the same time, on connections of their own: who reads the log keeps nobody from work.
     pub command_connections_max: u32,
+    /// What bounds the write-ahead log of an SQLite file.
+    pub journal: sqlite::JournalLimits,
     /// How long a connection to a database server may take to be there, or to be free.
     pub database_connect_timeout: Duration,
     /// How long an append waits for other nodes that append. Half of it is what a node may do nothing for while others wait.
@@ -88,6 +90,7 @@ impl Default for Limits {
             page_bytes_max: 4 * 1024 * 1024,
             read_connections_max: 4,
             command_connections_max: 4,
+            journal: sqlite::JournalLimits::default(),
             database_connect_timeout: Duration::from_secs(5),
             database_lock_timeout: Duration::from_secs(10),
             database_statement_timeout: Duration::from_secs(30),

@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use dealog_events::{Actor, CommandId, DealId, Position, StreamId, Timestamp, Version};
 use dealog_store::{
     Append, AppendError, EventStore as _, Fingerprint, Limits, NewEvent, StoreError, TokenStore as _,
-    sqlite::SqliteStore,
+    sqlite::{JournalLimits, SqliteStore},
 };
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 fn append() -> Append {
@@ -121,6 +125,37 @@ async fn people_with_a_shell_read_ids_and_times_as_text() {
         assert_eq!(text("correlation_id"), Some(event.correlation_id.to_string()));
         assert_eq!(text("causation_id"), event.causation_id.map(|id| id.to_string()));
     }
+}
+
+#[tokio::test]
+async fn the_write_ahead_log_stays_near_its_limit_under_overlapping_readers() {
+    const BYTES_MAX: u64 = 1024 * 1024;
+    const APPENDS: u64 = 300;
+    let (_folder, path) = place();
+    let journal = JournalLimits { wal_bytes_max: BYTES_MAX, ..JournalLimits::default() };
+    let store = Arc::new(SqliteStore::open(&path, Limits { journal, ..Limits::default() }).await.unwrap());
+    let mut reading = JoinSet::new();
+    for _ in 0..6 {
+        let store = Arc::clone(&store);
+        reading.spawn(async move {
+            loop {
+                store.read(Position::ZERO, 100, &[]).await.unwrap();
+            }
+        });
+    }
+    let wal = path.with_file_name(format!("{}-wal", path.file_name().unwrap().to_str().unwrap()));
+    let (mut largest, data) = (0, format!("{{\"note\":\"{}\"}}", "x".repeat(2_000)));
+    for _ in 0..APPENDS {
+        let mut large = append();
+        large.events = vec![NewEvent { data: data.clone(), ..large.events[0].clone() }; 50];
+        store.append(large).await.unwrap();
+        largest = std::fs::metadata(&wal).unwrap().len().max(largest);
+    }
+    reading.shutdown().await;
+    let appended = APPENDS * 50 * 2_000;
+    assert!(appended > 25 * BYTES_MAX && largest > BYTES_MAX && largest < 8 * BYTES_MAX, "{largest} of {appended}");
+    store.close().await;
+    assert!(!wal.exists());
 }
 
 #[tokio::test]

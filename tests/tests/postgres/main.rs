@@ -5,6 +5,7 @@
 
 mod apart;
 mod away;
+mod backup;
 mod crashes;
 mod leader;
 mod nodes;

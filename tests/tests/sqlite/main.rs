@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod backup;
 mod damaged_log;
 mod damaged_views;
 mod full_disk;
 mod stop;
+mod journals;
+mod private_files;
 mod swap;

@@ -99,7 +99,8 @@ pub(super) async fn events(
                 SELECT position FROM log.events WHERE type = wanted AND position > $1 ORDER BY position LIMIT $2
             ) AS found ORDER BY found.position LIMIT $2)
     ) AS page WHERE before < $3 ORDER BY position"));
-    decode::some_events(query.bind(from).bind(limit).bind(bytes).bind(types).fetch(executor), page).await
+    decode::some_events(query.bind(from).bind(limit).bind(bytes).bind(decode::distinct(types)).fetch(executor), page)
+        .await
 }
 
 pub(super) async fn stream(

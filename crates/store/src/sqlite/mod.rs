@@ -5,6 +5,7 @@
 //! lock, and each judges its appends by what it finds under it.
 
 mod check;
+mod journal;
 mod read;
 mod rows;
 mod schema;
@@ -23,10 +24,11 @@ use std::{
 use async_trait::async_trait;
 use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
 use futures_util::future::BoxFuture;
-use sqlx::{ConnectOptions as _, Connection as _, SqlitePool, sqlite::SqlitePoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqlitePool, pool::PoolConnection, sqlite::SqlitePoolOptions};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use self::journal::{Journal, JournalLimits, Snapshot};
 use crate::{
     Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, Unable, appender::Appender,
     batch::Batch,
@@ -41,6 +43,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     /// For what commands and tokens need to know. Who reads the log must not keep them waiting.
     lookups: SqlitePool,
+    journal: Journal,
     limits: Limits,
     /// Reads under way end with an error: the log is being closed.
     interrupted: Arc<AtomicBool>,
@@ -81,9 +84,10 @@ impl SqliteStore {
                 .connect_lazy_with(schema::read_options(path))
         };
         let (readers, lookups) = (pool(limits.read_connections_max), pool(limits.command_connections_max));
+        let journal = Journal::watch(path, "log.db", limits.journal);
         let writer = writer::SqliteWriter::new(path.to_owned(), connection, limits);
         let appender = Appender::start(writer, watch::Sender::new(head.position), limits);
-        Ok(Self { path: path.to_owned(), appender, readers, lookups, limits, interrupted })
+        Ok(Self { path: path.to_owned(), appender, readers, lookups, journal, limits, interrupted })
     }
 
     /// Brings what is still in the journal of a closed log into its file, so that a plain copy of the file has everything.
@@ -98,6 +102,26 @@ impl SqliteStore {
         connection.close().await?;
         checkpointed?;
         Ok(())
+    }
+
+    /// Writes the log in this file to another, as it is at one moment; others may append meanwhile. The write-ahead log keeps all
+    /// that they append until this has ended.
+    pub async fn back_up(path: &Path, target: &Path) -> Result<(), StoreError> {
+        let target = target
+            .to_str()
+            .ok_or_else(|| StoreError::Schema(format!("{} is not a path of readable characters", target.display())))?;
+        let mut connection = schema::read_options(path).disable_statement_logging().connect().await?;
+        sqlx::query("VACUUM INTO ?1").bind(target).execute(&mut connection).await?;
+        connection.close().await?;
+        // As after a check: a connection that only reads leaves its files beside the log.
+        Ok(schema::write_options(path).connect().await?.close().await?)
+    }
+
+    /// A connection that reads, with the right to do so, which goes after it. Who waits for a connection does not hold up the
+    /// journal.
+    async fn reading(&self, pool: &SqlitePool) -> Result<(Snapshot, PoolConnection<Sqlite>), sqlx::Error> {
+        let connection = pool.acquire().await?;
+        Ok((self.journal.snapshot().await, connection))
     }
 
     /// Looks for damage in all of the log in this file, which is more than opening it looks for: its indexes, and each event
@@ -120,19 +144,23 @@ impl EventStore for SqliteStore {
     }
 
     async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
-        read::remembered(&self.lookups, ids.iter().copied()).await
+        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
+        read::remembered(&mut *connection, ids.iter().copied()).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        read::head(&self.lookups).await
+        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
+        read::head(&mut *connection).await
     }
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
-        read::events(&self.readers, after, self.limits.page(limit), types).await
+        let (_snapshot, mut connection) = self.reading(&self.readers).await?;
+        read::events(&mut *connection, after, self.limits.page(limit), types).await
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
-        read::stream(&self.lookups, stream, after, self.limits.page(limit)).await
+        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
+        read::stream(&mut *connection, stream, after, self.limits.page(limit)).await
     }
 
     async fn can_append(&self) -> Result<(), Unable> {
@@ -149,6 +177,7 @@ impl EventStore for SqliteStore {
         // Readers first: the last to close the file tidies it up, which a read-only connection cannot do.
         self.readers.close().await;
         self.lookups.close().await;
+        self.journal.close().await;
         self.appender.close().await;
     }
 }

@@ -72,6 +72,7 @@ pub(super) async fn events(
         let found = query.bind(from).bind(limit).fetch(executor);
         return decode::events(found, page, after.0, |event| event.position.0).await;
     }
+    let types = decode::distinct(types);
     let mut query = sqlx::query(AssertSqlSafe(of_types(types.len()))).bind(from).bind(limit);
     for name in types {
         query = query.bind(name);

@@ -45,6 +45,10 @@ const CHECKPOINT_PAGES: &str = "8192";
 /// What the file of the write-ahead log is cut back to once a checkpoint has emptied it.
 const JOURNAL_BYTES_MAX: &str = "67108864";
 
+/// The oldest SQLite that is safe for a write-ahead log with several connections: before it, a checkpoint at the moment at which
+/// another begins the file anew could leave pages out.
+const SQLITE_VERSION_MIN: [u32; 3] = [3, 51, 3];
+
 /// "Deal", in the place where SQLite lets a program mark its files.
 const APPLICATION_ID: i32 = 0x4465_616C;
 
@@ -109,6 +113,7 @@ async fn try_open(path: &Path, log_id: Uuid) -> Result<SqliteConnection, StoreEr
         sync_journal(path).map_err(sqlx::Error::Io)?;
     }
     let mut connection = write_options(path).create_if_missing(true).connect().await?;
+    is_safe(&mut connection).await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let found = steps(&mut transaction).await?.len();
     bring_up(&mut transaction, found, log_id).await?;
@@ -117,6 +122,17 @@ async fn try_open(path: &Path, log_id: Uuid) -> Result<SqliteConnection, StoreEr
     }
     transaction.commit().await?;
     Ok(connection)
+}
+
+/// Refuses an SQLite that may damage a log.
+async fn is_safe(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let found: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection).await?;
+    let numbers: Vec<u32> = found.split('.').filter_map(|number| number.parse().ok()).collect();
+    if numbers.as_slice() >= SQLITE_VERSION_MIN.as_slice() {
+        return Ok(());
+    }
+    let least = SQLITE_VERSION_MIN.map(|number| number.to_string()).join(".");
+    Err(StoreError::Schema(format!("this program was built with SQLite {found}, and {least} or newer is needed")))
 }
 
 /// A process that was killed between writing a commit and waiting for the disk has told nobody of it; but SQLite finds it in

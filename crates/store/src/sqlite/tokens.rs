@@ -41,18 +41,22 @@ impl TokenStore for SqliteStore {
     }
 
     async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
+        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
         let row =
-            sqlx::query(select!(tokens "tokens WHERE token_id = ?1")).bind(id).fetch_optional(&self.lookups).await?;
+            sqlx::query(select!(tokens "tokens WHERE token_id = ?1")).bind(id).fetch_optional(&mut *connection).await?;
         row.as_ref().map(decode::token).transpose()
     }
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
-        let rows = sqlx::query(select!(tokens "tokens ORDER BY created_at, token_id")).fetch_all(&self.lookups).await?;
+        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
+        let rows =
+            sqlx::query(select!(tokens "tokens ORDER BY created_at, token_id")).fetch_all(&mut *connection).await?;
         rows.iter().map(decode::token).collect()
     }
 
     async fn has_tokens(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&self.lookups).await?)
+        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
+        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&mut *connection).await?)
     }
 
     async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError> {

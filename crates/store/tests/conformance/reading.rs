@@ -126,6 +126,7 @@ pub(crate) async fn only_the_types_asked_for_are_read<B: Backend>() {
     assert_eq!(read(0, 10, &[]).await, [1, 2, 3, 4, 5]);
     assert_eq!(read(0, 10, &["deal.noted"]).await, [2, 4]);
     assert_eq!(read(0, 1, &["deal.noted"]).await, [2]);
+    assert_eq!(read(0, 2, &["deal.noted"; 1_000]).await, [2, 4]);
     assert_eq!(read(2, 10, &["deal.noted", "deal.lost", "deal.opened"]).await, [4, 5]);
     assert!(read(0, 10, &["deal", "deal.%", "'", "\"]"]).await.is_empty());
 }
@@ -185,17 +186,18 @@ pub(crate) async fn who_reads_the_log_keeps_no_command_waiting<B: Backend>() {
     while pages.load(Ordering::Relaxed) < READERS {
         tokio::task::yield_now().await;
     }
-    let (before, mut lookups) = (pages.load(Ordering::Relaxed), 0);
+    let mut waited = 0;
     for version in 0..20 {
+        let before = pages.load(Ordering::Relaxed);
         store.head().await.unwrap();
         store.remembered(&[append(stream, 0).command_id]).await.unwrap();
         store.read_stream(stream, Version(99), 10).await.unwrap();
         store.token(Uuid::now_v7()).await.unwrap();
+        waited += pages.load(Ordering::Relaxed) - before;
+        // How long the disk takes is another matter.
         store.append(append(stream, 100 + version)).await.unwrap();
-        lookups += 4;
     }
-    let waited = pages.load(Ordering::Relaxed) - before;
-    assert!(waited < lookups * READERS / 2, "{waited} pages were read before {lookups} lookups had their answer");
+    assert!(waited < 80 * READERS / 2, "{waited} pages were read before 80 lookups had their answer");
     reading.shutdown().await;
 }
 

@@ -9,11 +9,11 @@ use super::{
     scope::{Filter, When},
     sql::Sql,
 };
-use crate::{Database, ProjectionError, checkpoint, deals::clock, figures::Seen};
+use crate::{Database, ProjectionError, checkpoint, database::Reading, deals::clock, figures::Seen};
 
 /// A snapshot at a position, asked about an instant.
 pub(super) struct Snapshot<'a> {
-    pub(super) db: Transaction<'a, Any>,
+    pub(super) db: Reading<Transaction<'a, Any>>,
     pub(super) position: Position,
     /// The instant asked about.
     pub(super) at: Timestamp,
