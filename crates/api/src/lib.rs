@@ -5,10 +5,13 @@
 
 pub mod access;
 mod command;
+mod conditions;
 mod connection;
 mod describe;
 mod extract;
 mod feed;
+mod from;
+mod json;
 mod known;
 mod layers;
 mod page;
@@ -17,6 +20,7 @@ mod problem;
 mod query;
 mod resources;
 mod server;
+mod tls;
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,6 +32,7 @@ use dealog_projections::{
     deals::{Past, Views},
 };
 use dealog_store::EventStore;
+use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use utoipa::OpenApi;
@@ -37,6 +42,7 @@ use crate::access::{Access, Needs, Permission, guard};
 
 pub use feed::Feed;
 pub use server::{Order, serve};
+pub use tls::{Tls, TlsError};
 
 /// Named limits of the API.
 #[derive(Debug, Clone, Copy)]
@@ -152,6 +158,10 @@ pub struct App {
     pub feed: Feed,
     /// Limits.
     pub limits: Limits,
+    /// Proxies whose word about where a request comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Certificates, where connections are encrypted by this server.
+    pub tls: Option<Tls>,
 }
 
 impl App {

@@ -70,8 +70,8 @@ pub struct Meta {
     pub now: Option<Timestamp>,
     /// When it happened, as the caller says.
     pub occurred: Occurred,
-    /// The version that the caller saw. The command is refused if the stream has another.
-    pub if_match: Option<Version>,
+    /// The versions that the caller saw. The command is refused if the stream is at none of them.
+    pub if_match: Option<Vec<Version>>,
     /// The user whose deals alone the caller may work; none where the caller may work all.
     pub own_deals_of: Option<UserId>,
 }
@@ -128,12 +128,10 @@ pub enum CommandError {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// The stream is not at the version that the caller saw.
-    #[error("{stream} is at version {found}, not {expected}: read it again and decide anew")]
+    #[error("{stream} is at version {found}, which is not what you saw: read it again and decide anew")]
     Precondition {
         /// The stream.
         stream: StreamId,
-        /// What the caller saw.
-        expected: Version,
         /// What it is.
         found: Version,
     },

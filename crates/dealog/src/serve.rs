@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dealog_api::{App, Feed, Followed, Order, access::Access};
+use dealog_api::{App, Feed, Followed, Order, Tls, access::Access};
 use dealog_projections::{
     Database,
     deals::{NAME, Past, VERSION, Views},
@@ -20,7 +20,7 @@ use crate::{
     company::found,
     files,
     open::{self, Failure},
-    settings::Settings,
+    settings::{Proxy, Settings, Tokens},
     telemetry,
 };
 
@@ -31,6 +31,18 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| Failure::Listen { address, source })?;
+
+    let tls = match settings.tls()? {
+        Some((certificate, key)) => Some(Tls::of_files(certificate, key).await?),
+        None => None,
+    };
+    if tls.is_none() && !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "connections are not encrypted: whoever is between here and a caller can read tokens and deals. Set \
+             tls_certificate and tls_key, or let only a proxy that encrypts reach this address"
+        );
+    }
 
     let metrics = telemetry::measure()?;
     let store = open::log(settings).await?;
@@ -52,7 +64,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     limits.connections_max = files::allow(limits.connections_max);
     let tokens: Arc<dyn TokenStore> = Arc::<dyn Log>::clone(&store);
     let app = App {
-        access: Access::new(tokens, commands.clone(), &limits),
+        access: Access::new(tokens, commands.clone(), &limits).required(settings.tokens == Tokens::Required),
         past: Past::new(Arc::clone(commands.store()), settings.limits.past),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,
@@ -60,9 +72,11 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         views: Views::new(database.clone()),
         followed: Followed { name: NAME, version: VERSION, status },
         limits,
+        trusted_proxies: settings.trusted_proxies.iter().map(|Proxy(network)| *network).collect(),
+        tls,
     };
     let mut signals = Signals::new()?;
-    tracing::info!(%address, log = %settings.log_place(), "serving");
+    tracing::info!(%address, tls = app.tls.is_some(), log = %settings.log_place(), "serving");
     let orders = watch::Sender::new(Order::Serve);
     let mut server = tokio::spawn(dealog_api::serve(listener, app, orders.subscribe()));
 

@@ -12,8 +12,10 @@ mod health;
 mod limits;
 mod metrics;
 mod openapi;
+mod outside;
 mod problems;
 mod reference;
+mod requests;
 mod time_travel;
 
 use std::sync::OnceLock;

@@ -17,6 +17,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use axum_extra::headers::{Authorization, Header as _, authorization::Bearer};
 use dealog_commands::Commands;
 use dealog_domain::State as StreamState;
 use dealog_events::{Actor, StreamId, UserId, user::Role};
@@ -84,6 +85,8 @@ pub struct Access {
     /// Whether there has ever been a token.
     any: Cache<(), bool>,
     failures: Failures,
+    /// Whether a token is asked for though there has never been one.
+    required: bool,
 }
 
 impl Access {
@@ -95,11 +98,21 @@ impl Access {
             known: Cache::builder().max_capacity(KNOWN_MAX).time_to_live(BELIEVED).build(),
             any: Cache::builder().time_to_live(BELIEVED).build(),
             failures: Failures::new(limits.failed_attempts_max, limits.failed_attempts_window),
+            required: false,
         }
+    }
+
+    /// The same, which lets nobody in without a token, though there may never have been one.
+    #[must_use]
+    pub fn required(self, required: bool) -> Self {
+        Self { required, ..self }
     }
 
     /// Whether whoever reaches this server may do everything: there has never been a token.
     pub(crate) async fn is_open(&self) -> Result<bool, Problem> {
+        if self.required {
+            return Ok(false);
+        }
         if let Some(any) = self.any.get(&()) {
             return Ok(!any);
         }
@@ -112,8 +125,8 @@ impl Access {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
             return if self.is_open().await? { Ok(Caller::LOCAL) } else { Err(no_token()) };
         };
-        let presented =
-            authorization.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).and_then(Presented::parse);
+        let bearer = Authorization::<Bearer>::decode(&mut std::iter::once(authorization)).ok();
+        let presented = bearer.and_then(|bearer| Presented::parse(bearer.token()));
         let known = match &presented {
             Some(presented) => self.look_up(presented.id).await?,
             None => None,
