@@ -35,7 +35,7 @@ pub use money::{AMOUNT_MAX, Currency, Money, Probability};
 pub use personal::Personal;
 pub use stream::{Category, StreamId};
 pub use text::{Email, Label, Note, Reason, Slug, Text, Title};
-pub use time::{TimeZone, Timestamp};
+pub use time::{TimeZone, Timestamp, optional_day, parse_day};
 
 /// Why a text is not a value of the wanted type. The message says what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,8 @@
 //! Texts with a limit, and the short names that ids of stages, fields and reasons are.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 use crate::Invalid;
 
@@ -13,8 +15,30 @@ pub(crate) fn shorten(text: &str) -> String {
     }
 }
 
-/// A text of 1 to `MAX` characters with something to read in it: trimmed, no control characters but line breaks and
-/// tabs.
+/// The same text however it was typed: letters with their accents in one character where there is one (Unicode's NFC), so
+/// that what looks alike is alike.
+fn composed(text: &str) -> Cow<'_, str> {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => text.into(),
+        IsNormalized::No | IsNormalized::Maybe => text.nfc().collect::<String>().into(),
+    }
+}
+
+/// Whether a character leaves nothing on the page: blanks, what Unicode lets programs ignore, and letters that are blank.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+                | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// A text of 1 to `MAX` characters with something to see in it: trimmed, in Unicode's NFC, no control characters but line
+/// breaks and tabs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<const MAX: usize>(String);
 
@@ -43,9 +67,9 @@ impl<const MAX: usize> fmt::Display for Text<MAX> {
 impl<const MAX: usize> FromStr for Text<MAX> {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Invalid::new("a text is needed here, and it is empty"));
+        let text = composed(text.trim());
+        if text.chars().all(is_invisible) {
+            return Err(Invalid::new("a text is needed here, and it is empty, or nothing in it can be seen"));
         }
         let chars = text.chars().count();
         if chars > MAX {
@@ -54,7 +78,7 @@ impl<const MAX: usize> FromStr for Text<MAX> {
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             return Err(Invalid::new("the text has control characters; only line breaks and tabs are allowed"));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into_owned()))
     }
 }
 
@@ -122,21 +146,59 @@ impl FromStr for Email {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
         const BYTES_MAX: usize = 254; // RFC 5321, 4.5.3.1.3
+        let text = composed(text);
         let plausible = text.rsplit_once('@').is_some_and(|(local, domain)| {
             !local.is_empty()
                 && domain.contains('.')
                 && !domain.starts_with('.')
                 && !domain.ends_with('.')
-                && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+                && !text.chars().any(is_invisible)
         });
         if plausible && text.len() <= BYTES_MAX {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self(text.into_owned()));
         }
         Err(Invalid::new(format!(
             "`{}` is not an e-mail address: expected something like anna@example.com",
-            shorten(text)
+            shorten(&text)
         )))
     }
 }
 
 string_type!(Email, "Email", "An e-mail address.", None, "anna@example.com");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_which_nothing_can_be_seen_is_empty() {
+        for text in [
+            "",
+            "  ",
+            "\u{200b}",
+            "\u{feff}",
+            "\u{3164}",
+            "\u{2800}",
+            " \u{200b}\u{2060}\u{a0} ",
+            "\u{ad}",
+            "\u{e0041}",
+        ] {
+            let refused = text.parse::<Label>().unwrap_err().to_string();
+            assert!(refused.contains("empty"), "{text:?}: {refused}");
+        }
+        // What is invisible by itself may shape what is not.
+        for text in ["\u{2764}\u{fe0f}", "نامه\u{200c}ای", "👩\u{200d}💻"] {
+            assert_eq!(text.parse::<Label>().unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn what_looks_alike_is_alike_however_it_was_typed() {
+        let (composed, decomposed) = ("Rīga Café", "Ri\u{304}ga Cafe\u{301}");
+        assert_eq!(decomposed.parse::<Title>().unwrap(), composed.parse::<Title>().unwrap());
+        assert_eq!(decomposed.parse::<Title>().unwrap().as_str(), composed);
+        assert_eq!("re\u{301}@example.com".parse::<Email>().unwrap(), "r\u{e9}@example.com".parse::<Email>().unwrap());
+        // Counted as it is kept.
+        assert!("e\u{301}".repeat(100).parse::<Label>().is_ok());
+    }
+}

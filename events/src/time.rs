@@ -1,8 +1,10 @@
 //! Instants and time zones. Code never asks a clock: it is given a [`Timestamp`].
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, TimeZone as _, Utc};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{Invalid, text::shorten};
 
@@ -74,6 +76,19 @@ string_type!(
     None,
     "2026-03-01T09:30:00.000000Z"
 );
+
+/// A day as it is written here: exactly `2026-03-01`. What chrono reads besides, such as `+2026-3-1`, is refused: of two
+/// ways to write a day one is a mistake.
+pub fn parse_day(text: &str) -> Result<NaiveDate, Invalid> {
+    let day = text.parse::<NaiveDate>().ok().filter(|day| text.len() == 10 && day.to_string() == text);
+    day.ok_or_else(|| Invalid::new(format!("`{}` is not a day: expected one such as 2026-03-01", shorten(text))))
+}
+
+/// Such a day, or none, where it is deserialized.
+pub fn optional_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveDate>, D::Error> {
+    let text = Option::<Cow<'de, str>>::deserialize(deserializer)?;
+    text.map(|text| parse_day(&text).map_err(D::Error::custom)).transpose()
+}
 
 /// A time zone by its IANA name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,9 +9,11 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use axum_extra::headers::{ContentType, HeaderMapExt as _};
 use dealog_commands::{Meta, Outcome, command_id, fingerprint};
 use dealog_domain::{Command, Occurred};
 use dealog_events::{Actor, CommandId, Position, StreamId, Timestamp, UserId, Version};
+use mime::Mime;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +22,9 @@ use uuid::Uuid;
 use crate::{
     App,
     access::{Caller, Needed},
-    problem::Problem,
+    conditions::if_match,
+    json::{self, Unfit},
+    problem::{ENCODED, Problem, shorten},
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -37,7 +41,8 @@ pub(crate) struct CommandHeaders {
     /// no outcome: it is decided again each time.
     #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
     idempotency_key: Option<String>,
-    /// The `ETag` that you saw. The command is refused (412) if the stream has another version by now.
+    /// The `ETag` that you saw, or a list of them. The command is refused (412) if the stream is at none of these versions by
+    /// now.
     #[param(rename = "If-Match", example = "\"3\"")]
     if_match: Option<String>,
 }
@@ -63,6 +68,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
         let Some(needed) = request.extensions().get::<Needed>().copied() else {
             return Err(Problem::internal(&"a command came past the guard of its resource"));
         };
+        check_encoding(&headers)?;
         let body = read(request, app).await?;
         let caller = app.access.still(&headers, needed).await?;
         let (occurred, command) = parse(&headers, &body)?;
@@ -110,8 +116,10 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<(Occu
         serde_json::Map::new()
     } else {
         check_content_type(headers)?;
-        let value: serde_json::Value = serde_json::from_slice(body)
-            .map_err(|error| Problem::bad_request("body", format!("the body is not JSON: {error}")))?;
+        let value = json::parse(body).map_err(|unfit| {
+            let field = if let Unfit::Twice(key) = &unfit { shorten(key) } else { "body".to_owned() };
+            Problem::bad_request(&field, shorten(&unfit.to_string()))
+        })?;
         match value {
             serde_json::Value::Object(object) => object,
             _ => return Err(Problem::bad_request("body", "the body must be a JSON object, in braces")),
@@ -140,13 +148,25 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<(Occu
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let found = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if media_type == "application/json" || media_type.ends_with("+json") {
+    let found = headers.typed_get::<ContentType>().map(Mime::from);
+    if found.is_some_and(|found| {
+        found.essence_str() == mime::APPLICATION_JSON.essence_str() || found.suffix() == Some(mime::JSON)
+    }) {
         return Ok(());
     }
-    let detail = format!("send the body as application/json, not `{found}`");
+    let found = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let detail = format!("send the body as application/json, not `{}`", shorten(found));
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", detail).field("Content-Type"))
+}
+
+/// A body is taken as it is: a small one that unfolds into gigabytes cannot be sent.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(found) = headers.get(header::CONTENT_ENCODING) else { return Ok(()) };
+    if found.as_bytes().eq_ignore_ascii_case(b"identity") {
+        return Ok(());
+    }
+    let detail = "send the body as it is, without a Content-Encoding";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ENCODED, detail).field("Content-Encoding"))
 }
 
 fn idempotency_key(headers: &HeaderMap, chars_max: usize) -> Result<Option<&str>, Problem> {
@@ -156,23 +176,6 @@ fn idempotency_key(headers: &HeaderMap, chars_max: usize) -> Result<Option<&str>
         _ => Err(Problem::bad_request(
             "Idempotency-Key",
             format!("an Idempotency-Key has 1 to {chars_max} visible ASCII characters"),
-        )),
-    }
-}
-
-fn if_match(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    // Any version will do, and a stream that has none is not found anyway.
-    if text == "*" {
-        return Ok(None);
-    }
-    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    match quoted.and_then(|version| version.parse().ok()) {
-        Some(version) => Ok(Some(Version(version))),
-        None => Err(Problem::bad_request(
-            "If-Match",
-            format!("`{text}` is not an ETag of this server's: expected one in quotes, such as \"3\""),
         )),
     }
 }

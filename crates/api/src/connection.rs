@@ -41,15 +41,21 @@ use hyper_util::{
     server::graceful::Watcher,
     service::TowerToHyperService,
 };
+use ipnet::IpNet;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Instant, Sleep, sleep},
+    time::{Instant, Sleep, sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
 
-use crate::Limits;
+use crate::{
+    Limits,
+    from::{self, Hop},
+    layers::complete,
+    tls::Tls,
+};
 
 /// What the system keeps for a connection that has not taken it yet. Enough for some megabytes a second to the other side of
 /// the world.
@@ -58,7 +64,7 @@ const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes of a head beyond URL and headers: what a problem can still be told about.
 const HEAD_SPARE_BYTES: usize = 24 * 1024;
 
-/// The address of whoever sent a request.
+/// The address of whoever sent a request: the other end of the connection, or what a proxy that is trusted says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
@@ -66,6 +72,8 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 pub(crate) struct Connections {
     pub(crate) limits: Limits,
     pub(crate) service: TowerToHyperService<Router>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Connections {
@@ -80,7 +88,14 @@ impl Connections {
         }
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.limits.write_stall));
-        self.requests(Box::pin(stream), address, watcher).await;
+        let stream = Box::pin(stream);
+        let Some(tls) = &self.tls else { return self.requests(stream, address, watcher).await };
+        // Whoever is slow to agree on keys is as bad as whoever is slow to ask.
+        match timeout(self.limits.head_time, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => self.requests(stream, address, watcher).await,
+            Ok(Err(error)) => tracing::debug!(%error, %address, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
+        }
     }
 
     async fn requests<S>(&self, stream: S, address: IpAddr, watcher: Watcher)
@@ -91,11 +106,16 @@ impl Connections {
         let stream = Timed::new(stream, self.limits.head_time, under_way.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             let begun = under_way.begin();
-            request.extensions_mut().insert(ConnectInfo(Peer(address)));
+            let client = from::client(&self.trusted_proxies, address, request.headers());
+            request.extensions_mut().insert(Hop(address));
+            request.extensions_mut().insert(ConnectInfo(Peer(client)));
             let answer = self.service.call(request);
             async move {
                 let answer: Result<Response<Body>, Infallible> = answer.await;
-                answer.map(|answer| answer.map(|body| Answering { body, _begun: begun }))
+                answer.map(|mut answer| {
+                    complete(&mut answer);
+                    answer.map(|body| Answering { body, _begun: begun })
+                })
             }
         });
         let head_bytes = self.limits.url_bytes_max + self.limits.header_bytes_max + HEAD_SPARE_BYTES;

@@ -10,7 +10,7 @@ use std::{
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{self, HeaderName, HeaderValue, StatusCode, header, uri::Authority},
+    http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -25,7 +25,9 @@ use crate::{
     App, Limits,
     access::address,
     audit::About,
-    problem::{Damage, Problem, REQUEST_ID},
+    conditions,
+    from::{self, Hop},
+    problem::{Damage, Problem, REQUEST_ID, shorten},
 };
 
 pub(crate) fn wrap(router: Router, app: Arc<App>) -> Router {
@@ -34,6 +36,7 @@ pub(crate) fn wrap(router: Router, app: Arc<App>) -> Router {
     let body_limit = DefaultBodyLimit::max(app.limits.body_bytes_max);
     // As one: layers that are added one by one are boxed one by one, and cloned with all within them for each request.
     router.layer((
+        middleware::map_request(named),
         SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid),
         PropagateRequestIdLayer::new(REQUEST_ID),
         trace,
@@ -43,10 +46,45 @@ pub(crate) fn wrap(router: Router, app: Arc<App>) -> Router {
     ))
 }
 
+/// What of a request's path the log is told.
+const LOGGED_PATH_BYTES_MAX: usize = 256;
+
+/// An id that a request brings along is taken over if it is no longer than this, and visible ASCII.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
 fn span(request: &Request) -> Span {
     let id = request.extensions().get::<RequestId>();
     let id = id.and_then(|id| id.header_value().to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+    // A path of a request has nothing but ASCII in it.
+    let path = request.uri().path();
+    let path = path.get(..LOGGED_PATH_BYTES_MAX).unwrap_or(path);
+    tracing::info_span!("request", method = method_name(request.method()), path, id)
+}
+
+/// A method by its name, of those that there are: anybody can think of another.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        _ => OTHER_METHOD,
+    }
+}
+
+const OTHER_METHOD: &str = "other";
+
+/// Takes away what a request calls itself where that would not do for a log: it is given another name then.
+async fn named(mut request: Request) -> Request {
+    let will_do = |id: &HeaderValue| id.len() <= REQUEST_ID_BYTES_MAX && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    if !request.headers().get(REQUEST_ID).is_none_or(|id| !id.is_empty() && will_do(id)) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    request
 }
 
 /// All requests are counted and timed. A line is for what did not go well: one for each would cost more than most commands.
@@ -61,12 +99,12 @@ fn told<B>(response: &http::Response<B>, latency: Duration, _: &Span) {
 
 /// Counts and times requests by their route: a path has too many values to be a label.
 async fn measured(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let method = request.method().as_str().to_owned();
+    let method = method_name(request.method());
     let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let began = Instant::now();
     let response = in_time(&app, request, next).await;
     let status = response.status().as_str().to_owned();
-    let seconds = metrics::histogram!("dealog_request_seconds", "method" => method.clone(), "path" => path.clone());
+    let seconds = metrics::histogram!("dealog_request_seconds", "method" => method, "path" => path.clone());
     seconds.record(began.elapsed());
     metrics::counter!("dealog_requests_total", "method" => method, "path" => path, "status" => status).increment(1);
     response
@@ -85,13 +123,18 @@ async fn in_time(app: &App, request: Request, next: Next) -> Response {
 }
 
 async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
+    if method_name(request.method()) == OTHER_METHOD {
+        let detail = "there is no such method here; the paths and methods are listed at /openapi.json";
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "unknown_method", detail));
+    }
     within_limits(&app.limits, &request)?;
     if let Err(problem) = from_here(app, foreign(&request)).await {
         let about = About::of(&request, address(request.extensions()));
         app.audit.answered(&about, app.now(), None, problem.status()).await?;
         return Err(problem);
     }
-    let response = next.run(request).await;
+    let known = conditions::known(&request);
+    let response = conditions::unless_known(known.as_ref(), next.run(request).await);
     // Read models that a query found damaged are made anew by the next start; until then health says so.
     if let Some(Damage(reason)) = response.extensions().get() {
         app.views.database().distrust(reason);
@@ -112,9 +155,8 @@ fn within_limits(limits: &Limits, request: &Request) -> Result<(), Problem> {
         let largest =
             request.headers().iter().max_by_key(|header| bytes(*header)).map_or("", |(name, _)| name.as_str());
         let detail = format!("the headers have {header_bytes} bytes; at most {} are allowed", limits.header_bytes_max);
-        return Err(
-            Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail).field(largest)
-        );
+        return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail)
+            .field(&shorten(largest)));
     }
     Ok(())
 }
@@ -125,27 +167,59 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 /// Without tokens the server trusts whoever reaches it, and it is reached from this machine only. A browser on it also
 /// carries the requests of pages from elsewhere: those name another origin, or, where a foreign name was made to point
-/// here, another host. Both are refused.
+/// here, another host. And a proxy on it may be reached from everywhere: it says so in a header. All are refused.
 async fn from_here(app: &App, foreign: Option<(&'static str, String)>) -> Result<(), Problem> {
     match foreign {
         Some((field, found)) if app.access.is_open().await? => {
-            let detail = format!("`{found}` is not this server: it answers requests to and from its own address only");
+            let detail = format!(
+                "{found}: without tokens the server answers requests of this machine to its own address only; \
+                 `dealog token create` makes a token"
+            );
             Err(Problem::new(StatusCode::FORBIDDEN, "foreign_request", detail).field(field))
         }
         _ => Ok(()),
     }
 }
 
-/// The header that shows that a request comes from elsewhere, with what it says.
+/// What shows that a request comes from elsewhere: the header's name, and what is wrong with it.
 fn foreign(request: &Request) -> Option<(&'static str, String)> {
-    let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let host = header(header::HOST).or_else(|| request.uri().authority().map(Authority::as_str));
-    if let Some(host) = host.filter(|host| !is_loopback(host)) {
-        return Some(("Host", host.to_owned()));
+    let headers = request.headers();
+    if let Some(Hop(address)) = request.extensions().get().filter(|Hop(address)| !address.to_canonical().is_loopback())
+    {
+        return Some(("Host", format!("the request comes from {address}")));
     }
-    let origin = header(header::ORIGIN)?;
-    let same = origin.split_once("://").is_some_and(|(_, origin)| Some(origin) == host);
-    (!same).then(|| ("Origin", origin.to_owned()))
+    if let Some(name) = from::forwarded(headers) {
+        return Some((
+            "Forwarded",
+            format!("the request was forwarded, as its header {} says", shorten(name.as_str())),
+        ));
+    }
+    let host = match only(headers, header::HOST) {
+        Ok(Some(host)) if is_loopback(host) => host,
+        Ok(Some(host)) => return Some(("Host", format!("`{}` is not this server", shorten(host)))),
+        Ok(None) => return Some(("Host", "the request does not say which server it is for".into())),
+        Err(reason) => return Some(("Host", format!("the header Host {reason}"))),
+    };
+    // A request that names the server in its first line, too, is for that one.
+    if let Some(named) = request.uri().authority().filter(|named| !is_loopback(named.as_str())) {
+        return Some(("Host", format!("`{}` is not this server", shorten(named.as_str()))));
+    }
+    match only(headers, header::ORIGIN) {
+        Ok(None) => None,
+        Ok(Some(origin)) if origin.split_once("://").is_some_and(|(_, origin)| origin == host) => None,
+        Ok(Some(origin)) => Some(("Origin", format!("`{}` is not this server", shorten(origin)))),
+        Err(reason) => Some(("Origin", format!("the header Origin {reason}"))),
+    }
+}
+
+/// The one value of a header, if there is any.
+fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, &'static str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| "is not plain ASCII"),
+        (Some(_), Some(_)) => Err("comes twice"),
+    }
 }
 
 /// Whether a host, with or without a port, is this machine under its own name.
@@ -153,4 +227,19 @@ fn is_loopback(host: &str) -> bool {
     let Ok(host) = host.parse::<Authority>() else { return false };
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// What browsers may do with an answer: believe what it says it is, keep nothing of it, tell nobody where they have been, and,
+/// where it is a page, run and fetch nothing that does not come from here.
+pub(crate) fn complete<B>(response: &mut http::Response<B>) {
+    const STYLES_IN_PLACE: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+         font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let is_page = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/html");
+    if headers.get(header::CONTENT_TYPE).is_some_and(is_page) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(STYLES_IN_PLACE));
+    }
 }

@@ -9,11 +9,14 @@ pub mod access;
 pub mod audit;
 mod budget;
 mod command;
+mod conditions;
 mod connection;
 mod describe;
 mod extract;
 mod fair;
 mod feed;
+mod from;
+mod json;
 mod known;
 mod layers;
 mod page;
@@ -22,6 +25,7 @@ mod problem;
 mod query;
 mod resources;
 mod server;
+mod tls;
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,6 +37,7 @@ use dealog_projections::{
     deals::{Past, Views},
 };
 use dealog_store::EventStore;
+use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use utoipa::OpenApi;
@@ -47,6 +52,7 @@ pub use budget::Budget;
 pub use fair::Turns;
 pub use feed::Feed;
 pub use server::{Order, serve};
+pub use tls::{Tls, TlsError};
 
 /// Named limits of the API.
 #[derive(Debug, Clone, Copy)]
@@ -210,6 +216,10 @@ pub struct App {
     pub audit: Audit,
     /// Limits.
     pub limits: Limits,
+    /// Proxies whose word about where a request comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Certificates, where connections are encrypted by this server.
+    pub tls: Option<Tls>,
 }
 
 impl App {

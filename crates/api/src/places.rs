@@ -52,14 +52,15 @@ impl Places {
         Self { max, per_address_max, taken: Arc::default() }
     }
 
-    pub(crate) fn take(&self, address: IpAddr) -> Result<Place, Full> {
+    /// A place for a connection from this address; that of `many` has no bound of its own.
+    pub(crate) fn take(&self, address: IpAddr, many: bool) -> Result<Place, Full> {
         let address = prefix(address);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= self.max {
             return Err(Full::All);
         }
         let of_address = taken.by_address.entry(address).or_default();
-        if *of_address >= self.per_address_max {
+        if *of_address >= self.per_address_max && !many {
             return Err(Full::Address);
         }
         *of_address += 1;
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn an_address_has_its_own_places_and_takes_none_of_those_of_others() {
         let places = Places::new(5, 2);
-        let take = |address: &str| places.take(address.parse().unwrap());
+        let take = |address: &str| places.take(address.parse().unwrap(), false);
         let held = [take("192.0.2.1"), take("192.0.2.1")];
         assert_eq!(take("192.0.2.1").err(), Some(Full::Address));
         // The same address in the other notation; and a network that one customer is given.
@@ -110,8 +111,8 @@ mod tests {
         let others = [take("2001:db8::1"), take("2001:db8::2")];
         assert!(others.iter().all(Result::is_ok));
         assert_eq!(take("2001:db8::3").err(), Some(Full::Address));
-        let last = take("192.0.2.2");
-        assert!(last.is_ok());
+        let last = places.take("192.0.2.1".parse().unwrap(), true);
+        assert!(last.is_ok(), "of a proxy");
         assert_eq!(take("192.0.2.3").err(), Some(Full::All));
         drop(held);
         assert!(take("192.0.2.1").is_ok());

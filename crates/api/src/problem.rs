@@ -17,6 +17,9 @@ use crate::access::RateLimit;
 /// How long a caller should wait where the server is busy or behind.
 const BUSY_SECONDS: u16 = 1;
 
+/// The code of a body that is not sent as it is; the answer says how it should be.
+pub(crate) const ENCODED: &str = "content_encoding";
+
 /// Why a request was not carried out.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -29,6 +32,15 @@ pub(crate) struct Problem {
     retry_after_seconds: Option<u16>,
     rate_limit: Option<Box<RateLimit>>,
     damage: Option<Box<Damage>>,
+}
+
+/// What of a request is repeated in a message, or told to the log: enough to recognise it, never all of it.
+pub(crate) fn shorten(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 100;
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// What a query found of damage, beside its answer: whoever sees it on its way out marks the read models.
@@ -154,6 +166,9 @@ impl IntoResponse for Problem {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.code == ENCODED {
+            response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(damage) = self.damage {
             response.extensions_mut().insert(*damage);
@@ -313,6 +328,9 @@ pub(crate) enum CommandProblems {
     /// Too many commands of this caller, or requests with a bad token; try again after Retry-After. `RateLimit` says what is left.
     #[response(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(#[to_schema] Described),
+    /// The server knows no such method.
+    #[response(status = 501, content_type = "application/problem+json")]
+    NotImplemented(#[to_schema] Described),
     /// The server failed.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(#[to_schema] Described),
@@ -349,6 +367,12 @@ pub(crate) enum QueryProblems {
     /// Too many queries of this caller, or requests with a bad token; try again after Retry-After. `RateLimit` says what is left.
     #[response(status = 429, content_type = "application/problem+json")]
     TooManyAttempts(#[to_schema] Described),
+    /// It is what `If-None-Match` says that the caller has already.
+    #[response(status = 304)]
+    NotModified,
+    /// The server knows no such method.
+    #[response(status = 501, content_type = "application/problem+json")]
+    NotImplemented(#[to_schema] Described),
     /// The server failed.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(#[to_schema] Described),

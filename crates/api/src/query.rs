@@ -7,9 +7,9 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use chrono::{Datelike as _, NaiveDate};
+use chrono::Datelike as _;
 use dealog_events::{
-    CampaignId, CustomerId, Label, Money, PipelineId, Position, TeamId, TimeZone, Timestamp, UserId, Version,
+    CampaignId, CustomerId, Label, Money, PipelineId, Position, TeamId, TimeZone, Timestamp, UserId, Version, parse_day,
 };
 use dealog_projections::deals::{
     Views,
@@ -70,7 +70,7 @@ impl FromStr for WhenText {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         // Days are compared as texts further on: those of other years would not stand in their order.
-        if let Some(day) = text.parse::<NaiveDate>().ok().filter(|day| (1..=9999).contains(&day.year())) {
+        if let Some(day) = parse_day(text).ok().filter(|day| day.year() >= 1) {
             return Ok(Self(When::Day(day)));
         }
         Timestamp::from_str(text).map(|time| Self(When::Instant(time))).map_err(|_| {

@@ -22,6 +22,7 @@ use tokio::{
 use crate::{
     App,
     connection::Connections,
+    from::is_trusted,
     places::{Full, Places},
     router,
 };
@@ -56,7 +57,10 @@ pub enum Order {
 pub async fn serve(listener: TcpListener, app: App, mut orders: watch::Receiver<Order>) -> usize {
     let (feed, limits) = (app.feed.clone(), app.limits);
     let graceful = GracefulShutdown::new();
-    let connections = Arc::new(Connections { limits, service: TowerToHyperService::new(router(app)) });
+    let (trusted_proxies, tls) = (app.trusted_proxies.clone(), app.tls.clone());
+    let says_why = tls.is_none();
+    let service = TowerToHyperService::new(router(app));
+    let connections = Arc::new(Connections { limits, service, trusted_proxies, tls });
     let places = Places::new(limits.connections_max, limits.connections_per_address_max);
     let mut refusals = Refusals::new();
     let mut tasks = JoinSet::new();
@@ -66,7 +70,9 @@ pub async fn serve(listener: TcpListener, app: App, mut orders: watch::Receiver<
             _ = orders.wait_for(|order| *order > Order::Serve) => break,
         };
         while tasks.try_join_next().is_some() {}
-        match places.take(address.ip()) {
+        // Behind a proxy are many.
+        let one_of_many = is_trusted(&connections.trusted_proxies, address.ip());
+        match places.take(address.ip(), one_of_many) {
             Ok(place) => {
                 let (connections, watcher) = (Arc::clone(&connections), graceful.watcher());
                 tasks.spawn(async move {
@@ -74,7 +80,7 @@ pub async fn serve(listener: TcpListener, app: App, mut orders: watch::Receiver<
                     drop(place);
                 });
             }
-            Err(full) => refusals.refuse(stream, address.ip(), full),
+            Err(full) => refusals.refuse(stream, address.ip(), full, says_why),
         }
     }
     drop(listener);
@@ -119,13 +125,14 @@ impl Refusals {
         Self { places: Arc::new(Semaphore::new(REFUSALS_MAX)), told: None }
     }
 
-    fn refuse(&mut self, stream: TcpStream, address: IpAddr, full: Full) {
+    /// What is to be encrypted is closed without a word: the handshake would cost what a place costs.
+    fn refuse(&mut self, stream: TcpStream, address: IpAddr, full: Full, says_why: bool) {
         metrics::counter!("dealog_connections_refused_total", "full" => full.name()).increment(1);
         if self.told.is_none_or(|told| told.elapsed() > REFUSALS_TOLD) {
             self.told = Some(Instant::now());
             tracing::warn!(%address, full = full.name(), "there are as many connections as there may be; more are refused");
         }
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+        if says_why && let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             tokio::spawn(async move {
                 let _ = timeout(REFUSAL_TIME, refuse(stream)).await;
                 drop(place);

@@ -99,6 +99,8 @@ impl Server {
             views: Views::new(database.clone()),
             followed: Followed { name: NAME, version: VERSION, status: Some(worker.status()) },
             limits,
+            trusted_proxies: Vec::new(),
+            tls: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

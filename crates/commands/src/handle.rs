@@ -243,9 +243,9 @@ fn count(outcome: &Result<Outcome, CommandError>) {
 fn check_precondition(request: &Request, before: &Known) -> Result<(), CommandError> {
     // A command for a stream that should be there and is not has a better answer than its version.
     let may_begin = request.command.begins_stream() || request.stream == StreamId::Settings;
-    match request.meta.if_match {
-        Some(expected) if expected != before.version && (before.version != Version::ZERO || may_begin) => {
-            Err(CommandError::Precondition { stream: request.stream, expected, found: before.version })
+    match &request.meta.if_match {
+        Some(seen) if !seen.contains(&before.version) && (before.version != Version::ZERO || may_begin) => {
+            Err(CommandError::Precondition { stream: request.stream, found: before.version })
         }
         _ => Ok(()),
     }

@@ -85,8 +85,8 @@ pub struct Meta {
     pub now: Option<Timestamp>,
     /// When it happened, as the caller says.
     pub occurred: Occurred,
-    /// The version that the caller saw. The command is refused if the stream has another.
-    pub if_match: Option<Version>,
+    /// The versions that the caller saw. The command is refused if the stream is at none of them.
+    pub if_match: Option<Vec<Version>>,
     /// What the caller may do where not everybody may.
     pub standing: Standing,
 }
@@ -144,12 +144,10 @@ pub enum CommandError {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// The stream is not at the version that the caller saw.
-    #[error("{stream} is at version {found}, not {expected}: read it again and decide anew")]
+    #[error("{stream} is at version {found}, which is not what you saw: read it again and decide anew")]
     Precondition {
         /// The stream.
         stream: StreamId,
-        /// What the caller saw.
-        expected: Version,
         /// What it is.
         found: Version,
     },

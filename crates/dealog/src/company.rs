@@ -70,7 +70,7 @@ fn requests(currency: Currency, time_zone: TimeZone) -> Result<[Request; 2], Inv
             stream: StreamId::Settings,
             command: Command::Settings(settings::Command::Change(change)),
             // Never over settings that an import has made in the meantime.
-            meta: Meta { if_match: Some(Version::ZERO), ..Meta::keyed(FOUNDER, SETTINGS_KEY) },
+            meta: Meta { if_match: Some(vec![Version::ZERO]), ..Meta::keyed(FOUNDER, SETTINGS_KEY) },
         },
         Request {
             stream: StreamId::Pipeline(DEFAULT_PIPELINE),

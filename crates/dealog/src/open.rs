@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
+use dealog_api::TlsError;
 use dealog_commands::{CommandError, Commands, system_clock};
 use dealog_projections::{Database, ProjectionError, Worker, deals::Deals, put_aside_if_damaged};
 use dealog_store::{CopyError, Log, Place, StoreError, TokenError};
@@ -12,7 +13,7 @@ use crate::{
     company::FoundError,
     demo::DemoError,
     import::{ImportError, MappingError},
-    settings::Settings,
+    settings::{Settings, Tokens},
 };
 
 /// Why a command of the command line failed. The text says what to do next.
@@ -38,6 +39,9 @@ pub(crate) enum Failure {
         /// Why not.
         source: io::Error,
     },
+    /// Certificates.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The log.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -89,7 +93,7 @@ pub(crate) enum Failure {
 
 /// Refuses to serve anyone but this machine as long as there are no tokens. Makes nothing, whatever it finds.
 pub(crate) async fn check_address(settings: &Settings) -> Result<(), Failure> {
-    if settings.listen.ip().is_loopback() {
+    if settings.listen.ip().is_loopback() || settings.tokens == Tokens::Required {
         return Ok(());
     }
     let refused = || Failure::NotLoopback(settings.listen);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dealog_api::{App, Budget, Feed, Followed, Order, Turns, access::Access, audit::Audit};
+use dealog_api::{App, Budget, Feed, Followed, Order, Tls, Turns, access::Access, audit::Audit};
 use dealog_projections::{
     Database,
     deals::{NAME, Past, VERSION, Views},
@@ -21,7 +21,7 @@ use crate::{
     files,
     open::{self, Failure},
     open_files,
-    settings::Settings,
+    settings::{Proxy, Settings, Tokens},
     telemetry,
 };
 
@@ -32,6 +32,18 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| Failure::Listen { address, source })?;
+
+    let tls = match settings.tls()? {
+        Some((certificate, key)) => Some(Tls::of_files(certificate, key).await?),
+        None => None,
+    };
+    if tls.is_none() && !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "connections are not encrypted: whoever is between here and a caller can read tokens and deals. Set \
+             tls_certificate and tls_key, or let only a proxy that encrypts reach this address"
+        );
+    }
 
     let metrics = telemetry::measure()?;
     let store = open::log(settings).await?;
@@ -57,7 +69,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         .map_err(|source| Failure::Io { what: "the thread that writes the audit log".into(), source })?;
     let app = App {
         audit: audit.clone(),
-        access: Access::new(tokens, commands.clone(), &limits).await?,
+        access: Access::new(tokens, commands.clone(), &limits).await?.required(settings.tokens == Tokens::Required),
         past: Past::new(Arc::clone(commands.store()), settings.limits.past),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,
@@ -67,9 +79,11 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         views: Views::new(database.clone()),
         followed: Followed { name: NAME, version: VERSION, status },
         limits,
+        trusted_proxies: settings.trusted_proxies.iter().map(|Proxy(network)| *network).collect(),
+        tls,
     };
     let mut signals = Signals::new()?;
-    tracing::info!(%address, log = %settings.log_place(), "serving");
+    tracing::info!(%address, tls = app.tls.is_some(), log = %settings.log_place(), "serving");
     let orders = watch::Sender::new(Order::Serve);
     let mut server = tokio::spawn(dealog_api::serve(listener, app, orders.subscribe()));
 

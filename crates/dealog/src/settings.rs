@@ -3,7 +3,7 @@
 mod database_url;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use config::{Config, ConfigError, Environment, File, FileFormat};
 use dealog_api::audit::Mode;
 use dealog_events::{Currency, TimeZone};
 use dealog_store::Place;
+use ipnet::IpNet;
 use serde::Deserialize;
 
 pub(crate) use self::database_url::{DatabaseUrl, redacted};
@@ -58,9 +59,44 @@ pub(crate) struct Settings {
     audit_folder: Option<PathBuf>,
     /// How long requests under way may take once the server is told to stop.
     pub(crate) shutdown_seconds: u64,
+    /// Whether callers need a token though there has never been one.
+    pub(crate) tokens: Tokens,
+    /// The certificate of the server and those that it was signed by, in PEM; with it connections are encrypted.
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// Its key, in PEM.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Addresses and networks of proxies that say where a request comes from.
+    #[serde(default)]
+    pub(crate) trusted_proxies: Vec<Proxy>,
     /// Limits, by the names that the README lists.
     #[serde(default)]
     pub(crate) limits: Limits,
+}
+
+/// Who needs a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Tokens {
+    /// Everyone, from the first token on. Until then whoever reaches the server from this machine may do everything.
+    Optional,
+    /// Everyone, whatever the database says: an empty one, or one that was restored without its tokens, is closed.
+    Required,
+}
+
+/// A proxy by its address, or all of a network such as `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Proxy(pub(crate) IpNet);
+
+impl TryFrom<String> for Proxy {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network
+            .map(Self)
+            .map_err(|_| format!("`{text}` is not a proxy: expected an address, or a network such as 10.0.0.0/8"))
+    }
 }
 
 /// How to log.
@@ -95,8 +131,16 @@ impl Settings {
             .set_default("log_format", "text")?
             .set_default("audit", "on")?
             .set_default("shutdown_seconds", 10)?
+            .set_default("tokens", "optional")?
             .add_source(source)
-            .add_source(Environment::with_prefix("DEALOG").separator("__").prefix_separator("_").try_parsing(true))
+            .add_source(
+                Environment::with_prefix("DEALOG")
+                    .separator("__")
+                    .prefix_separator("_")
+                    .try_parsing(true)
+                    .list_separator(",")
+                    .with_list_parse_key("trusted_proxies"),
+            )
             .set_override_option("data", data)?
             .set_override_option("database", flags.database.map(|database| database.exposed()))?
             .set_override_option("views_database", flags.views_database.map(|database| database.exposed()))?
@@ -151,6 +195,15 @@ impl Settings {
             "the log {log} is gone or empty, and {views} was folded from it: put a copy of the log back. For a new \
              company name another folder with --data"
         )))
+    }
+
+    /// The files for TLS, where it is set up: both of them.
+    pub(crate) fn tls(&self) -> Result<Option<(PathBuf, PathBuf)>, Failure> {
+        match (&self.tls_certificate, &self.tls_key) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate.clone(), key.clone()))),
+            (None, None) => Ok(None),
+            _ => Err(Failure::Folder("TLS takes both tls_certificate and tls_key: set the other one too".into())),
+        }
     }
 
     fn log_file(&self) -> PathBuf {

@@ -1,6 +1,5 @@
 //! Values against the definitions of the company's own fields.
 
-use chrono::NaiveDate;
 use dealog_events::{
     FieldValue, Slug,
     settings::{FieldDefinition, FieldKind, FieldOwner},
@@ -37,7 +36,7 @@ fn fits(definition: &FieldDefinition, value: &FieldValue) -> bool {
 
 /// A day has one spelling, so that days can be compared as text: parsing alone would take `2026-03- 1` too.
 fn is_day(text: &str) -> bool {
-    text.len() == 10 && text.parse::<NaiveDate>().is_ok_and(|day| day.to_string() == text)
+    dealog_events::parse_day(text).is_ok()
 }
 
 fn is_decimal(text: &str) -> bool {

@@ -1,5 +1,6 @@
 //! A change to one attribute, as JSON Merge Patch (RFC 7396) has it.
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer};
 
 /// What to do with an attribute: absent keeps it, null clears it, a value sets it.
@@ -31,4 +32,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Option::deserialize(deserializer).map(|value| value.map_or(Self::Clear, Self::Set))
     }
+}
+
+/// A day, written exactly as [`dealog_events::parse_day`] takes it.
+pub(crate) fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Patch<NaiveDate>, D::Error> {
+    dealog_events::optional_day(deserializer).map(|day| day.map_or(Patch::Clear, Patch::Set))
 }

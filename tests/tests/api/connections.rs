@@ -140,7 +140,7 @@ fn half_heads_by_the_hundred_do_not_keep_others_out_for_long() {
 #[test]
 fn too_many_headers_are_refused() {
     let server = server("head_ms = 1000");
-    let headers = |number: usize| -> String { (0..number).map(|index| format!("X-{index}: y\r\n")).collect() };
+    let headers = |number: usize| "X: y\r\n".repeat(number);
     let ask = |number: usize| {
         let head = GET.trim_end_matches("\r\n");
         Raw::sending(server.address(), &format!("{head}\r\n{}Connection: close\r\n\r\n", headers(number))).rest().0

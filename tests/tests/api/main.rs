@@ -13,8 +13,10 @@ mod health;
 mod limits;
 mod metrics;
 mod openapi;
+mod outside;
 mod problems;
 mod reference;
+mod requests;
 mod shares;
 mod time_travel;
 

@@ -53,6 +53,10 @@ fn every_operation_has_a_summary_a_tag_and_answers_with_schemas() {
         let responses = operation["responses"].as_object().unwrap();
         assert!(responses.keys().any(|status| status.starts_with('2')), "{name} never succeeds");
         for (status, response) in responses {
+            // It says that there is nothing to send.
+            if status == "304" {
+                continue;
+            }
             let content = response["content"].as_object().unwrap_or_else(|| panic!("{name} {status} has no content"));
             for (media_type, body) in content {
                 assert!(body["schema"].is_object(), "{name} {status} {media_type} has no schema");

@@ -29,6 +29,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use axum_extra::headers::{Authorization, Header as _, authorization::Bearer};
 use dealog_commands::Commands;
 use dealog_domain::{Standing, State as StreamState};
 use dealog_events::{Actor, StreamId, UserId, user::Role};
@@ -139,6 +140,8 @@ pub struct Access {
     lately: Lately,
     rates: Rates,
     limits: Limits,
+    /// Whether a token is asked for though there has never been one.
+    required: bool,
 }
 
 impl Access {
@@ -155,12 +158,19 @@ impl Access {
             lately: Lately::new(),
             rates: Rates::new(),
             limits: *limits,
+            required: false,
         })
+    }
+
+    /// The same, which lets nobody in without a token, though there may never have been one.
+    #[must_use]
+    pub fn required(self, required: bool) -> Self {
+        Self { required, ..self }
     }
 
     /// Whether whoever reaches this server may do everything: there has never been a token.
     pub(crate) async fn is_open(&self) -> Result<bool, Problem> {
-        if self.closed.load(Ordering::Relaxed) {
+        if self.required || self.closed.load(Ordering::Relaxed) {
             return Ok(false);
         }
         if self.open.contains_key(&()) {
@@ -178,8 +188,8 @@ impl Access {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
             return if self.is_open().await? { Ok(Caller::local(from)) } else { Err(no_token()) };
         };
-        let credentials = authorization.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        let Some(presented) = credentials.and_then(|credentials| Presented::parse(credentials, &self.key)) else {
+        let bearer = Authorization::<Bearer>::decode(&mut std::iter::once(authorization)).ok();
+        let Some(presented) = bearer.and_then(|bearer| Presented::parse(bearer.token(), &self.key)) else {
             return Err(self.failures.count(from, None, NOT_OURS));
         };
         let reason = match self.look_up(presented.id).await? {

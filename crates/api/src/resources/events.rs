@@ -1,6 +1,6 @@
 //! `/v1/events`
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{Json, extract::State};
 use dealog_events::{Envelope, Position, event_types};
@@ -14,7 +14,7 @@ use crate::{
     App,
     extract::Params,
     page::Page,
-    problem::{Problem, QueryProblems},
+    problem::{Problem, QueryProblems, shorten},
     query::limit,
 };
 
@@ -72,20 +72,35 @@ pub(crate) fn not_beyond(head: &Head, after: Position, field: &str) -> Result<()
     Ok(())
 }
 
-/// The types that a list of names and prefixes means.
+/// The types that a list of names and prefixes means: each once, however often it is named. A stream keeps them.
 pub(crate) fn types(list: &str) -> Result<Vec<String>, Problem> {
-    let mut found = Vec::new();
+    let mut found = BTreeSet::new();
     for wanted in list.split(',').map(str::trim) {
         let prefix = wanted.strip_suffix('*').filter(|prefix| prefix.ends_with('.'));
         let matches = |name: &str| prefix.map_or(name == wanted, |prefix| name.starts_with(prefix));
-        let before = found.len();
-        found.extend(event_types().map(|known| known.name).filter(|name| matches(name)).map(ToOwned::to_owned));
-        if found.len() == before {
+        let mut named = event_types().map(|known| known.name).filter(|name| matches(name)).peekable();
+        if named.peek().is_none() {
+            let wanted = shorten(wanted);
             let detail =
                 format!("`{wanted}` is not an event type; a type is like deal.won, or deal.* for all of a kind");
             let known = event_types().map(|known| known.name.to_owned()).collect();
             return Err(Problem::unprocessable("unknown_type", "types", detail).allowed(known));
         }
+        found.extend(named);
     }
-    Ok(found)
+    Ok(found.into_iter().map(ToOwned::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_are_named_again_and_again_are_kept_once() {
+        let once = types("deal.*,deal.won").unwrap();
+        assert_eq!(types(&vec!["deal.*,deal.won"; 500].join(",")).unwrap(), once);
+        assert_eq!(once.iter().collect::<BTreeSet<_>>().len(), once.len());
+        assert_eq!(types("deal.won, deal.won").unwrap(), ["deal.won"]);
+        assert!(types("deal.won,deal.won.").is_err());
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
     access::{Caller, Permission, RateLimit},
     extract::Params,
     feed::Start,
-    problem::{Described, Problem, QueryProblems},
+    problem::{Described, Problem, QueryProblems, shorten},
     resources::events::{not_beyond, types},
 };
 
@@ -101,7 +101,7 @@ async fn stream(
     let messages = messages.take_until(app.access.clone().withdrawn(headers, Permission::Log));
     // The place goes with the stream.
     let messages = messages.inspect(move |_| _ = &place);
-    let about = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache"), NO_BUFFERING];
+    let about = [(header::CONTENT_TYPE, "text/event-stream"), NO_BUFFERING];
     let log_id = [(LOG_ID, head.log_id.to_string())];
     Ok((about, log_id, Body::from_stream(messages)).into_response())
 }
@@ -126,9 +126,10 @@ fn known(head: &Head, after: u64, field: &str) -> Result<Start, Problem> {
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
+    // An EventSource that has seen no event yet may send it empty.
+    let Some(value) = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) else { return Ok(None) };
     let position = value.to_str().ok().and_then(|value| value.parse().ok());
-    let shown = String::from_utf8_lossy(value.as_bytes());
+    let shown = shorten(&String::from_utf8_lossy(value.as_bytes()));
     position.map(Some).ok_or_else(|| {
         Problem::bad_request(LAST_EVENT_ID, format!("`{shown}` is not a position: send the last id that you were told"))
     })

@@ -16,7 +16,7 @@ use chrono::{
     format::{Item, StrftimeItems},
 };
 use dealog_events::{
-    Currency, Label, Slug, TimeZone, Title,
+    Currency, Label, Slug, TimeZone, Title, parse_day,
     pipeline::Stage,
     settings::{FieldDefinition, FieldKind, FieldOwner, LossReason},
     user::Role,
@@ -256,7 +256,7 @@ impl<'de> Deserialize<'de> for Day {
             toml::Value::String(text) => text,
             other => other.to_string(),
         };
-        text.parse().map(Self).map_err(|_| D::Error::custom(format!("`{text}` is not a day: expected 2017-12-31")))
+        parse_day(&text).map(Self).map_err(|_| D::Error::custom(format!("`{text}` is not a day: expected 2017-12-31")))
     }
 }
 

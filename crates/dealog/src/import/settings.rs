@@ -28,7 +28,7 @@ pub(super) async fn merge(commands: &Commands, ids: Ids, mapping: &Mapping) -> R
             stream: StreamId::Settings,
             command,
             // The lists are sent whole: what someone else added meanwhile must not get lost.
-            meta: Meta { if_match: Some(version), ..meta },
+            meta: Meta { if_match: Some(vec![version]), ..meta },
         };
         match commands.execute(&request).await {
             Ok(outcome) => return Ok(u64::from(outcome.events)),

@@ -4,7 +4,7 @@ use std::{fmt::Display, str::FromStr};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone as _, Utc};
 use chrono_tz::Tz;
-use dealog_events::{FieldValue, Invalid, Money, Timestamp, settings::FieldKind};
+use dealog_events::{FieldValue, Invalid, Money, Timestamp, parse_day, settings::FieldKind};
 
 use super::{
     mapping::{Field, Format, Source},
@@ -150,8 +150,13 @@ impl<'m> Reading<'m> {
                 _ => return Err(bad("it is neither true nor false".into())),
             },
         };
-        let known = |text: &str| field.options.iter().any(|option| option.as_str() == text);
-        if field.kind == FieldKind::Choice && !known(text) {
+        let known = |value: &FieldValue| {
+            field
+                .options
+                .iter()
+                .any(|option| matches!(value, FieldValue::Text(text) if text.as_str() == option.as_str()))
+        };
+        if field.kind == FieldKind::Choice && !known(&value) {
             let options: Vec<_> = field.options.iter().map(dealog_events::Text::as_str).collect();
             return Err(bad(format!("it is not one of: {}", options.join(", "))));
         }
@@ -167,7 +172,7 @@ impl<'m> Reading<'m> {
                 .map_err(|_| format!("it is not a date in the form `{format}` that the mapping gives"));
         }
         let local = |form| NaiveDateTime::parse_from_str(text, form).map(Written::Local);
-        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+        parse_day(text)
             .map(Written::Day)
             .or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| Written::Instant(time.to_utc())))
             .or_else(|_| local("%Y-%m-%dT%H:%M:%S%.f"))

@@ -49,6 +49,7 @@ pub struct Create {
     /// For how much, in the reporting currency.
     pub amount: Option<Money>,
     /// By when, a local day.
+    #[serde(default, deserialize_with = "dealog_events::optional_day")]
     pub expected_close: Option<NaiveDate>,
     /// Where it came from.
     pub source: Option<Label>,
@@ -145,7 +146,7 @@ pub struct Change {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Money>))]
     pub amount: Patch<Money>,
     /// By when.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::patch::day")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<NaiveDate>))]
     pub expected_close: Patch<NaiveDate>,
     /// The chance by hand; null gives the deal the chance of its stage again.

@@ -48,11 +48,42 @@ fn a_command_with_a_stale_version_changes_nothing() {
 fn what_is_no_etag_is_refused() {
     let created = create("Malformed", &json!({}));
     let path = format!("/v1/deals/{}/move", created.id());
-    for etag in ["1", "\"one\"", "W/\"1\"", "\"-1\"", "\"1", "", "\"1\", \"2\""] {
+    for etag in ["1", "\"1", "", "w/\"1\"", "\"1\" \"2\""] {
         let problem = post(&path, ("if-match", etag), &json!({"stage": "qualified"})).problem(400, "bad_request");
         assert_eq!(problem.body["field"], "If-Match", "{etag}");
     }
     assert_eq!(history(&created.id()).len(), 1);
+}
+
+#[test]
+fn of_a_list_any_strong_tag_will_do_and_a_weak_one_never_does() {
+    let created = create("Listed", &json!({}));
+    let path = format!("/v1/deals/{}/move", created.id());
+    for etag in ["W/\"1\"", "\"one\"", "\"-1\"", "\"2\", \"3\"", "W/\"1\", \"a,1\""] {
+        let problem = post(&path, ("if-match", etag), &json!({"stage": "qualified"})).problem(412, "stale_version");
+        assert_eq!(problem.body["field"], "If-Match", "{etag}");
+    }
+    assert_eq!(history(&created.id()).len(), 1);
+    post(&path, ("if-match", "W/\"7\" ,\"9\",  \"1\""), &json!({"stage": "qualified"})).expect(200);
+}
+
+#[test]
+fn a_question_whose_answer_is_known_already_is_answered_304() {
+    let created = create("Known", &json!({}));
+    let path = format!("/v1/deals/{}?min_position={}", created.id(), created.position());
+    let ask = |known: &str| server().call("GET", &path).header("if-none-match", known).send();
+    for known in ["\"1\"", "W/\"1\"", "\"7\", \"1\"", "*"] {
+        let answer = ask(known).expect(304);
+        assert_eq!((answer.header("etag"), answer.text.as_str()), (Some("\"1\""), ""), "{known}");
+        assert!(answer.header("dealog-position").is_some());
+    }
+    for other in ["\"2\"", "\"1", "1"] {
+        assert_eq!(ask(other).expect(200).body["title"], "Known", "{other}");
+    }
+    // What has no tag, and what is not there, is told.
+    server().call("GET", "/v1/pipeline").header("if-none-match", "*").send().expect(200);
+    let nobody = "/v1/deals/0192f3a4-5b6c-7d8e-9f00-112233445566";
+    server().call("GET", nobody).header("if-none-match", "*").send().expect(404);
 }
 
 #[test]
@@ -182,6 +213,11 @@ fn of_many_with_the_same_version_one_goes_through() {
 fn every_answer_names_its_request() {
     let named = server().call("GET", "/v1/deals").header("x-request-id", "mine").send();
     assert_eq!(named.header("x-request-id"), Some("mine"));
+    for unfit in ["x".repeat(65), "with blanks".into(), "\u{e9}".into()] {
+        let answer = server().call("GET", "/v1/deals").header("x-request-id", &unfit).send();
+        let id = answer.headers["x-request-id"].to_str().unwrap();
+        assert!(id.len() == 36 && id != unfit, "{id}");
+    }
     assert!(server().get("/v1/nowhere").header("x-request-id").is_some());
     let created = create("Position", &json!({}));
     let seen_at = server().get(&format!("/v1/deals?min_position={}", created.position())).expect(200);

@@ -106,7 +106,7 @@ fn who_sees_nothing_of_its_types_is_told_how_far_the_log_is_and_can_resume_there
 fn a_silent_stream_gives_signs_of_life_and_outlives_the_limit_of_a_request() {
     let server = server_with("subscriber_keep_alive_ms = 200\nrequest_ms = 1000");
     let response = server.call("GET", &format!("/v1/events/stream?after={}", server.head())).open();
-    assert_eq!(response.headers()["cache-control"], "no-cache");
+    assert_eq!(response.headers()["cache-control"], "no-store");
     let log = server.get("/v1/events?limit=1").body["log_id"].clone();
     assert_eq!(response.headers()["dealog-log-id"], log.as_str().unwrap());
     let mut lines = BufReader::new(response).lines().map(Result::unwrap);

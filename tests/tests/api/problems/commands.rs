@@ -222,7 +222,7 @@ fn headers_that_do_not_fit() {
     };
     check(&[
         bad("no ETag", "if-match", b"3").gives(400, "bad_request", "If-Match"),
-        bad("a weak ETag", "if-match", b"W/\"1\"").gives(400, "bad_request", "If-Match"),
+        bad("a weak ETag", "if-match", b"W/\"1\"").gives(412, "stale_version", "If-Match"),
         bad("a stale ETag", "if-match", b"\"9\"").gives(412, "stale_version", "If-Match"),
         bad("an empty key", "idempotency-key", b"").gives(400, "bad_request", "Idempotency-Key"),
         bad("too long a key", "idempotency-key", &[b'x'; 256]).gives(400, "bad_request", "Idempotency-Key"),
@@ -241,11 +241,12 @@ fn headers_that_do_not_fit() {
 
 #[test]
 fn days_of_years_that_no_calendar_has() {
-    let bad = |what, day: &str| {
-        let create = Bad::post(what, DEALS, with("expected_close", json!(day)));
-        create.gives(422, "day_out_of_range", "expected_close")
-    };
-    check(&[bad("too late", "+12026-03-01"), bad("too early", "-2026-03-01")]);
+    let bad = |what, day: &str| Bad::post(what, DEALS, with("expected_close", json!(day)));
+    check(&[
+        bad("the year 0", "0000-03-01").gives(422, "day_out_of_range", "expected_close"),
+        bad("too late", "+12026-03-01").gives(400, "bad_request", "expected_close"),
+        bad("too early", "-2026-03-01").gives(400, "bad_request", "expected_close"),
+    ]);
 }
 
 #[test]
