@@ -12,7 +12,7 @@ use crate::{append, open};
 async fn a_database_of_a_newer_version_is_refused() {
     let fresh = Fresh::new().await;
     open(fresh.url()).await.unwrap().close().await;
-    fresh.execute("INSERT INTO log.migrations (version) VALUES (2)").await.unwrap();
+    fresh.execute("INSERT INTO log.migrations (version) VALUES (1000)").await.unwrap();
     let refused = open(fresh.url()).await.unwrap_err();
     assert!(matches!(refused, StoreError::Schema(_)), "{refused}");
     assert!(refused.to_string().contains("use a newer dealog"), "{refused}");
