@@ -19,8 +19,9 @@ pub(super) async fn strike(run: &mut Run) -> Result<()> {
     let (code, said) = place.run(&["serve", "--listen", "127.0.0.1:0"], &Faults::none()).await?;
     ensure!(code == Some(1) && said.contains("newer"), "a later log: {code:?} {said}");
     ensure!(contents(&place).await? == before, "a later log was refused, and changed");
-    make_earlier(&place).await?;
+    make_earlier(&place, present).await?;
     run.cluster.start(run.nodes, &Faults::none()).await?;
+    give_back(&place).await?;
     let found = version(&place).await?;
     ensure!(found == present, "an earlier log was brought to version {found} and not {present}");
     Ok(())
@@ -43,11 +44,39 @@ async fn make_later(place: &Place) -> Result<()> {
     }
 }
 
-/// The first version that there was. What later ones added to PostgreSQL is kept in place: nothing there takes a step back.
-async fn make_earlier(place: &Place) -> Result<()> {
+/// The earliest version that there is. It knows nothing of commands that changed nothing: they are put aside.
+async fn make_earlier(place: &Place, present: i64) -> Result<()> {
+    let known = if place.postgres.is_none() { 6 } else { 5 };
+    ensure!(present == known, "the log has version {present}: say here how to undo what it added");
     match &place.postgres {
         None => sqlite::make_earlier(place).await,
-        Some(database) => database.execute("DELETE FROM log.migrations WHERE version = 999").await,
+        Some(database) => {
+            let undo = "CREATE TABLE public.put_aside AS SELECT * FROM log.unchanged_commands;
+                        DROP FUNCTION log.follow_events, log.follow_commands, log.follow_unchanged_commands CASCADE;
+                        DROP TABLE log.unchanged_commands, log.token_key; DROP INDEX log.events_by_type;
+                        DROP TRIGGER tokens_keep_who_made_them ON log.tokens; DROP FUNCTION log.refuse_another_token_key;
+                        ALTER TABLE log.tokens DROP COLUMN created_by, DROP COLUMN revoked_by;
+                        DELETE FROM log.migrations WHERE version > 1";
+            database.execute(undo).await
+        }
+    }
+}
+
+/// What was put aside is known again: it had been answered. What has been sent again meanwhile had not.
+async fn give_back(place: &Place) -> Result<()> {
+    match &place.postgres {
+        None => {
+            let give_back = "INSERT INTO unchanged_commands SELECT * FROM put_aside WHERE command_id NOT IN
+                                 (SELECT command_id FROM commands UNION ALL SELECT command_id FROM unchanged_commands);
+                             DROP TABLE put_aside";
+            sqlite::run(place, give_back).await
+        }
+        Some(database) => {
+            let give_back = "INSERT INTO log.unchanged_commands SELECT * FROM public.put_aside WHERE command_id NOT IN
+                                 (SELECT command_id FROM log.commands UNION ALL SELECT command_id FROM log.unchanged_commands);
+                             DROP TABLE public.put_aside";
+            database.execute(give_back).await
+        }
     }
 }
 
@@ -96,6 +125,8 @@ mod sqlite {
         sqlx::raw_sql(include_str!("../../../../crates/store/src/sqlite/schema.sql")).execute(&mut connection).await?;
         sqlx::query("ATTACH ?1 AS present").bind(present.to_str()).execute(&mut connection).await?;
         sqlx::raw_sql(include_str!("../../../../crates/store/tests/earlier.sql")).execute(&mut connection).await?;
+        let put_aside = "CREATE TABLE put_aside AS SELECT * FROM present.unchanged_commands";
+        sqlx::raw_sql(put_aside).execute(&mut connection).await?;
         connection.close().await?;
         // It was closed in good order, so that nothing is left beside it.
         for beside in ["log.db-wal", "log.db-shm"] {
