@@ -15,6 +15,9 @@ use utoipa::{IntoResponses, ToSchema};
 /// How long a caller should wait where the server is busy or behind.
 const BUSY_SECONDS: u16 = 1;
 
+/// What a caller is told of a fault that is the server's.
+const FAILED: &str = "the server failed; its log says why, under this request's id";
+
 /// Why a request was not carried out.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -25,7 +28,8 @@ pub(crate) struct Problem {
     allowed: Vec<String>,
     missing: Vec<String>,
     retry_after_seconds: Option<u16>,
-    damage: Option<Box<Damage>>,
+    /// The read models are damaged, and `detail` is what is for the log.
+    damaged: bool,
 }
 
 /// What a query found of damage, beside its answer: whoever sees it on its way out marks the read models.
@@ -54,7 +58,7 @@ impl Problem {
             allowed: Vec::new(),
             missing: Vec::new(),
             retry_after_seconds: None,
-            damage: None,
+            damaged: false,
         }
     }
 
@@ -85,11 +89,7 @@ impl Problem {
     /// A fault of this server's. The log has the reason; the caller learns that it was not the request.
     pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "request failed");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "the server failed; its log says why, under this request's id",
-        )
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", FAILED)
     }
 
     /// Whether it is about who asks, and not about what is asked.
@@ -113,9 +113,11 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let (detail, damage) =
+            if self.damaged { (FAILED.to_owned(), Some(Damage(self.detail))) } else { (self.detail, None) };
         let title = self.status.canonical_reason().unwrap_or_default();
         let mut problem =
-            ProblemDetails::new().with_status(self.status).with_title(title).with_detail(self.detail).with_extensions(
+            ProblemDetails::new().with_status(self.status).with_title(title).with_detail(detail).with_extensions(
                 Extensions { code: self.code, field: self.field, allowed: self.allowed, missing: self.missing },
             );
         if let Ok(uri) = format!("/problems/{}", self.code.replace('_', "-")).parse::<Uri>() {
@@ -128,8 +130,8 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(damage) = self.damage {
-            response.extensions_mut().insert(*damage);
+        if let Some(damage) = damage {
+            response.extensions_mut().insert(damage);
         }
         response
     }
@@ -197,7 +199,7 @@ impl From<ProjectionError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_rate", detail).field("currency")
             }
             ProjectionError::NotBuilt | ProjectionError::Behind { .. } => Self::busy("not_caught_up", detail),
-            ProjectionError::Damaged(_) => Self { damage: Some(Box::new(Damage(detail))), ..Self::internal(&error) },
+            ProjectionError::Damaged(_) => Self { damaged: true, detail, ..Self::internal(&error) },
             _ => Self::internal(&detail),
         }
     }
