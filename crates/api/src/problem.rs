@@ -20,6 +20,9 @@ const BUSY_SECONDS: u16 = 1;
 /// The code of a body that is not sent as it is; the answer says how it should be.
 pub(crate) const ENCODED: &str = "content_encoding";
 
+/// What a caller is told of a fault that is the server's.
+const FAILED: &str = "the server failed; its log says why, under this request's id";
+
 /// Why a request was not carried out.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -31,7 +34,8 @@ pub(crate) struct Problem {
     missing: Box<[String]>,
     retry_after_seconds: Option<u16>,
     rate_limit: Option<Box<RateLimit>>,
-    damage: Option<Box<Damage>>,
+    /// The read models are damaged, and `detail` is what is for the log.
+    damaged: bool,
 }
 
 /// What of a request is repeated in a message, or told to the log: enough to recognise it, never all of it.
@@ -70,7 +74,7 @@ impl Problem {
             missing: Box::default(),
             retry_after_seconds: None,
             rate_limit: None,
-            damage: None,
+            damaged: false,
         }
     }
 
@@ -101,11 +105,7 @@ impl Problem {
     /// A fault of this server's. The log has the reason; the caller learns that it was not the request.
     pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "request failed");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "the server failed; its log says why, under this request's id",
-        )
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", FAILED)
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -144,9 +144,11 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let (detail, damage) =
+            if self.damaged { (FAILED.to_owned(), Some(Damage(self.detail))) } else { (self.detail, None) };
         let title = self.status.canonical_reason().unwrap_or_default();
         let mut problem =
-            ProblemDetails::new().with_status(self.status).with_title(title).with_detail(self.detail).with_extensions(
+            ProblemDetails::new().with_status(self.status).with_title(title).with_detail(detail).with_extensions(
                 Extensions {
                     code: self.code,
                     field: self.field,
@@ -170,8 +172,8 @@ impl IntoResponse for Problem {
         if self.code == ENCODED {
             response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        if let Some(damage) = self.damage {
-            response.extensions_mut().insert(*damage);
+        if let Some(damage) = damage {
+            response.extensions_mut().insert(damage);
         }
         response
     }
@@ -244,7 +246,7 @@ impl From<ProjectionError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_rate", detail).field("currency")
             }
             ProjectionError::NotBuilt | ProjectionError::Behind { .. } => Self::busy("not_caught_up", detail),
-            ProjectionError::Damaged(_) => Self { damage: Some(Box::new(Damage(detail))), ..Self::internal(&error) },
+            ProjectionError::Damaged(_) => Self { damaged: true, detail, ..Self::internal(&error) },
             _ => Self::internal(&detail),
         }
     }
