@@ -25,7 +25,7 @@ fn nothing_is_lost_in_files_whatever_breaks() {
 fn every_seeded_bug_can_still_be_planted() {
     let bugs = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/bugs")).unwrap().map(|bug| bug.unwrap().path());
     let bugs: Vec<_> = bugs.collect();
-    assert_eq!(bugs.len(), 5);
+    assert_eq!(bugs.len(), 10);
     for bug in bugs {
         let mut git = Command::new("git");
         git.current_dir(dealog_tests::repository()).args(["apply", "--check"]).arg(&bug);
