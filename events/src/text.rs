@@ -68,15 +68,15 @@ impl<const MAX: usize> FromStr for Text<MAX> {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let text = composed(text.trim());
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(Invalid::new("the text has control characters; only line breaks and tabs are allowed"));
+        }
         if text.chars().all(is_invisible) {
             return Err(Invalid::new("a text is needed here, and it is empty, or nothing in it can be seen"));
         }
         let chars = text.chars().count();
         if chars > MAX {
             return Err(Invalid::new(format!("the text has {chars} characters; at most {MAX} are allowed")));
-        }
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            return Err(Invalid::new("the text has control characters; only line breaks and tabs are allowed"));
         }
         Ok(Self(text.into_owned()))
     }
