@@ -48,11 +48,16 @@ impl Attacked {
 
     /// All tables, views and whatever else there is in the schema.
     async fn relations(&mut self) -> Vec<String> {
-        self.all("SELECT relname::text FROM pg_class WHERE relnamespace = 'log'::regnamespace AND relkind NOT IN ('i', 't')").await
+        self.all(
+            "SELECT relname::text FROM pg_class WHERE relnamespace = 'log'::regnamespace AND relkind NOT IN ('i', 't')",
+        )
+        .await
     }
 
     async fn columns(&mut self, relation: &str) -> Vec<String> {
-        let of = format!("SELECT attname::text FROM pg_attribute WHERE attrelid = 'log.{relation}'::regclass AND attnum > 0");
+        let of = format!(
+            "SELECT attname::text FROM pg_attribute WHERE attrelid = 'log.{relation}'::regclass AND attnum > 0"
+        );
         self.all(&of).await
     }
 
@@ -110,8 +115,12 @@ async fn no_statement_of_the_role_that_serves_changes_what_is_there() {
                 format!("UPDATE {at} SET {column} = {column}"),
                 format!("UPDATE {at} SET {column} = NULL"),
                 format!("UPDATE {at} SET {column} = {column} WHERE false"),
-                format!("INSERT INTO {at} SELECT * FROM {at} ON CONFLICT ON CONSTRAINT {relation}_pkey DO UPDATE SET {column} = excluded.{column}"),
-                format!("MERGE INTO {at} USING {at} AS same ON true WHEN MATCHED THEN UPDATE SET {column} = same.{column}"),
+                format!(
+                    "INSERT INTO {at} SELECT * FROM {at} ON CONFLICT ON CONSTRAINT {relation}_pkey DO UPDATE SET {column} = excluded.{column}"
+                ),
+                format!(
+                    "MERGE INTO {at} USING {at} AS same ON true WHEN MATCHED THEN UPDATE SET {column} = same.{column}"
+                ),
                 format!("GRANT UPDATE ({column}) ON {at} TO PUBLIC"),
             ] {
                 // To grant what one does not have is a warning.
@@ -168,7 +177,9 @@ async fn nothing_that_the_role_makes_of_the_functions_or_the_session_changes_wha
             format!("SELECT log.{function}()"),
             format!("ALTER FUNCTION log.{function}() SECURITY INVOKER"),
             format!("ALTER FUNCTION log.{function}() OWNER TO CURRENT_USER"),
-            format!("CREATE OR REPLACE FUNCTION log.{function}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"),
+            format!(
+                "CREATE OR REPLACE FUNCTION log.{function}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+            ),
             format!("DROP FUNCTION log.{function}() CASCADE"),
             format!(
                 "CREATE TABLE mine.{function} AS SELECT * FROM log.events; CREATE TRIGGER t AFTER INSERT ON mine.{function} \
