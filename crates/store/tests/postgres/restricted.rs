@@ -92,7 +92,7 @@ impl Attacked {
         assert!(self.in_vain(statement).await.is_err(), "it is not refused: {statement}");
     }
 
-    async fn is_sound(self) {
+    async fn ends_sound(self) {
         let Self { fresh, role, store, owner, attacker } = self;
         attacker.close().await.unwrap();
         owner.close().await.unwrap();
@@ -166,7 +166,7 @@ async fn no_statement_of_the_role_that_serves_changes_what_is_there() {
             let _ = log.in_vain(&statement).await;
         }
     }
-    log.is_sound().await;
+    log.ends_sound().await;
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn nothing_that_the_role_makes_of_the_functions_or_the_session_changes_wha
     // The position of the notification was that of no event.
     let head = log.store.head().await.unwrap().position;
     assert!(*log.store.watch().borrow() <= head);
-    log.is_sound().await;
+    log.ends_sound().await;
 }
 
 /// An event with its command as a server would append them, behind all others, in the stream that has two. `[[…]]` names what
@@ -319,7 +319,7 @@ async fn the_role_appends_only_what_follows_by_the_rules() {
     // What is left to the role: one that follows, and says what is not so.
     sqlx::raw_sql(AssertSqlSafe(falsehood("", ""))).execute(&mut log.attacker).await.unwrap();
     log.store.append(append()).await.unwrap();
-    log.is_sound().await;
+    log.ends_sound().await;
 }
 
 #[tokio::test]
@@ -335,7 +335,7 @@ async fn the_role_neither_gives_nor_revokes_tokens_and_is_told_who_does() {
     }
     assert_eq!(log.store.tokens().await.unwrap(), [token]);
     log.refused("INSERT INTO log.tokens SELECT gen_random_uuid(), secret_hash, 'local', name, permissions, created_at FROM log.tokens").await;
-    log.is_sound().await;
+    log.ends_sound().await;
 }
 
 #[tokio::test]
