@@ -9,6 +9,8 @@ mod altered;
 mod network;
 #[path = "postgres/nodes.rs"]
 mod nodes;
+#[path = "postgres/restricted.rs"]
+mod restricted;
 #[path = "postgres/schema.rs"]
 mod schema;
 #[path = "postgres/session.rs"]

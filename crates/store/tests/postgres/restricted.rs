@@ -48,11 +48,16 @@ impl Attacked {
 
     /// All tables, views and whatever else there is in the schema.
     async fn relations(&mut self) -> Vec<String> {
-        self.all("SELECT relname::text FROM pg_class WHERE relnamespace = 'log'::regnamespace AND relkind NOT IN ('i', 't')").await
+        self.all(
+            "SELECT relname::text FROM pg_class WHERE relnamespace = 'log'::regnamespace AND relkind NOT IN ('i', 't')",
+        )
+        .await
     }
 
     async fn columns(&mut self, relation: &str) -> Vec<String> {
-        let of = format!("SELECT attname::text FROM pg_attribute WHERE attrelid = 'log.{relation}'::regclass AND attnum > 0");
+        let of = format!(
+            "SELECT attname::text FROM pg_attribute WHERE attrelid = 'log.{relation}'::regclass AND attnum > 0"
+        );
         self.all(&of).await
     }
 
@@ -87,7 +92,7 @@ impl Attacked {
         assert!(self.in_vain(statement).await.is_err(), "it is not refused: {statement}");
     }
 
-    async fn is_sound(self) {
+    async fn ends_sound(self) {
         let Self { fresh, role, store, owner, attacker } = self;
         attacker.close().await.unwrap();
         owner.close().await.unwrap();
@@ -110,8 +115,12 @@ async fn no_statement_of_the_role_that_serves_changes_what_is_there() {
                 format!("UPDATE {at} SET {column} = {column}"),
                 format!("UPDATE {at} SET {column} = NULL"),
                 format!("UPDATE {at} SET {column} = {column} WHERE false"),
-                format!("INSERT INTO {at} SELECT * FROM {at} ON CONFLICT ON CONSTRAINT {relation}_pkey DO UPDATE SET {column} = excluded.{column}"),
-                format!("MERGE INTO {at} USING {at} AS same ON true WHEN MATCHED THEN UPDATE SET {column} = same.{column}"),
+                format!(
+                    "INSERT INTO {at} SELECT * FROM {at} ON CONFLICT ON CONSTRAINT {relation}_pkey DO UPDATE SET {column} = excluded.{column}"
+                ),
+                format!(
+                    "MERGE INTO {at} USING {at} AS same ON true WHEN MATCHED THEN UPDATE SET {column} = same.{column}"
+                ),
                 format!("GRANT UPDATE ({column}) ON {at} TO PUBLIC"),
             ] {
                 // To grant what one does not have is a warning.
@@ -157,7 +166,7 @@ async fn no_statement_of_the_role_that_serves_changes_what_is_there() {
             let _ = log.in_vain(&statement).await;
         }
     }
-    log.is_sound().await;
+    log.ends_sound().await;
 }
 
 #[tokio::test]
@@ -168,7 +177,9 @@ async fn nothing_that_the_role_makes_of_the_functions_or_the_session_changes_wha
             format!("SELECT log.{function}()"),
             format!("ALTER FUNCTION log.{function}() SECURITY INVOKER"),
             format!("ALTER FUNCTION log.{function}() OWNER TO CURRENT_USER"),
-            format!("CREATE OR REPLACE FUNCTION log.{function}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"),
+            format!(
+                "CREATE OR REPLACE FUNCTION log.{function}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+            ),
             format!("DROP FUNCTION log.{function}() CASCADE"),
             format!(
                 "CREATE TABLE mine.{function} AS SELECT * FROM log.events; CREATE TRIGGER t AFTER INSERT ON mine.{function} \
@@ -206,7 +217,7 @@ async fn nothing_that_the_role_makes_of_the_functions_or_the_session_changes_wha
     // The position of the notification was that of no event.
     let head = log.store.head().await.unwrap().position;
     assert!(*log.store.watch().borrow() <= head);
-    log.is_sound().await;
+    log.ends_sound().await;
 }
 
 /// An event with its command as a server would append them, behind all others, in the stream that has two. `[[…]]` names what
@@ -308,7 +319,7 @@ async fn the_role_appends_only_what_follows_by_the_rules() {
     // What is left to the role: one that follows, and says what is not so.
     sqlx::raw_sql(AssertSqlSafe(falsehood("", ""))).execute(&mut log.attacker).await.unwrap();
     log.store.append(append()).await.unwrap();
-    log.is_sound().await;
+    log.ends_sound().await;
 }
 
 #[tokio::test]
@@ -324,7 +335,7 @@ async fn the_role_neither_gives_nor_revokes_tokens_and_is_told_who_does() {
     }
     assert_eq!(log.store.tokens().await.unwrap(), [token]);
     log.refused("INSERT INTO log.tokens SELECT gen_random_uuid(), secret_hash, 'local', name, permissions, created_at FROM log.tokens").await;
-    log.is_sound().await;
+    log.ends_sound().await;
 }
 
 #[tokio::test]

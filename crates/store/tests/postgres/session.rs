@@ -7,7 +7,9 @@ use dealog_events::Position;
 use dealog_store::{AppendError, EventStore as _, Limits, StoreError, postgres::PostgresStore};
 use dealog_test_postgres::Fresh;
 use futures_util::future::join_all;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, error::DatabaseError, postgres::PgConnectOptions,
+};
 use tokio::time::{sleep, timeout};
 
 use crate::{PATIENCE, append, commands, nodes::END_ALL, open};
@@ -164,7 +166,7 @@ async fn an_append_that_is_the_victim_of_a_deadlock_is_refused_in_our_words() {
     // It never looks for deadlocks itself, so the append is the victim.
     sqlx::query("SET deadlock_timeout = '1h'").execute(&mut other).await.unwrap();
     let mut held = other.begin_with("BEGIN; LOCK TABLE log.events IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    let (refused, _) = tokio::join!(store.append(append()), async {
+    let (refused, ()) = tokio::join!(store.append(append()), async {
         let mut watcher = connect(fresh.url()).await;
         let waits =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -202,5 +204,5 @@ fn is_away(error: &StoreError, code: &str) {
     assert!(error.is_away(), "{code}: {error}");
     in_our_words(error.in_words());
     let StoreError::Database(error) = error else { panic!("{error}") };
-    assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some(code), "{error}");
+    assert_eq!(error.as_database_error().and_then(DatabaseError::code).as_deref(), Some(code), "{error}");
 }
