@@ -31,7 +31,7 @@ mod verify;
 mod worker;
 
 use dealog_events::{Position, ReadError};
-use dealog_store::{StoreError, is_away};
+use dealog_store::{StoreError, disk, is_away};
 use uuid::Uuid;
 
 pub use checkpoint::{Checkpoint, checkpoint};
@@ -59,6 +59,7 @@ impl ProjectionError {
     /// What a caller may be told: what a database says is for the log.
     pub fn in_words(&self) -> String {
         match self {
+            Self::Database(error) if let Some(what) = disk(error) => format!("the disk of the read models {what}"),
             Self::Database(_) | Self::Connect { .. } if self.is_away() => {
                 "the read models' database cannot do its work for now".into()
             }

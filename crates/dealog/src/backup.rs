@@ -53,7 +53,10 @@ pub(crate) async fn run(settings: &Settings, target: &Path) -> Result<(), Failur
     .await?;
     bar.finish_and_clear();
     unfinished.finish(target).map_err(failed("the backup"))?;
-    out::print(format_args!("{} has the log up to position {position}, no damage found: log {log_id}.", target.display()))
+    out::print(format_args!(
+        "{} has the log up to position {position}, no damage found: log {log_id}.",
+        target.display()
+    ))
 }
 
 /// Shows how much is there, for ever.

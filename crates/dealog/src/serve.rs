@@ -130,7 +130,11 @@ async fn end(
         return Err(Failure::Ended("the log could not be closed: a copy of it needs log.db-wal too".into()));
     };
     match settings.log_place() {
-        Place::Sqlite(log) => Ok(SqliteStore::settle(&log).await?),
+        Place::Sqlite(log) => SqliteStore::settle(&log).await.map_err(|error| {
+            Failure::Ended(format!(
+                "what is in log.db-wal could not be brought into log.db ({error}): a copy of the log needs both files"
+            ))
+        }),
         Place::Postgres(_) => Ok(()),
     }
 }

@@ -42,7 +42,7 @@ pub use appender::Unable;
 pub use copy::{CopyError, compare, copy};
 pub use place::Place;
 pub use tokens::{TOKENS_MAX, Token, TokenError, TokenStore};
-pub use trouble::is_away;
+pub use trouble::{disk, is_away};
 
 /// Named limits of a log. Each can be set; none can be switched off.
 #[derive(Debug, Clone, Copy)]

@@ -32,10 +32,10 @@ fn in_words(error: &sqlx::Error) -> &'static str {
         Some("55P03") => "others hold the lock of the log's database for too long",
         Some("57014") => "it took the log's database too long",
         Some("40001" | "40P01") => "others got in its way in the log's database",
-        Some("53100") => "the disk of the log's database is full",
         Some("53300") => "the log's database has no connection left",
         Some("25006") => "the log's database only reads for now",
-        _ if is_full_file(error) => "the disk of the log is full",
+        _ if disk(error) == Some(FULL) => "the disk of the log is full",
+        _ if disk(error).is_some() => "the disk of the log fails",
         _ if is_away(error) => "the log's database cannot be reached for now",
         _ => "the log's database failed, and the server's log says why",
     }
@@ -66,7 +66,20 @@ fn code_of_postgres(error: &sqlx::Error) -> Option<&str> {
     Some(error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.code())
 }
 
-/// SQLite's number for a disk that is full.
-fn is_full_file(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "13")
+const FULL: &str = "is full";
+
+/// What a database's disk does, if that is why it failed: it "is full", or it "fails".
+pub fn disk(error: &sqlx::Error) -> Option<&'static str> {
+    /// The part of SQLite's numbers that says what failed; the bits above say how.
+    const PRIMARY: u32 = 0xff;
+    const SQLITE_IOERR: u32 = 10;
+    const SQLITE_FULL: u32 = 13;
+    let code = error.as_database_error().and_then(DatabaseError::code)?;
+    match (&*code, code.parse::<u32>().map(|number| number & PRIMARY)) {
+        ("53100", _) => Some(FULL),
+        ("58030", _) => Some("fails"),
+        (code, Ok(SQLITE_FULL)) if code.len() < 5 => Some(FULL),
+        (code, Ok(SQLITE_IOERR)) if code.len() < 5 => Some("fails"),
+        _ => None,
+    }
 }

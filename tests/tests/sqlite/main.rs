@@ -6,7 +6,7 @@ mod backup;
 mod damaged_log;
 mod damaged_views;
 mod full_disk;
-mod stop;
 mod journals;
 mod private_files;
+mod stop;
 mod swap;

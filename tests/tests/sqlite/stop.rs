@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dealog_tests::{Data, Raw, Server, deal};
+use dealog_tests::{Data, Raw, Server, deal, until};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
@@ -39,7 +39,12 @@ fn stall(server: &Server) -> Vec<Raw> {
         "POST /v1/deals HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
     let subscriber = "GET /v1/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let heads = [half_a_head, half_a_body, subscriber].into_iter().cycle().take(90);
-    heads.map(|text| Raw::sending(server.address(), text)).collect()
+    let held: Vec<Raw> = heads.map(|text| Raw::sending(server.address(), text)).collect();
+    // They are taken in the order in which they came.
+    until("the last of them should be a subscriber by now", END, || {
+        server.get("/metrics").expect(200).text.contains("\ndealog_subscribers 30\n").then_some(())
+    });
+    held
 }
 
 #[test]

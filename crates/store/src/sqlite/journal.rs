@@ -2,7 +2,8 @@
 //!
 //! SQLite begins its write-ahead log anew only when nobody reads from it. Where reads overlap there is no such moment, and it grows
 //! for as long as they do. So whoever reads has a [`Snapshot`] meanwhile; above the bound new ones wait until those under way have
-//! ended and the file is cut to nothing. That takes a moment, and is given up after a while: then it is tried again a little
+//! ended and the file is cut to nothing. Whoever writes without a pause takes turns with that ([`Turns`]): SQLite only tries now and
+//! then whether nobody writes. It takes a moment, and is given up after a while: then it is tried again a little
 //! later. Other processes on the same file do the same at about the same time; of who reads it with a tool of their own
 //! nothing is known here, and the file grows until they have finished.
 
@@ -15,7 +16,7 @@ use std::{
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tokio::{
-    sync::{Mutex, Notify, OwnedRwLockReadGuard, RwLock},
+    sync::{Mutex, MutexGuard, Notify, OwnedRwLockReadGuard, RwLock},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -50,8 +51,20 @@ impl Default for JournalLimits {
 #[derive(Debug)]
 pub struct Journal {
     gate: Arc<RwLock<()>>,
+    turns: Turns,
     stop: Arc<Notify>,
     watching: Mutex<JoinSet<()>>,
+}
+
+/// The turns that a writer of the file and whoever cuts its write-ahead log take. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Turns(Arc<Mutex<()>>);
+
+impl Turns {
+    /// Waits for a turn, which lasts as long as the guard.
+    pub(super) async fn take(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().await
+    }
 }
 
 /// The right to read from the file; to be had for as long as a statement or a transaction lasts.
@@ -67,11 +80,17 @@ impl Journal {
             "How often a write-ahead log above its limit was cut to nothing"
         );
         let (gate, stop) = (Arc::new(RwLock::new(())), Arc::new(Notify::new()));
-        let watch = Watch { path: path.to_owned(), file, limits, gate: Arc::clone(&gate) };
+        let turns = Turns::default();
+        let watch = Watch { path: path.to_owned(), file, limits, gate: Arc::clone(&gate), turns: turns.clone() };
         let mut watching = JoinSet::new();
         let stopped = Arc::clone(&stop);
         watching.spawn(async move { while supervised::run("journal", watch.run(&stopped)).await.is_none() {} });
-        Self { gate, stop, watching: Mutex::new(watching) }
+        Self { gate, turns, stop, watching: Mutex::new(watching) }
+    }
+
+    /// For a writer that leaves no pauses.
+    pub(super) fn turns(&self) -> Turns {
+        self.turns.clone()
     }
 
     /// Waits while the file is being cut.
@@ -91,6 +110,7 @@ struct Watch {
     file: &'static str,
     limits: JournalLimits,
     gate: Arc<RwLock<()>>,
+    turns: Turns,
 }
 
 impl Watch {
@@ -110,7 +130,10 @@ impl Watch {
                 alone = timeout(self.limits.wal_wait, self.gate.write()) => alone,
             };
             let cut = match alone {
-                Ok(_alone) => self.cut().await,
+                Ok(_alone) => {
+                    let _turn = self.turns.take().await;
+                    self.cut().await
+                }
                 Err(_) => Err("it is being read for too long".into()),
             };
             match cut {

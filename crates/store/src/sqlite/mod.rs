@@ -85,7 +85,7 @@ impl SqliteStore {
         };
         let (readers, lookups) = (pool(limits.read_connections_max), pool(limits.command_connections_max));
         let journal = Journal::watch(path, "log.db", limits.journal);
-        let writer = writer::SqliteWriter::new(path.to_owned(), connection, limits);
+        let writer = writer::SqliteWriter::new(path.to_owned(), connection, journal.turns(), limits);
         let appender = Appender::start(writer, watch::Sender::new(head.position), limits);
         Ok(Self { path: path.to_owned(), appender, readers, lookups, journal, limits, interrupted })
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use dealog_events::CommandId;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
 
-use super::{read, rows, schema};
+use super::{journal::Turns, read, rows, schema};
 use crate::{
     Append, Limits, Remembered, StoreError,
     appender::{WriteError, Writer, Written},
@@ -23,12 +23,14 @@ use crate::{
 pub(super) struct SqliteWriter {
     path: PathBuf,
     connection: Option<SqliteConnection>,
+    /// Those of whoever cuts the write-ahead log, and of this writer.
+    turns: Turns,
     limits: Limits,
 }
 
 impl SqliteWriter {
-    pub(super) fn new(path: PathBuf, connection: SqliteConnection, limits: Limits) -> Self {
-        Self { path, connection: Some(connection), limits }
+    pub(super) fn new(path: PathBuf, connection: SqliteConnection, turns: Turns, limits: Limits) -> Self {
+        Self { path, connection: Some(connection), turns, limits }
     }
 
     async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
@@ -51,6 +53,8 @@ impl SqliteWriter {
 
 impl Writer for SqliteWriter {
     async fn write(&mut self, batch: &[Append]) -> Result<Written, WriteError> {
+        let turns = self.turns.clone();
+        let _turn = turns.take().await;
         let mut connection = self.take().await?;
         let outcome = write(&mut connection, batch, &self.limits).await;
         self.put_back(connection, outcome).await
