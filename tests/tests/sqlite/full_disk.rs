@@ -94,6 +94,7 @@ fn readiness_says_that_the_disk_is_full_and_when_it_is_not_any_more() {
     server.stop();
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn read_models_that_find_no_room_fall_behind_and_commands_go_on() {
     let data = Data::on_sqlite();
