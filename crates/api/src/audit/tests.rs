@@ -5,8 +5,8 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn audit(folder: &TempDir, mode: Mode, limits: Limits) -> Audit {
-    Audit::start(mode, folder.path().join("audit"), &limits).unwrap()
+fn audit(folder: &TempDir, mode: Mode, limits: &Limits) -> Audit {
+    Audit::start(mode, folder.path().join("audit"), limits).unwrap()
 }
 
 fn about(path: &str) -> About {
@@ -23,7 +23,7 @@ async fn entries_are_numbered_on_through_files_and_restarts_and_only_the_newest_
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { audit_file_bytes_max: 1_000, audit_files_max: 3, ..Limits::default() };
     for run in 0..4_u64 {
-        let audit = audit(&folder, Mode::On, limits);
+        let audit = audit(&folder, Mode::On, &limits);
         for number in 0..25 {
             written(&audit, &format!("/{}", run * 25 + number + 1)).await.unwrap();
             audit.flush().await;
@@ -54,7 +54,7 @@ async fn where_nothing_can_be_written_that_is_said_and_required_entries_are_refu
     let place = folder.path().join("audit");
     fs::write(&place, "a file where the folder should be").unwrap();
     let (lenient, strict) =
-        (audit(&folder, Mode::On, Limits::default()), audit(&folder, Mode::Required, Limits::default()));
+        (audit(&folder, Mode::On, &Limits::default()), audit(&folder, Mode::Required, &Limits::default()));
     written(&lenient, "/lost").await.unwrap();
     lenient.flush().await;
     assert!(lenient.trouble().unwrap().contains("audit.jsonl"));
@@ -71,7 +71,7 @@ async fn where_nothing_can_be_written_that_is_said_and_required_entries_are_refu
 #[tokio::test]
 async fn a_line_that_was_cut_off_harms_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let audit = audit(&folder, Mode::On, Limits::default());
+    let audit = audit(&folder, Mode::On, &Limits::default());
     fs::create_dir(folder.path().join("audit")).unwrap();
     fs::write(folder.path().join("audit/audit.jsonl"), "{\"number\":7,\"at\":\"20").unwrap();
     written(&audit, "/next").await.unwrap();
@@ -81,7 +81,7 @@ async fn a_line_that_was_cut_off_harms_no_other() {
 #[tokio::test]
 async fn whoever_is_refused_all_the_time_does_not_fill_the_audit_log_and_others_are_written_down() {
     let folder = tempfile::tempdir().unwrap();
-    let audit = audit(&folder, Mode::On, Limits::default());
+    let audit = audit(&folder, Mode::On, &Limits::default());
     for _ in 0..10 * REFUSALS_MAX {
         audit.refused(&about(&format!("/{}", "a".repeat(5_000))), Timestamp::MIN, None, StatusCode::UNAUTHORIZED);
     }

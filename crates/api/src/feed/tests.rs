@@ -112,9 +112,9 @@ impl EventStore for Log {
     async fn close(&self) {}
 }
 
-fn feed(log: &Arc<Log>, limits: Limits) -> Feed {
+fn feed(log: &Arc<Log>, limits: &Limits) -> Feed {
     let store: Arc<dyn EventStore> = Arc::<Log>::clone(log);
-    Feed::start(store, limits)
+    Feed::start(store, *limits)
 }
 
 fn after(feed: &Feed, position: u64, types: &[&str]) -> Subscriber {
@@ -146,7 +146,7 @@ async fn ids_up_to(subscriber: &mut Subscriber, last: u64) -> Vec<u64> {
 async fn who_catches_up_on_a_growing_log_gets_every_event_once() {
     for growth in [0, 1, 7, 99, 100, 101] {
         let log = Log::of(1_000, growth, 3_000);
-        let feed = feed(&log, Limits::default());
+        let feed = feed(&log, &Limits::default());
         let mut subscriber = after(&feed, 0, &[]);
         let mut found = ids_up_to(&mut subscriber, 1_000).await;
         let missing = 3_000 - log.head().await.unwrap().position.0;
@@ -161,7 +161,7 @@ async fn who_catches_up_on_a_growing_log_gets_every_event_once() {
 #[tokio::test]
 async fn many_subscribers_at_different_places_get_the_same() {
     let log = Log::of(500, 3, 2_000);
-    let feed = feed(&log, Limits::default());
+    let feed = feed(&log, &Limits::default());
     let readers = [0, 1, 99, 100, 101, 499, 500].map(|begin| {
         let mut all = after(&feed, begin, &[]);
         let mut won = after(&feed, begin, &["deal.won"]);
@@ -180,7 +180,7 @@ async fn many_subscribers_at_different_places_get_the_same() {
 #[tokio::test]
 async fn a_subscriber_that_comes_after_all_have_gone_misses_nothing() {
     let log = Log::of(5, 0, 5);
-    let feed = feed(&log, Limits::default());
+    let feed = feed(&log, &Limits::default());
     for round in 0..20 {
         let mut subscriber = after(&feed, round * 5, &[]);
         let last = (round + 1) * 5;
@@ -195,7 +195,7 @@ async fn a_subscriber_that_comes_after_all_have_gone_misses_nothing() {
 #[tokio::test]
 async fn who_falls_out_of_what_is_kept_is_told_where_to_resume() {
     let log = Log::of(0, 0, 0);
-    let feed = feed(&log, Limits { subscriber_queue_events_max: 8, ..Limits::default() });
+    let feed = feed(&log, &Limits { subscriber_queue_events_max: 8, ..Limits::default() });
     let (mut slow, mut quick) = (after(&feed, 0, &[]), after(&feed, 0, &[]));
     let mut found = Vec::new();
     let mut head = 0;
@@ -226,7 +226,7 @@ async fn who_falls_out_of_what_is_kept_is_told_where_to_resume() {
 #[tokio::test]
 async fn nothing_is_read_when_nobody_subscribes() {
     let log = Log::of(10, 0, 10);
-    let feed = feed(&log, Limits::default());
+    let feed = feed(&log, &Limits::default());
     let reads = || log.reads.load(Ordering::Relaxed);
     log.append(10);
     tokio::task::yield_now().await;
@@ -245,7 +245,7 @@ async fn nothing_is_read_when_nobody_subscribes() {
 #[tokio::test]
 async fn a_subscriber_of_a_log_that_cannot_be_read_is_sent_away_and_followers_go_on_when_it_can() {
     let log = Log::of(10, 0, 10);
-    let feed = feed(&log, Limits::default());
+    let feed = feed(&log, &Limits::default());
     let mut follower = after(&feed, 0, &[]);
     let _ = ids_up_to(&mut follower, 10).await;
     log.append(1);
@@ -261,7 +261,7 @@ async fn a_subscriber_of_a_log_that_cannot_be_read_is_sent_away_and_followers_go
 #[tokio::test]
 async fn streams_that_begin_while_the_server_stops_end_at_once() {
     let log = Log::of(3, 0, 3);
-    let feed = feed(&log, Limits::default());
+    let feed = feed(&log, &Limits::default());
     feed.stop();
     let mut late = feed.subscribe(Start::Now(Position(3)), Vec::new()).unwrap();
     assert!(next(&mut late).await.starts_with("id: 3\nevent: position\n"));
@@ -272,7 +272,7 @@ async fn streams_that_begin_while_the_server_stops_end_at_once() {
 #[tokio::test]
 async fn a_type_that_does_not_come_for_long_is_told_by_position() {
     let log = Log::of(9, 0, 9);
-    let feed = feed(&log, Limits { subscriber_keep_alive: Duration::from_millis(1), ..Limits::default() });
+    let feed = feed(&log, &Limits { subscriber_keep_alive: Duration::from_millis(1), ..Limits::default() });
     let mut won = after(&feed, 0, &["deal.won"]);
     assert_eq!(next(&mut won).await, "id: 9\nevent: position\ndata: {\"position\":9}\n\n");
     assert_eq!(next(&mut won).await, ":\n\n");
