@@ -34,7 +34,9 @@ impl Attacked {
         let url = fresh.url_of(&role);
         let store = open(&url).await.unwrap();
         let told = store.append(append()).await.unwrap();
-        store.append(Append { expected: told.version, stream: told.stream, ..append() }).await.unwrap();
+        let told = store.append(Append { expected: told.version, stream: told.stream, ..append() }).await.unwrap();
+        let unchanged = Append { expected: told.version, stream: told.stream, events: vec![], ..append() };
+        store.append(unchanged).await.unwrap();
         let (owner, mut attacker) = (connect(fresh.url()).await, connect(&url).await);
         let own = "CREATE SCHEMA mine; CREATE FUNCTION mine.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
                    SET lock_timeout = '2s'";
@@ -283,9 +285,13 @@ const FALSEHOODS: [(&str, &str); 38] = [
     ("has_command", "false"),
 ];
 
-/// The statement with one thing put in the place of another.
 fn falsehood(name: &str, instead: &str) -> String {
-    let mut statement = FALSE_EVENT.to_owned();
+    replaced(FALSE_EVENT, name, instead)
+}
+
+/// The statement with one thing put in the place of another.
+fn replaced(statement: &str, name: &str, instead: &str) -> String {
+    let mut statement = statement.to_owned();
     while let Some(begin) = statement.find("[[") {
         let end = begin + statement[begin..].find("]]").unwrap();
         let (named, value) = statement[begin + 2..end].split_once(": ").unwrap();
@@ -322,13 +328,34 @@ async fn the_role_appends_only_what_follows_by_the_rules() {
     log.ends_sound().await;
 }
 
+/// A command that changed nothing, as a server would remember it.
+const FALSE_NOTHING: &str = "
+    INSERT INTO log.unchanged_commands (command_id, fingerprint, stream, version, position)
+    SELECT [[command: gen_random_uuid()]], sha256('what'), stream, [[version: version]], [[position: 1]]
+    FROM log.streams WHERE version >= 2";
+
+#[tokio::test]
+async fn the_role_remembers_only_commands_that_can_have_changed_nothing() {
+    let mut log = Attacked::new().await;
+    for (name, instead) in [
+        ("version", "version + 1"),
+        ("version", "9000000000000000000"),
+        ("position", "(SELECT max(position) + 1 FROM log.events)"),
+        ("position", "9223372036854775807"),
+        ("command", "(SELECT command_id FROM log.commands LIMIT 1)"),
+    ] {
+        log.refused(&replaced(FALSE_NOTHING, name, instead)).await;
+    }
+    log.ends_sound().await;
+}
+
 #[tokio::test]
 async fn the_role_neither_gives_nor_revokes_tokens_and_is_told_who_does() {
     let mut log = Attacked::new().await;
     let token = log.store.tokens().await.unwrap().remove(0);
     for refused in [
         log.store.add_token(&dealog_store::Token { id: uuid::Uuid::now_v7(), ..token.clone() }).await.unwrap_err(),
-        log.store.revoke_token(token.id, token.created_at).await.unwrap_err(),
+        log.store.revoke_token(token.id, token.created_at, "local:somebody").await.unwrap_err(),
     ] {
         assert!(matches!(refused, TokenError::Denied), "{refused}");
         assert!(refused.to_string().contains("as the role that owns the log"), "{refused}");
