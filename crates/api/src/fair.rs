@@ -2,7 +2,8 @@
 //!
 //! A database answers a few queries at a time well and many badly. So there are as many places as it can serve, and who waits
 //! for one waits in a queue of the caller's own. Places go around the callers: one with a hundred queries waiting and one
-//! with a single query are served by turns. One caller never holds all places, and has only so many queries waiting.
+//! with a single query are served by turns. Where callers have tokens, one never holds all places; and each has only so many queries
+//! waiting.
 //!
 //! Queries for one thing by its id have places apart, so that they do not wait behind figures.
 
@@ -199,7 +200,7 @@ impl Lane {
         while queue.free > 0 && passed < queue.turns.len() {
             let Some(share) = queue.turns.pop_front() else { return };
             let Some(caller) = queue.callers.get_mut(&share) else { continue };
-            if caller.running >= self.per_caller_max {
+            if caller.running >= self.most(share) {
                 queue.turns.push_back(share);
                 passed += 1;
                 continue;
@@ -224,6 +225,11 @@ impl Lane {
                 queue.turns.push_back(share);
             }
         }
+    }
+
+    /// How many places this caller may hold. Without tokens there is but one caller.
+    fn most(&self, share: Share) -> usize {
+        if matches!(share, Share::Address(_)) { usize::MAX } else { self.per_caller_max }
     }
 
     fn give_back(&self, share: Share) {

@@ -55,9 +55,8 @@ const REQUEST_ID_BYTES_MAX: usize = 64;
 fn span(request: &Request) -> Span {
     let id = request.extensions().get::<RequestId>();
     let id = id.and_then(|id| id.header_value().to_str().ok()).unwrap_or_default();
-    // A path of a request has nothing but ASCII in it.
     let path = request.uri().path();
-    let path = path.get(..LOGGED_PATH_BYTES_MAX).unwrap_or(path);
+    let path = path.get(..path.floor_char_boundary(LOGGED_PATH_BYTES_MAX)).unwrap_or_default();
     tracing::info_span!("request", method = method_name(request.method()), path, id)
 }
 

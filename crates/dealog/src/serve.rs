@@ -63,7 +63,12 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     };
 
     let mut limits = settings.limits.api;
-    limits.connections_max = open_files::allow(limits.connections_max);
+    let connections_max = open_files::allow(limits.connections_max);
+    if connections_max < limits.connections_max {
+        // Where there are few, one address must not have them all either.
+        limits.connections_per_address_max = limits.connections_per_address_max.min((connections_max / 4).max(1));
+        limits.connections_max = connections_max;
+    }
     let tokens: Arc<dyn TokenStore> = Arc::<dyn Log>::clone(&store);
     let audit = Audit::start(settings.audit, settings.audit_folder(), &limits)
         .map_err(|source| Failure::Io { what: "the thread that writes the audit log".into(), source })?;

@@ -35,6 +35,7 @@ use dealog_domain::{Standing, State as StreamState};
 use dealog_events::{Actor, StreamId, UserId, user::Role};
 use dealog_store::{StoreError, Token, TokenStore};
 use moka::sync::Cache;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use self::{
@@ -375,9 +376,15 @@ async fn in_turn(app: &App, share: Share, needed: Needed, request: Request, next
     if asked.elapsed() > BELIEVED {
         app.access.still(request.headers(), needed).await?;
     }
-    let response = next.run(request).await;
-    // While the answer is in memory and not counted yet, its place is taken.
-    let response = app.budget.hold(share, response).await?;
-    drop(place);
-    Ok(response)
+    // A database goes on with a query whose caller has hung up, so the place is taken until it is done; and as long as the answer is
+    // in memory and not counted yet.
+    let budget = app.budget.clone();
+    let answered = async move {
+        let response = next.run(request).await;
+        let response = budget.hold(share, response).await;
+        drop(place);
+        response
+    };
+    let answered = tokio::spawn(answered.in_current_span()).await;
+    answered.unwrap_or_else(|error| Err(Problem::internal(&error)))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Extension, State},
+    http::StatusCode,
     response::Response,
 };
 use dealog_domain::{
@@ -58,11 +59,11 @@ async fn change<T>(
 ) -> Result<Response, Problem> {
     let stream = StreamId::User(ids.get("id")?);
     let (only_admin, actor) = (asked.as_only_admin(app, stream).await?, asked.actor());
-    let response = asked.send(app, stream, command).await?;
     if only_admin {
-        app.audit.done(about, app.now(), Why::OnlyAdmin, actor, response.status()).await?;
+        // Before it is done: where it must be recorded and cannot be, it is not done.
+        app.audit.done(about, app.now(), Why::OnlyAdmin, actor, StatusCode::OK).await?;
     }
-    Ok(response)
+    asked.send(app, stream, command).await
 }
 
 /// Let a user do nothing any more; not oneself, unless that is the only admin. Their deals stay theirs until they are handed over.

@@ -36,7 +36,9 @@ BEGIN
                 THEN 'happened before the event before it in its stream'
             WHEN event.recorded_at < coalesce(lag(event.recorded_at) OVER log, before.recorded_at, -62135596800000000)
                 THEN 'was recorded before the event before it'
-            WHEN event.occurred_at > latest OR event.recorded_at > latest
+            -- A log whose time is ahead already goes on from there.
+            WHEN event.occurred_at > greatest(latest, streams.occurred_at, before.recorded_at)
+                OR event.recorded_at > greatest(latest, before.recorded_at)
                 THEN 'is more than a day ahead of the database''s clock'
             -- An id that is none is an error of its own. Patterns that count would cost more than all else here.
             WHEN streams.stream IS NULL AND event.stream <> 'settings' AND (
@@ -49,9 +51,9 @@ BEGIN
                 OR substr(event.actor, strpos(event.actor, ':') + 1)
                     <> substr(event.actor, strpos(event.actor, ':') + 1)::uuid::text)
                 THEN 'has no actor'
-            WHEN event.type !~ '^[a-z0-9_.]+$' OR strpos(event.type, '.') = 0 OR octet_length(event.type) > 200
+            WHEN event.type !~ '^[a-z][a-z0-9_]*[.][a-z][a-z0-9_.]*$' OR octet_length(event.type) > 200
                 THEN 'has no type'
-            WHEN octet_length(event.data) > 65536 OR json_typeof(event.data::json) <> 'object'
+            WHEN octet_length(event.data) > 65536 OR left(event.data, 1) <> '{' OR json_typeof(event.data::json) <> 'object'
                 THEN 'has data that are too long or not a JSON object'
             WHEN command.stream IS DISTINCT FROM event.stream
                 OR command.version - event.version <> command.position - event.position
@@ -121,6 +123,10 @@ BEGIN
         LEFT JOIN log.commands AS command ON command.command_id = found.command_id
     WHERE found.version > coalesce(streams.version, 0) OR command.command_id IS NOT NULL
         OR found.position > (SELECT coalesce(max(position), 0) FROM log.events)
+        OR (streams.stream IS NULL AND found.stream <> 'settings' AND (
+            split_part(found.stream, '-', 1) NOT IN ('deal', 'pipeline', 'customer', 'user', 'team')
+            OR substr(found.stream, strpos(found.stream, '-') + 1)
+                <> substr(found.stream, strpos(found.stream, '-') + 1)::uuid::text))
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'the command % cannot have changed nothing', wrong USING ERRCODE = 'check_violation';

@@ -107,7 +107,7 @@ async fn write(connection: &mut PgConnection, batch: &[Append], limits: &Limits)
     };
     let (transaction, Judged { outcomes, accepted, position, .. }) = in_time(limits, prepared).await?;
     if accepted.is_empty() {
-        transaction.rollback().await?;
+        in_time(limits, async { Ok(transaction.rollback().await?) }).await?;
     } else {
         failpoints::pass("log-before-commit")?;
         in_time(limits, async { Ok(transaction.commit().await?) }).await.map_err(WriteError::InDoubt)?;

@@ -69,7 +69,7 @@ pub(super) const CHAINS_SINCE: usize = 3;
 pub(super) const UNCHANGED_COMMANDS_SINCE: usize = 4;
 
 /// The version from which on events are in an index by type.
-pub(super) const TYPES_SINCE: usize = 5;
+pub(super) const TYPES_SINCE: usize = 6;
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).row_buffer_size(ROW_BUFFER)

@@ -1,6 +1,8 @@
 //! Several nodes on one log.
 
-use dealog_events::Position;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dealog_events::{Position, Timestamp};
 use dealog_store::EventStore as _;
 use dealog_test_postgres::Fresh;
 use futures_util::future::join_all;
@@ -66,4 +68,29 @@ async fn appends_of_many_nodes_share_one_order_while_their_connections_are_ended
     }
     assert!(acknowledged.len() > 100, "{refused} were refused");
     assert_eq!(found.len(), acknowledged.len(), "an append that was refused is there");
+}
+
+#[tokio::test]
+async fn a_log_whose_time_is_far_ahead_goes_on_from_there() {
+    let fresh = Fresh::new().await;
+    let store = open(fresh.url()).await.unwrap();
+    let days = Duration::from_hours(3 * 24);
+    let ahead = (SystemTime::now() + days).duration_since(UNIX_EPOCH).unwrap().as_micros();
+    let ahead = Timestamp::from_micros(ahead.try_into().unwrap()).unwrap();
+    store.append(append()).await.unwrap();
+    // As it came in while the clock of the database was ahead, too.
+    let late = format!(
+        "ALTER TABLE log.events DISABLE TRIGGER events_follow;
+         INSERT INTO log.events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id,
+             correlation_id, causation_id, data)
+         SELECT 2, gen_random_uuid(), 'settings', 1, type, 1, {ahead}, {ahead}, actor, gen_random_uuid(), correlation_id, NULL, data
+         FROM log.events;
+         INSERT INTO log.streams VALUES ('settings', 1, {ahead});
+         ALTER TABLE log.events ENABLE ALWAYS TRIGGER events_follow",
+        ahead = ahead.micros()
+    );
+    fresh.execute(&late).await.unwrap();
+    store.append(append()).await.unwrap();
+    assert_eq!(store.head().await.unwrap().recorded_at, ahead);
+    store.close().await;
 }

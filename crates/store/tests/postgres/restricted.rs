@@ -331,7 +331,7 @@ async fn the_role_appends_only_what_follows_by_the_rules() {
 /// A command that changed nothing, as a server would remember it.
 const FALSE_NOTHING: &str = "
     INSERT INTO log.unchanged_commands (command_id, fingerprint, stream, version, position)
-    SELECT [[command: gen_random_uuid()]], sha256('what'), stream, [[version: version]], [[position: 1]]
+    SELECT [[command: gen_random_uuid()]], sha256('what'), [[stream: stream]], [[version: version]], [[position: 1]]
     FROM log.streams WHERE version >= 2";
 
 #[tokio::test]
@@ -343,6 +343,8 @@ async fn the_role_remembers_only_commands_that_can_have_changed_nothing() {
         ("position", "(SELECT max(position) + 1 FROM log.events)"),
         ("position", "9223372036854775807"),
         ("command", "(SELECT command_id FROM log.commands LIMIT 1)"),
+        ("stream", "'nobody'"),
+        ("stream", "'deal-1'"),
     ] {
         log.refused(&replaced(FALSE_NOTHING, name, instead)).await;
     }
