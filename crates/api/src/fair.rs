@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     fn share(number: u8) -> Share {
-        Share::Address(Some([192, 0, 2, number].into()))
+        Share::Actor(Actor::Service(uuid::Uuid::from_u128(number.into())))
     }
 
     fn lane(places: usize, waiting: usize) -> Lane {
@@ -300,6 +300,16 @@ mod tests {
         assert!(held.iter().all(Option::is_some));
         assert!(now(&lane, 1).is_none());
         assert!(now(&lane, 2).is_some());
+    }
+
+    #[tokio::test]
+    async fn without_tokens_one_caller_may_hold_all_places() {
+        let lane = lane(2, 10);
+        let share = Share::Address(Some([127, 0, 0, 1].into()));
+        let take = || lane.take(share, 10).now_or_never().and_then(Result::ok);
+        let held = [take(), take()];
+        assert!(held.iter().all(Option::is_some));
+        assert!(take().is_none());
     }
 
     #[tokio::test]
