@@ -26,10 +26,8 @@ use crate::supervised;
 /// How often the size of the file is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The pause after the file could not be cut: those who waited have their turn. It doubles each time, since what is in the way may
-/// stay for long, as a backup does.
-const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
-const RETRY_PAUSE_MAX: Duration = Duration::from_mins(1);
+/// The pause after the file could not be cut: those who waited have their turn.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long SQLite waits for connections that are not ours, and for those of callers who hung up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -117,7 +115,7 @@ struct Watch {
 
 impl Watch {
     async fn run(&self, stop: &Notify) {
-        let (mut pause, mut retry_pause) = (LOOK_INTERVAL, RETRY_PAUSE_MIN);
+        let mut pause = LOOK_INTERVAL;
         loop {
             tokio::select! {
                 () = stop.notified() => break,
@@ -127,26 +125,23 @@ impl Watch {
             if self.bytes() <= self.limits.wal_bytes_max {
                 continue;
             }
-            // The writer's turn first: it may take longer than readers should wait.
-            let alone = async { (self.turns.take().await, self.gate.write().await) };
             let alone = tokio::select! {
                 () = stop.notified() => break,
-                alone = timeout(self.limits.wal_wait, alone) => alone,
+                alone = timeout(self.limits.wal_wait, self.gate.write()) => alone,
             };
             let cut = match alone {
-                Ok(_alone) => self.cut().await,
+                Ok(_alone) => {
+                    let _turn = self.turns.take().await;
+                    self.cut().await
+                }
                 Err(_) => Err("it is being read for too long".into()),
             };
             match cut {
-                Ok(()) => {
-                    counter!("dealog_wal_truncations_total", "file" => self.file).increment(1);
-                    retry_pause = RETRY_PAUSE_MIN;
-                }
+                Ok(()) => counter!("dealog_wal_truncations_total", "file" => self.file).increment(1),
                 Err(reason) => {
                     let (file, bytes) = (self.path.display(), self.bytes());
                     tracing::warn!(%file, bytes, reason, "a write-ahead log is above its limit and cannot be cut yet");
-                    pause = retry_pause;
-                    retry_pause = (retry_pause * 2).min(RETRY_PAUSE_MAX);
+                    pause = RETRY_PAUSE;
                 }
             }
         }
