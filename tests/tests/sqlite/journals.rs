@@ -25,6 +25,15 @@ const POLLERS: usize = 6;
 const CUTS: f64 = 4.0;
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Ends those who read, however the test itself ends.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn cuts(server: &Server, file: &str) -> f64 {
     let name = format!("dealog_wal_truncations_total{{file=\"{file}\"}} ");
     let page = server.get("/metrics").expect(200).text;
@@ -42,6 +51,7 @@ fn write_ahead_logs_stay_near_their_limit_under_overlapping_readers() {
         ["/v1/time-in-stage", &funnel, "/v1/pipeline", "/v1/events?limit=1000", "/v1/forecast", "/v1/deals?limit=500"];
     let clients: Vec<_> = (0..4).map(|_| vec![server.client()]).collect();
     let sent = thread::scope(|scope| {
+        let _over = Over(&over);
         for path in asked.iter().cycle().take(POLLERS) {
             let (client, over) = (server.client(), &over);
             scope.spawn(move || {
@@ -64,7 +74,6 @@ fn write_ahead_logs_stay_near_their_limit_under_overlapping_readers() {
                 FILES.iter().all(|file| cuts(&server, file) >= CUTS).then_some(())
             });
         });
-        over.store(true, Ordering::Relaxed);
         sent
     });
     let largest = largest.into_inner().unwrap();
