@@ -48,6 +48,12 @@ struct AuditPage {
 async fn audit(State(app): State<Arc<App>>, Params(query): Params<AuditQuery>) -> Result<Json<AuditPage>, Problem> {
     let limit = limit(query.limit, 100, app.limits.page_items_max)? as usize;
     let after = query.after.unwrap_or(0);
+    if i64::try_from(after).is_err() {
+        return Err(Problem::bad_request(
+            "after",
+            format!("{after} is no number of an entry: there are never so many"),
+        ));
+    }
     let entries = app.audit.read(after, limit).await?;
     let next = entries.last().map_or(after, |last| last.number);
     Ok(Json(AuditPage { entries, next }))
