@@ -1,7 +1,7 @@
 //! Failed attempts: they are logged, and too many of them from one address are put off for a while.
 //!
 //! Only what has failed is counted and put off: a token that is right is never refused, whatever else comes from its holder's
-//! address. A secret of 256 bits is not guessed; this tells whoever tries to stop, and keeps the log from being filled.
+//! address. Nobody guesses a secret of 256 bits; the limit tells callers to stop trying, and keeps the log from filling up.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -21,7 +21,7 @@ use crate::problem::Problem;
 /// Addresses that are counted at the same time.
 const COUNTED_MAX: u64 = 10_000;
 
-/// The part of an IPv6 address that its network is given as a whole; whoever has it has all addresses behind it.
+/// The part of an IPv6 address that its network is given as a whole: its holder has all addresses in it.
 const NETWORK_V6: u128 = !(u64::MAX as u128);
 
 #[derive(Clone)]

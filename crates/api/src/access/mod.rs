@@ -365,14 +365,14 @@ async fn in_turn(app: &App, share: Share, needed: Needed, request: Request, next
     let params: Vec<(String, String)> =
         serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
     let Some(weight) = Weight::of(&request, &params) else { return Ok(next.run(request).await) };
-    // Whoever waits for a position does not take a place meanwhile. The handler finds it reached.
+    // A query that waits for a position takes no place meanwhile. The handler finds the position reached.
     let position = params.iter().find(|(name, _)| name == "min_position").and_then(|(_, value)| value.parse().ok());
     if position.is_some() {
         app.views_since(position).await?;
     }
     let asked = Instant::now();
     let place = app.turns.take(share, weight).await?;
-    // Whoever has waited long may be nobody any more.
+    // After a long wait, the token may have been revoked.
     if asked.elapsed() > BELIEVED {
         app.access.still(request.headers(), needed).await?;
     }
