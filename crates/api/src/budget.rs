@@ -2,13 +2,12 @@
 //!
 //! A client that reads slowly keeps its answer in memory, and a hundred of them keep a hundred. So a large answer takes its
 //! bytes out of a budget before it is sent, and gives them back when the last of them has been written to the
-//! connection, or that is gone. One caller has half of the budget at most. Small answers are bounded by the number of
-//! connections.
+//! connection, or that is gone. One caller has half of the budget at most. An answer that does not fit is refused at once: one
+//! that waited would be in memory too. Small answers are bounded by the number of connections.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use axum::{
@@ -23,8 +22,6 @@ use crate::{Limits, fair::Share, problem::Problem};
 const SMALL_BYTES: u64 = 16 * 1024;
 /// What is counted.
 const UNIT_BYTES: u64 = 1024;
-/// How long an answer waits for others to be sent.
-const WAIT: Duration = Duration::from_secs(1);
 
 /// The budget. Cheap to clone.
 #[derive(Clone)]
@@ -84,9 +81,8 @@ impl Budget {
         let bytes = body::to_bytes(body, usize::MAX).await.map_err(|error| Problem::internal(&error))?;
         let units = u32::try_from(size.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).min(self.per_caller_max);
         let mut held = self.take(share, units, bytes)?;
-        let permit = tokio::time::timeout(WAIT, Arc::clone(&self.free).acquire_many_owned(units)).await;
-        let Ok(Ok(permit)) = permit else { return Err(full("answers of others are still being read")) };
-        held.permit = Some(permit);
+        let permit = Arc::clone(&self.free).try_acquire_many_owned(units);
+        held.permit = Some(permit.map_err(|_| full("answers of others are still being read"))?);
         Ok(Response::from_parts(head, Body::from(Bytes::from_owner(held))))
     }
 
@@ -131,7 +127,7 @@ mod tests {
         budget.hold(share(number), response).await.ok().map(Response::into_body)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn answers_that_nobody_reads_stay_within_the_budget_and_give_it_back() {
         let budget = budget(200);
         let held = [answer(&budget, 1, 90).await, answer(&budget, 2, 90).await];
@@ -142,7 +138,7 @@ mod tests {
         assert!(budget.callers().is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_caller_has_half_of_it() {
         let budget = budget(200);
         let held = answer(&budget, 1, 60).await;
@@ -150,7 +146,7 @@ mod tests {
         assert!(answer(&budget, 2, 60).await.is_some());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn small_answers_are_sent_whatever_is_on_its_way_and_one_larger_than_all_is_sent_alone() {
         let budget = budget(100);
         let held = [answer(&budget, 1, 500).await, answer(&budget, 2, 500).await];

@@ -6,7 +6,8 @@
 //! - `head_ms` for a head, from its first byte to its last; for the first head of a connection, from its beginning.
 //! - `idle_ms` between requests.
 //! - `body_ms` for a body, which whoever reads it watches: that can be answered (408).
-//! - `write_stall_ms` while it takes nothing of what is there for it.
+//! - `write_stall_ms` in which it must take `write_bytes_min`, if there is that much for it. Otherwise an answer could be read
+//!   byte by byte, and kept in memory for as long.
 //!
 //! What is on its way to a connection is bounded too. Left alone the system lets some megabytes gather: a slow reader of
 //! the live feed would be found out late, and told still later.
@@ -48,7 +49,6 @@ use tokio::{
     net::TcpStream,
     time::{Instant, Sleep, sleep, timeout},
 };
-use tokio_io_timeout::TimeoutStream;
 
 use crate::{
     Limits,
@@ -86,9 +86,7 @@ impl Connections {
         if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
             tracing::debug!(%error, "a connection's buffer stays as large as the system has it");
         }
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(self.limits.write_stall));
-        let stream = Box::pin(stream);
+        let stream = Taken::new(stream, &self.limits);
         let Some(tls) = &self.tls else { return self.requests(stream, address, watcher).await };
         // Whoever is slow to agree on keys is as bad as whoever is slow to ask.
         match timeout(self.limits.head_time, tls.acceptor().accept(stream)).await {
@@ -174,6 +172,90 @@ impl HttpBody for Answering {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// A connection that must take what it is sent. Once it does not take all of it at once, there is a window in which it must take
+/// enough, and then the next; when all has been taken there is none.
+struct Taken<S> {
+    stream: S,
+    window: std::time::Duration,
+    bytes_min: usize,
+    deadline: Pin<Box<Sleep>>,
+    /// Bytes taken in the window, where there is one.
+    taken: Option<usize>,
+}
+
+impl<S> Taken<S> {
+    fn new(stream: S, limits: &Limits) -> Self {
+        let deadline = Box::pin(sleep(limits.write_stall));
+        Self { stream, window: limits.write_stall, bytes_min: limits.write_bytes_min, deadline, taken: None }
+    }
+
+    /// What came of a write: a window begins where nothing was taken, and ends when enough was.
+    fn judge(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match (&written, &mut self.taken) {
+            (Poll::Ready(Ok(bytes)), Some(taken)) => {
+                *taken += bytes;
+                if *taken >= self.bytes_min {
+                    self.taken = None;
+                }
+            }
+            (Poll::Pending, taken) => {
+                if taken.is_none() {
+                    *taken = Some(0);
+                    self.deadline.as_mut().reset(Instant::now() + self.window);
+                }
+                ready!(self.deadline.as_mut().poll(cx));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            _ => {}
+        }
+        written
+    }
+
+    /// The same of what waits until all has been taken.
+    fn judge_end(&mut self, cx: &mut Context<'_>, ended: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        if ended.is_ready() {
+            self.taken = None;
+        }
+        self.judge(cx, ended.map_ok(|()| 0)).map_ok(|_| ())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Taken<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Taken<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.judge(cx, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.judge_end(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.judge_end(cx, shut)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.judge(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }
 

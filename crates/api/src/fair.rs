@@ -5,7 +5,8 @@
 //! with a single query are served by turns. Where callers have tokens, one never holds all places; and each has only so many queries
 //! waiting.
 //!
-//! Queries for one thing by its id have places apart, so that they do not wait behind figures.
+//! Queries for one thing by its id have places apart, so that they do not wait behind figures. Queries that wait for the read
+//! models to come to a position take no place, and have a bound of their own.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,6 +28,13 @@ use crate::{Limits, access::RateLimit, problem::Problem};
 pub(crate) enum Share {
     Actor(Actor),
     Address(Option<IpAddr>),
+}
+
+impl Share {
+    /// Without tokens there is but one caller.
+    fn is_the_only_one(self) -> bool {
+        matches!(self, Self::Address(_))
+    }
 }
 
 /// What a query costs.
@@ -58,8 +66,8 @@ impl Weight {
 pub struct Turns {
     light: Lane,
     heavy: Lane,
-    streams: Arc<Mutex<HashMap<Share, usize>>>,
-    streams_per_caller_max: usize,
+    positions: Counts,
+    streams: Counts,
 }
 
 impl Turns {
@@ -69,51 +77,72 @@ impl Turns {
         Self {
             light: Lane::new("light", limits.light_queries_max, waiting),
             heavy: Lane::new("heavy", limits.heavy_queries_max, waiting),
-            streams: Arc::default(),
-            streams_per_caller_max: limits.subscribers_per_caller_max,
+            positions: Counts::new(waiting),
+            streams: Counts::new(limits.subscribers_per_caller_max),
         }
     }
 
     /// Waits for a place, which is held as long as the answer lives. Whoever stops waiting gives up the turn.
     pub(crate) async fn take(&self, share: Share, weight: Weight) -> Result<Place, Problem> {
         match weight {
-            Weight::Light => self.light.take(share, self.light.waiting_max).await,
-            Weight::Heavy => self.heavy.take(share, self.heavy.waiting_max).await,
+            Weight::Light => self.light.take(share, For::Query).await,
+            Weight::Heavy => self.heavy.take(share, For::Query).await,
         }
     }
 
     /// The same for a page that a stream reads. Streams are bounded themselves, so no page is refused.
     pub(crate) async fn take_for_stream(&self, share: Share) -> Option<Place> {
-        self.heavy.take(share, usize::MAX).await.ok()
+        self.heavy.take(share, For::Stream).await.ok()
+    }
+
+    /// Lets one more query of this caller's wait for a position.
+    pub(crate) fn wait_for_position(&self, share: Share) -> Result<Counted, Problem> {
+        self.positions.take(share).ok_or_else(|| self.heavy.refused())
     }
 
     /// A place for one more stream of this caller's, as long as there are few enough. It is given back when it is dropped.
-    pub(crate) fn take_stream(&self, share: Share) -> Option<StreamPlace> {
-        // Without tokens there is but one caller.
-        let max = if matches!(share, Share::Address(_)) { usize::MAX } else { self.streams_per_caller_max };
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = streams.entry(share).or_default();
-        if *open >= max {
-            return None;
-        }
-        *open += 1;
-        Some(StreamPlace { streams: Arc::clone(&self.streams), share })
+    pub(crate) fn take_stream(&self, share: Share) -> Option<Counted> {
+        self.streams.take(share)
     }
 }
 
-/// A stream of a caller's that is open.
-pub(crate) struct StreamPlace {
-    streams: Arc<Mutex<HashMap<Share, usize>>>,
+/// How many of something each caller has.
+#[derive(Clone)]
+struct Counts {
+    by_caller: Arc<Mutex<HashMap<Share, usize>>>,
+    per_caller_max: usize,
+}
+
+impl Counts {
+    fn new(per_caller_max: usize) -> Self {
+        Self { by_caller: Arc::default(), per_caller_max }
+    }
+
+    fn take(&self, share: Share) -> Option<Counted> {
+        let max = if share.is_the_only_one() { usize::MAX } else { self.per_caller_max };
+        let mut by_caller = self.by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_caller.entry(share).or_default();
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(Counted { by_caller: Arc::clone(&self.by_caller), share })
+    }
+}
+
+/// One of them, for as long as this lives.
+pub(crate) struct Counted {
+    by_caller: Arc<Mutex<HashMap<Share, usize>>>,
     share: Share,
 }
 
-impl Drop for StreamPlace {
+impl Drop for Counted {
     fn drop(&mut self) {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = streams.get_mut(&self.share) {
-            *open = open.saturating_sub(1);
-            if *open == 0 {
-                streams.remove(&self.share);
+        let mut by_caller = self.by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_caller.get_mut(&self.share) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                by_caller.remove(&self.share);
             }
         }
     }
@@ -140,7 +169,16 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     running: usize,
-    queries: VecDeque<oneshot::Sender<Place>>,
+    queries: VecDeque<(For, oneshot::Sender<Place>)>,
+}
+
+/// What a place is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// A query. A caller has only so many waiting.
+    Query,
+    /// A page of a stream. There are only so many streams, and each waits for one page.
+    Stream,
 }
 
 /// A place that is taken. The next query has it when this is dropped.
@@ -169,18 +207,19 @@ impl Lane {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(&self, share: Share, waiting_max: usize) -> Result<Place, Problem> {
+    async fn take(&self, share: Share, wanted_for: For) -> Result<Place, Problem> {
         let place = {
             let mut queue = self.queue();
             let caller = queue.callers.entry(share).or_default();
             // Who has stopped waiting is only found out here or when the turn comes.
-            caller.queries.retain(|query| !query.is_closed());
-            if caller.queries.len() >= waiting_max {
+            caller.queries.retain(|(_, query)| !query.is_closed());
+            let waiting = caller.queries.iter().filter(|(wanted_for, _)| *wanted_for == For::Query).count();
+            if wanted_for == For::Query && waiting >= self.waiting_max {
                 drop(queue);
                 return Err(self.refused());
             }
             let (sender, place) = oneshot::channel();
-            caller.queries.push_back(sender);
+            caller.queries.push_back((wanted_for, sender));
             if !queue.turns.contains(&share) {
                 queue.turns.push_back(share);
             }
@@ -205,7 +244,7 @@ impl Lane {
                 passed += 1;
                 continue;
             }
-            while let Some(query) = caller.queries.pop_front() {
+            while let Some((_, query)) = caller.queries.pop_front() {
                 match query.send(Place { lane: Some(self.clone()), share }) {
                     Ok(()) => {
                         caller.running += 1;
@@ -227,9 +266,9 @@ impl Lane {
         }
     }
 
-    /// How many places this caller may hold. Without tokens there is but one caller.
+    /// How many places this caller may hold.
     fn most(&self, share: Share) -> usize {
-        if matches!(share, Share::Address(_)) { usize::MAX } else { self.per_caller_max }
+        if share.is_the_only_one() { usize::MAX } else { self.per_caller_max }
     }
 
     fn give_back(&self, share: Share) {
@@ -290,7 +329,7 @@ mod tests {
 
     /// A place that is free at once.
     fn now(lane: &Lane, number: u8) -> Option<Place> {
-        lane.take(share(number), lane.waiting_max).now_or_never().and_then(Result::ok)
+        lane.take(share(number), For::Query).now_or_never().and_then(Result::ok)
     }
 
     #[tokio::test]
@@ -306,7 +345,7 @@ mod tests {
     async fn without_tokens_one_caller_may_hold_all_places() {
         let lane = lane(2, 10);
         let share = Share::Address(Some([127, 0, 0, 1].into()));
-        let take = || lane.take(share, 10).now_or_never().and_then(Result::ok);
+        let take = || lane.take(share, For::Query).now_or_never().and_then(Result::ok);
         let held = [take(), take()];
         assert!(held.iter().all(Option::is_some));
         assert!(take().is_none());
@@ -320,7 +359,7 @@ mod tests {
         let wait = |number: u8| {
             let (lane, order) = (lane.clone(), Arc::clone(&order));
             async move {
-                let place = lane.take(share(number), lane.waiting_max).await.unwrap();
+                let place = lane.take(share(number), For::Query).await.unwrap();
                 order.lock().unwrap().push(number);
                 drop(place);
             }
@@ -346,13 +385,26 @@ mod tests {
     async fn beyond_its_bound_a_callers_query_is_refused_and_another_callers_waits() {
         let lane = lane(1, 2);
         let _held = now(&lane, 1).unwrap();
-        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(lane.take(share(1), lane.waiting_max))).collect();
+        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(lane.take(share(1), For::Query))).collect();
         for query in &mut waiting {
             assert!(query.now_or_never().is_none());
         }
-        let refused = lane.take(share(1), lane.waiting_max).now_or_never().unwrap().err().unwrap();
+        let refused = lane.take(share(1), For::Query).now_or_never().unwrap().err().unwrap();
         assert!(refused.is_too_many());
-        assert!(lane.take(share(2), lane.waiting_max).now_or_never().is_none());
+        // Its streams wait with the others.
+        assert!(lane.take(share(1), For::Stream).now_or_never().is_none());
+        assert!(lane.take(share(2), For::Query).now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn pages_that_streams_wait_for_do_not_keep_their_callers_queries_out() {
+        let lane = lane(1, 2);
+        let _held = now(&lane, 2).unwrap();
+        let mut pages: Vec<_> = (0..20).map(|_| Box::pin(lane.take(share(1), For::Stream))).collect();
+        for page in &mut pages {
+            assert!(page.now_or_never().is_none());
+        }
+        assert!(lane.take(share(1), For::Query).now_or_never().is_none());
     }
 
     #[tokio::test]
@@ -360,9 +412,9 @@ mod tests {
         let lane = lane(1, 2);
         for _ in 0..10 {
             let held = now(&lane, 1).unwrap();
-            let mut gone = Box::pin(lane.take(share(1), lane.waiting_max));
+            let mut gone = Box::pin(lane.take(share(1), For::Query));
             assert!((&mut gone).now_or_never().is_none());
-            let mut served = Box::pin(lane.take(share(2), lane.waiting_max));
+            let mut served = Box::pin(lane.take(share(2), For::Query));
             assert!((&mut served).now_or_never().is_none());
             drop(gone);
             drop(held);

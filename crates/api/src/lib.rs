@@ -21,6 +21,7 @@ mod known;
 mod layers;
 mod page;
 mod places;
+mod position;
 mod problem;
 mod query;
 mod resources;
@@ -51,6 +52,8 @@ use crate::{
 pub use budget::Budget;
 pub use fair::Turns;
 pub use feed::Feed;
+pub use position::Reached;
+pub use resources::health::Readiness;
 pub use server::{Order, serve};
 pub use tls::{Tls, TlsError};
 
@@ -100,8 +103,10 @@ pub struct Limits {
     pub audit_files_max: u32,
     /// Entries of the audit log that wait to be written; more are lost, and that is told.
     pub audit_queue_max: usize,
-    /// How long a connection may take none of what it is sent; then it is cut.
+    /// How long a connection has to take [`Self::write_bytes_min`] of what it is sent, while there is more; then it is cut.
     pub write_stall: Duration,
+    /// Bytes that a connection must take in that time.
+    pub write_bytes_min: usize,
     /// Connections at the same time. One more is told so, and closed.
     pub connections_max: usize,
     /// Those from one address; of IPv6 from one /64 network.
@@ -155,6 +160,7 @@ impl Default for Limits {
             audit_files_max: 10,
             audit_queue_max: 4_096,
             write_stall: Duration::from_secs(30),
+            write_bytes_min: 512 * 1024,
             connections_max: 10_000,
             connections_per_address_max: 1_000,
             head_time: Duration::from_secs(10),
@@ -204,6 +210,10 @@ pub struct App {
     pub past: Past,
     /// The projection that `views` asks.
     pub followed: Followed,
+    /// How far they are known to have come.
+    pub reached: Reached,
+    /// Whether the server could do its work, a moment ago.
+    pub readiness: Readiness,
     /// What has been measured.
     pub metrics: PrometheusHandle,
     /// The live feed.

@@ -1,6 +1,6 @@
 //! Questions over HTTP: the parameters that many of them share, and reading what one has written.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use axum::{
     Json,
@@ -22,8 +22,6 @@ use crate::{App, command::etag, known::KnownAt, problem::Problem};
 
 /// The position that an answer speaks of.
 const POSITION: HeaderName = HeaderName::from_static("dealog-position");
-/// How often a query that waits looks again, where no worker of this process wakes it.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Read your own writes.
 #[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
@@ -299,63 +297,6 @@ pub(crate) async fn ends(views: &Views, when: When, now: Timestamp) -> Result<Ti
 
 async fn time_zone(views: &Views, now: Timestamp) -> Result<TimeZone, Problem> {
     Ok(views.settings(now).await?.item.map_or(TimeZone::UTC, |settings| settings.time_zone))
-}
-
-impl App {
-    /// The read models once they have come to `position`; without one, once they are there at all, where a worker of this
-    /// process is making them.
-    pub(crate) async fn views_since(&self, position: Option<u64>) -> Result<Views, Problem> {
-        let Some(wanted) = position.map(Position) else {
-            // The worker says that it builds until it has cleared up; the tables may be there before.
-            if let Some(mut status) = self.followed.status.clone()
-                && status.borrow().is_building()
-                && self.views.position().await? == Position::ZERO
-            {
-                // What is not there by then, the question finds out.
-                let made = status.wait_for(|status| !status.is_building());
-                let _ = tokio::time::timeout(self.limits.min_position_wait, made).await;
-            }
-            return Ok(self.views.clone());
-        };
-        if self.views.position().await? < wanted {
-            self.wait_for(wanted).await?;
-        }
-        Ok(self.views.clone().at_least(wanted))
-    }
-
-    async fn wait_for(&self, wanted: Position) -> Result<(), Problem> {
-        let head = self.store().head().await?.position;
-        if wanted > head {
-            let detail = format!("min_position {wanted} lies beyond the end of the log, {head}");
-            return Err(Problem::unprocessable("beyond_head", "min_position", detail));
-        }
-        match tokio::time::timeout(self.limits.min_position_wait, self.reach(wanted)).await {
-            Ok(result) => result,
-            Err(_) => Err(Problem::busy("not_caught_up", format!("the read model has not come to {wanted} yet"))
-                .field("min_position")),
-        }
-    }
-
-    async fn reach(&self, wanted: Position) -> Result<(), Problem> {
-        let mut status = self.followed.status.clone();
-        while self.views.position().await? < wanted {
-            let woken = async {
-                match &mut status {
-                    Some(status) => status.changed().await.is_err(),
-                    None => std::future::pending().await,
-                }
-            };
-            let ended = tokio::select! {
-                ended = woken => ended,
-                () = tokio::time::sleep(LOOK_AGAIN) => false,
-            };
-            // A worker that has ended tells nothing more; another process may still have one.
-            if ended {
-                status = None;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// An answer that speaks of a position.

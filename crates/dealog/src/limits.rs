@@ -100,6 +100,7 @@ limits!(
     min_position_wait_ms: u64 => api.min_position_wait in milliseconds;
     request_ms: u64 => api.request_time in milliseconds;
     write_stall_ms: u64 => api.write_stall in milliseconds;
+    write_bytes_min: usize => api.write_bytes_min;
     connections_max: usize => api.connections_max;
     connections_per_address_max: usize => api.connections_per_address_max;
     head_ms: u64 => api.head_time in milliseconds;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dealog_api::{App, Budget, Feed, Followed, Order, Tls, Turns, access::Access, audit::Audit};
+use dealog_api::{App, Budget, Feed, Followed, Order, Reached, Readiness, Tls, Turns, access::Access, audit::Audit};
 use dealog_projections::{
     Database,
     deals::{NAME, Past, VERSION, Views},
@@ -78,6 +78,8 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         past: Past::new(Arc::clone(commands.store()), settings.limits.past),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,
+        reached: Reached::default(),
+        readiness: Readiness::default(),
         turns: Turns::new(&limits),
         budget: Budget::new(&limits),
         commands,

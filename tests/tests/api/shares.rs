@@ -11,6 +11,7 @@ use std::{
 
 use dealog_tests::{Answer, Client, Data, Server, deal, until};
 use serde_json::{Value, json};
+use socket2::SockRef;
 
 use crate::access::{Company, token};
 
@@ -147,6 +148,41 @@ fn heavy_queries_of_one_caller_leave_others_their_turn_and_are_refused_beyond_a_
     assert!(slowest < Duration::from_secs(5), "another caller waited {slowest:?}");
 }
 
+#[test]
+fn queries_of_one_caller_that_wait_for_a_position_are_few_and_another_caller_waits_for_none_of_them() {
+    let company = Company::with_limits("queries_waiting_per_caller_max = 4\nmin_position_wait_ms = 3000");
+    let service = token(&company.data, &["--service", "reports", "--allow", "read"]);
+    let boris_token = token(&company.data, &["--user", &company.boris_id]);
+    let Company { server, data, .. } = company;
+    server.stop();
+    // Nobody folds the log, so no query comes to what is appended now.
+    let server = Server::start(&data, &["--no-workers"]);
+    let boris = server.client().with_token(&boris_token);
+    let appended = boris.post("/v1/deals", &deal("Not seen", &json!({}))).expect(201).body["position"].to_string();
+    let path = format!("/v1/pipeline?min_position={appended}");
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let callers: Vec<_> = (0..20)
+            .map(|_| {
+                let (client, path) = (server.client().with_token(&service), &path);
+                scope.spawn(move || client.get(path))
+            })
+            .collect();
+        let asked = Instant::now();
+        boris.get("/v1/pipeline").expect(200);
+        assert!(asked.elapsed() < Duration::from_secs(2), "another caller waited {:?}", asked.elapsed());
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect()
+    });
+    let (waited, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 503);
+    assert!((4..20).contains(&waited.len()), "{} waited", waited.len());
+    for answer in waited {
+        answer.problem(503, "not_caught_up");
+    }
+    for answer in refused {
+        answer.problem(429, "too_many_queries");
+    }
+    server.stop();
+}
+
 /// Clients that ask and do not read.
 const READERS: usize = 100;
 
@@ -204,6 +240,33 @@ fn answers_that_nobody_reads_stay_within_a_budget_and_others_are_answered() {
         (answer.status == 200).then_some(answer.body)
     });
     assert_eq!(read["events"].as_array().unwrap().len(), 1_000);
+}
+
+#[test]
+fn an_answer_that_is_read_byte_by_byte_is_cut_off() {
+    let server = Server::with(Data::fresh().with_limits("write_stall_ms = 1000\nwrite_bytes_min = 1000000"), &[]);
+    let path = format!("/v1/deals/{}", server.post("/v1/deals", &deal("Wordy", &json!({}))).expect(201).id());
+    // Four bytes each.
+    let note = "\u{1d11e}".repeat(4_000);
+    for _ in 0..250 {
+        server.post(&format!("{path}/lose"), &json!({"reason": "price", "note": note})).expect(200);
+        server.post(&format!("{path}/reopen"), &json!({"reason": "Again"})).expect(200);
+    }
+    let page = format!("{path}/history?limit=1000");
+    let bytes = server.get(&page).expect(200).text.len();
+    assert!(bytes > 3_000_000, "{bytes}");
+    let mut reader = TcpStream::connect(server.address()).unwrap();
+    SockRef::from(&reader).set_recv_buffer_size(16 * 1024).unwrap();
+    reader.write_all(format!("GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
+    // It never rests for as long as a stall, and would take some minutes.
+    let mut piece = vec![0; 4 * 1024];
+    let (mut read, began) = (0, Instant::now());
+    while let Ok(taken @ 1..) = reader.read(&mut piece) {
+        read += taken;
+        assert!(began.elapsed() < FELT, "{read} bytes were read");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(read < bytes, "all was sent to a reader this slow");
 }
 
 #[test]

@@ -32,7 +32,7 @@ use axum::{
 use axum_extra::headers::{Authorization, Header as _, authorization::Bearer};
 use dealog_commands::Commands;
 use dealog_domain::{Standing, State as StreamState};
-use dealog_events::{Actor, StreamId, UserId, user::Role};
+use dealog_events::{Actor, Position, StreamId, UserId, user::Role};
 use dealog_store::{StoreError, Token, TokenStore};
 use moka::sync::Cache;
 use tracing::Instrument as _;
@@ -365,12 +365,13 @@ async fn in_turn(app: &App, share: Share, needed: Needed, request: Request, next
     let params: Vec<(String, String)> =
         serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
     let Some(weight) = Weight::of(&request, &params) else { return Ok(next.run(request).await) };
+    let asked = Instant::now();
     // A query that waits for a position takes no place meanwhile. The handler finds the position reached.
     let position = params.iter().find(|(name, _)| name == "min_position").and_then(|(_, value)| value.parse().ok());
-    if position.is_some() {
-        app.views_since(position).await?;
+    if let Some(position) = position.filter(|position| !app.reached.is(Position(*position))) {
+        let _waiting = app.turns.wait_for_position(share)?;
+        app.views_since(Some(position)).await?;
     }
-    let asked = Instant::now();
     let place = app.turns.take(share, weight).await?;
     // After a long wait, the token may have been revoked.
     if asked.elapsed() > BELIEVED {

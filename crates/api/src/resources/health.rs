@@ -2,9 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use dealog_events::Position;
 use dealog_projections::Status;
+use moka::future::Cache;
 use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -15,6 +21,18 @@ use crate::{App, Followed};
 /// How long the databases may take to say how they are: whoever asks for health wants to hear of a database that says nothing,
 /// and soon.
 const ANSWER_TIME: Duration = Duration::from_millis(1_500);
+
+/// How long an answer counts. Anyone may ask, as often as they like, and each time costs the databases something.
+const BELIEVED: Duration = Duration::from_millis(200);
+
+/// Whether the server could do its work, a moment ago. Those who ask at the same time share one look.
+pub struct Readiness(Cache<(), Arc<Ready>>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(1).time_to_live(BELIEVED).build())
+    }
+}
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
@@ -76,12 +94,19 @@ struct Building {
     head: Position,
 }
 
-/// Whether a command could be carried out now, and the read models go on. Answers within two seconds, whatever is away.
+/// Whether a command could be carried out now, and the read models go on. Answers within two seconds, whatever is away, and
+/// looks five times a second at most.
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
-async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    let found = app.readiness.0.get_with((), async { Arc::new(look(&app).await) }).await;
+    let status = if found.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(&*found)).into_response()
+}
+
+async fn look(app: &App) -> Ready {
     let head = async { timeout(ANSWER_TIME, app.store().head()).await.ok()?.ok() };
-    let (head, projection, tried) = tokio::join!(head, projection(&app), app.store().can_append());
+    let (head, projection, tried) = tokio::join!(head, projection(app), app.store().can_append());
     // Asked at the same time: the log is never behind the read models.
     let head = head.map(|head| head.position.max(projection.position.unwrap_or_default()));
     let trouble = tried.err().map(|unable| unable.to_string());
@@ -90,8 +115,7 @@ async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
         ..projection
     };
     let ready = trouble.is_none() && head.is_some() && projection.position.is_some() && projection.trouble.is_none();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready, head, trouble, projections: vec![projection], audit_trouble: app.audit.trouble() }))
+    Ready { ready, head, trouble, projections: vec![projection], audit_trouble: app.audit.trouble() }
 }
 
 /// What the worker of this process says, and what is written down beside the read models, whoever folds them.

@@ -63,7 +63,8 @@ struct StreamQuery {
 ///
 /// A stream ends without a word when its token is worth nothing any more; whoever comes again with it is told why.
 ///
-/// A stream that is silent otherwise has a comment every 15 seconds. A connection that takes nothing for 30 seconds is cut.
+/// A stream that is silent otherwise has a comment every 15 seconds. A connection that does not take all it is sent, and takes
+/// less than 512 KiB in 30 seconds, is cut.
 #[utoipa::path(get, path = "/v1/events/stream", tag = "events",
     params(
         ("Last-Event-ID" = Option<u64>, Header, description = "Only events after this position. Goes before `after`: it \
