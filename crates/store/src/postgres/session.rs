@@ -131,8 +131,8 @@ const TRANSACTION_TIMEOUT_SINCE: i32 = 170_000;
 /// What holds for every connection to the log, whose statements name its schema.
 ///
 /// Whoever stands in a transaction without doing anything holds up all nodes, so that ends before they give up waiting.
-/// Statements find what they look for by its key; a plan that was made while the log was small, and read all of it, would be
-/// kept when it is not small any more. `synchronous_commit` may be anything but off: acknowledged means on disk.
+/// Statements find what they look for by its key, those of triggers too; a plan that was made while the log was small, and read
+/// all of a table or of its index, would be kept when it is not small any more. `synchronous_commit` may be anything but off: acknowledged means on disk.
 fn set_up(limits: &Limits) -> String {
     let settings = SessionSettings {
         search_path: "pg_catalog, pg_temp",
@@ -141,7 +141,7 @@ fn set_up(limits: &Limits) -> String {
         idle_in_transaction_timeout: limits.database_lock_timeout / 2,
     };
     format!(
-        "{}; SET enable_seqscan = off; SET plan_cache_mode = auto; \
+        "{}; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET plan_cache_mode = auto; \
          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
         settings.sql()
     )

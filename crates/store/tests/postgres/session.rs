@@ -206,3 +206,30 @@ fn is_away(error: &StoreError, code: &str) {
     let StoreError::Database(error) = error else { panic!("{error}") };
     assert_eq!(error.as_database_error().and_then(DatabaseError::code).as_deref(), Some(code), "{error}");
 }
+
+/// Entries of the index of commands that were read.
+const COMMANDS_READ: &str = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'commands_pkey'";
+
+#[tokio::test]
+async fn what_an_append_reads_does_not_grow_with_the_log() {
+    const APPENDS: usize = 64;
+    let fresh = Fresh::new().await;
+    let store = open(fresh.url()).await.unwrap();
+    let grow = async |rounds: usize| {
+        for _ in 0..rounds {
+            for appended in join_all((0..APPENDS).map(|_| store.append(append()))).await {
+                appended.unwrap();
+            }
+        }
+    };
+    grow(5).await;
+    // Here plans are made for a small log, and they are kept.
+    fresh.execute("ANALYZE log.commands; ANALYZE log.events; ANALYZE log.streams").await.unwrap();
+    fresh.execute("ALTER TABLE log.commands SET (autovacuum_enabled = off)").await.unwrap();
+    grow(60).await;
+    store.close().await;
+    let mut connection = connect(fresh.url()).await;
+    let read: i64 = sqlx::query_scalar(COMMANDS_READ).fetch_one(&mut connection).await.unwrap();
+    let appended = i64::try_from(65 * APPENDS).unwrap();
+    assert!((appended..5 * appended).contains(&read), "{read} entries were read for {appended} commands");
+}
