@@ -154,9 +154,15 @@ impl Database {
         }
     }
 
-    /// A connection for a single statement that reads.
-    pub(crate) async fn acquire(&self) -> Result<Reading<PoolConnection<Any>>, sqlx::Error> {
-        Ok(self.reading(self.pool.acquire().await?).await)
+    /// A connection for a single statement that reads a row or a few. It does not wait while a write-ahead log is cut: it would
+    /// have ended before anybody had waited for it.
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Any>, sqlx::Error> {
+        self.pool.acquire().await
+    }
+
+    /// The same for a few statements that see one snapshot.
+    pub(crate) async fn glance(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
+        self.pool.begin_with(self.dialect.begin_read()).await
     }
 
     /// A connection of its own, which never goes back to the others.
@@ -166,16 +172,13 @@ impl Database {
 
     /// A transaction that sees one snapshot. It must not write: see [`Database::write`].
     pub(crate) async fn read(&self) -> Result<Reading<Transaction<'_, Any>>, sqlx::Error> {
-        Ok(self.reading(self.pool.begin_with(self.dialect.begin_read()).await?).await)
-    }
-
-    /// On SQLite a transaction has its snapshot from its first statement on: it may have begun before.
-    async fn reading<T>(&self, db: T) -> Reading<T> {
+        // On SQLite a transaction has its snapshot from its first statement on: it may have begun before.
+        let db = self.glance().await?;
         let snapshot = match &self.place {
             Place::File(file) => Some(file.journal.snapshot().await),
             Place::Memory | Place::Server(_) => None,
         };
-        Reading { db, _snapshot: snapshot }
+        Ok(Reading { db, _snapshot: snapshot })
     }
 
     /// A transaction that writes.

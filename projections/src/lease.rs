@@ -40,7 +40,7 @@ fn micros(time: Duration) -> i64 {
 impl Lease {
     /// Takes the lease for so long; none where another has it.
     pub(crate) async fn take(database: &Database, of: &str, time: Duration) -> Result<Option<Self>, ProjectionError> {
-        let mut db = database.read().await?;
+        let mut db = database.glance().await?;
         let holder = holder(&mut db, of).await?;
         db.rollback().await?;
         let of_the_gone = match &holder {

@@ -89,7 +89,7 @@ pub(crate) fn schema(dialect: Dialect) -> [String; 2] {
 impl Database {
     /// How a projection stands, in one snapshot.
     pub async fn standing(&self, projection: &str) -> Result<Standing, ProjectionError> {
-        let mut db = self.read().await?;
+        let mut db = self.glance().await?;
         let tables = checkpoint(&mut db, projection).await?;
         let sql = format!("SELECT {} FROM {} WHERE projection = $1", columns::<BuildRow>(), BuildRow::TABLE);
         let build: Option<BuildRow> =

@@ -96,7 +96,7 @@ impl Worker {
     /// Looks whether there are tables of this version, and how far they are.
     async fn look(&mut self) -> Result<(), ProjectionError> {
         let version = self.applier.projection.version();
-        let mut db = self.database.read().await?;
+        let mut db = self.database.glance().await?;
         let found = checkpoint(&mut db, self.applier.projection.name()).await?;
         db.rollback().await?;
         match found {

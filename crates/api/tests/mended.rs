@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dealog_api::{
-    App, Budget, Feed, Followed, Order, Turns,
+    App, Budget, Feed, Followed, Order, Reached, Readiness, Turns,
     access::Access,
     audit::{Audit, Mode},
 };
@@ -90,6 +90,8 @@ impl Server {
         let app = App {
             access: Access::new(store.clone(), commands.clone(), &limits).await.unwrap(),
             past: Past::new(store.clone(), PastLimits::default()),
+            reached: Reached::default(),
+            readiness: Readiness::default(),
             turns: Turns::new(&limits),
             budget: Budget::new(&limits),
             audit: Audit::start(Mode::On, folder.to_owned(), &limits).unwrap(),

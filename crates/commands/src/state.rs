@@ -68,7 +68,7 @@ impl States {
     pub(crate) async fn read(&self, stream: StreamId) -> Result<Known, CommandError> {
         let mut known = self.cached(stream).unwrap_or_else(|| Known::nothing(stream));
         loop {
-            let page = self.store.read_stream(stream, known.version, PAGE_EVENTS).await?;
+            let page = self.store.read_stream_for_command(stream, known.version, PAGE_EVENTS).await?;
             for envelope in &page {
                 known = known.after_envelope(envelope)?;
             }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use dealog_api::TlsError;
+use dealog_api::{TlsError, access::Mark};
 use dealog_commands::{CommandError, Commands, system_clock};
 use dealog_projections::{Database, ProjectionError, Worker, deals::Deals, put_aside_if_damaged};
 use dealog_store::{CopyError, Log, Place, StoreError, TokenError};
@@ -101,9 +101,20 @@ pub(crate) async fn check_address(settings: &Settings) -> Result<(), Failure> {
         return Err(refused());
     }
     let store = log(settings).await?;
-    let any = store.has_tokens().await;
+    let any = has_had_tokens(settings, &store).await;
     store.close().await;
     if any? { Ok(()) } else { Err(refused()) }
+}
+
+async fn has_had_tokens(settings: &Settings, store: &Arc<dyn Log>) -> Result<bool, Failure> {
+    let marked = mark(settings, store).await?.is_set();
+    let marked = marked.map_err(|source| Failure::Io { what: "the data folder".into(), source })?;
+    Ok(marked || store.has_tokens().await?)
+}
+
+/// What says that there have been tokens.
+pub(crate) async fn mark(settings: &Settings, store: &Arc<dyn Log>) -> Result<Mark, Failure> {
+    Ok(Mark::new(&settings.data, store.head().await?.log_id))
 }
 
 /// The log.

@@ -74,7 +74,10 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         .map_err(|source| Failure::Io { what: "the thread that writes the audit log".into(), source })?;
     let app = App {
         audit: audit.clone(),
-        access: Access::new(tokens, commands.clone(), &limits).await?.required(settings.tokens == Tokens::Required),
+        access: Access::new(tokens, commands.clone(), &limits)
+            .await?
+            .required(settings.tokens == Tokens::Required)
+            .marked(open::mark(settings, &store).await?),
         past: Past::new(Arc::clone(commands.store()), settings.limits.past),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,

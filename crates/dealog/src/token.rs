@@ -92,7 +92,7 @@ pub(crate) async fn run(settings: &Settings, command: TokenCommand) -> Result<()
     let store = open::log(settings).await?;
     let commands = open::commands(settings, &store);
     let done = match command {
-        TokenCommand::Create(create) => self::create(&store, &commands, create).await,
+        TokenCommand::Create(create) => self::create(settings, &store, &commands, create).await,
         TokenCommand::List => list(&store, &commands).await,
         TokenCommand::Revoke { id, by } => revoke(&store, &commands, id, by).await,
     };
@@ -100,7 +100,7 @@ pub(crate) async fn run(settings: &Settings, command: TokenCommand) -> Result<()
     done
 }
 
-async fn create(store: &Arc<dyn Log>, commands: &Commands, create: Create) -> Result<(), Failure> {
+async fn create(settings: &Settings, store: &Arc<dyn Log>, commands: &Commands, create: Create) -> Result<(), Failure> {
     let now = commands.now();
     let actor = match (&create.user, &create.service) {
         (Some(user), _) => Actor::User(*user),
@@ -124,6 +124,10 @@ async fn create(store: &Arc<dyn Log>, commands: &Commands, create: Create) -> Re
     };
     let key = Key::new(store.token_key().await?);
     store.add_token(&token).await?;
+    // A server that sees a token does this too.
+    if let Err(error) = open::mark(settings, store).await?.set() {
+        tracing::warn!(%error, "it cannot be written down in the data folder that there are tokens");
+    }
     let id = token.id;
     out::note(format_args!(
         "A token for {actor} ({may}). It is shown this once: keep it as you would a password, and send it as\n\
@@ -234,7 +238,7 @@ fn here(by: Option<Title>) -> String {
 }
 
 async fn revoke(store: &Arc<dyn Log>, commands: &Commands, id: Uuid, by: Option<Title>) -> Result<(), Failure> {
-    match store.revoke_token(id, commands.now(), &here(by)).await? {
+    match store.revoke_token(id, commands.now(), Some(&here(by))).await? {
         Some(token) => {
             let revoked = token.revoked_at.map(|at| at.to_string()).unwrap_or_default();
             out::print(format_args!("The token {id} of {} is revoked since {revoked}.", token.actor))

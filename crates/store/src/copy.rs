@@ -112,7 +112,7 @@ async fn tokens(from: &dyn Log, to: &dyn Log) -> Result<(), CopyError> {
             to.add_token(&token).await?;
         }
         if let Some(at) = token.revoked_at {
-            to.revoke_token(token.id, at, token.revoked_by.as_deref().unwrap_or_default()).await?;
+            to.revoke_token(token.id, at, token.revoked_by.as_deref()).await?;
         }
     }
     Ok(())

@@ -8,6 +8,9 @@
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
 compile_error!("failpoints are for tests: a release is built without the feature `failpoints`");
 
+#[cfg(feature = "failpoints")]
+use std::io::Write as _;
+
 /// Takes `FAILPOINTS` from the environment, for the rest of the process.
 #[cfg(feature = "failpoints")]
 pub fn set_up() {
@@ -23,7 +26,11 @@ pub fn pass(name: &str) -> Result<(), sqlx::Error> {
         // Whoever set it finds out that it was come by.
         tracing::warn!(argument, "the failpoint {name}");
         match argument.as_str() {
-            "abort" => std::process::abort(),
+            "abort" => {
+                // What was logged is written by another thread, which would end before it came to that.
+                let _ = writeln!(std::io::stderr(), "the failpoint {name} ends the process");
+                std::process::abort()
+            }
             "pass" => Ok(()),
             _ => Err(sqlx::Error::Io(std::io::Error::other(format!("the failpoint {name}")))),
         }

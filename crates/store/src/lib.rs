@@ -142,6 +142,17 @@ pub trait EventStore: Send + Sync {
     /// where a page is empty.
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError>;
 
+    /// The same for a command that is to be decided, or for who calls: on connections of their own, so that however much is read
+    /// otherwise, work goes on.
+    async fn read_stream_for_command(
+        &self,
+        stream: StreamId,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.read_stream(stream, after, limit).await
+    }
+
     /// Whether an append would be written now, and why not. It is tried, unless one was written a moment ago, and answered within
     /// two seconds.
     async fn can_append(&self) -> Result<(), Unable>;

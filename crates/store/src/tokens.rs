@@ -53,12 +53,12 @@ pub trait TokenStore: Send + Sync {
     /// All of them, the oldest first.
     async fn tokens(&self) -> Result<Vec<Token>, StoreError>;
 
-    /// Whether there has ever been one.
+    /// Whether there is one, be it revoked.
     async fn has_tokens(&self) -> Result<bool, StoreError>;
 
-    /// Revokes a token in the name of `by`. It is told as it is then; none where there is no such token. Revoked again, it
-    /// stays as it is.
-    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError>;
+    /// Revokes a token in the name of `by`; nobody's where an earlier version revoked it, which did not record that. It is told
+    /// as it is then; none where there is no such token. Revoked again, it stays as it is.
+    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<Option<Token>, TokenError>;
 
     /// The log's own key, by which a token that was given out for this log is told from any other.
     async fn token_key(&self) -> Result<[u8; 32], StoreError>;

@@ -92,7 +92,7 @@ async fn filled(place: &Place) -> (Arc<dyn Log>, Append) {
         };
         log.add_token(&token).await.unwrap();
         if revoked {
-            log.revoke_token(id, at(7), "local:boris").await.unwrap();
+            log.revoke_token(id, at(7), Some("local:boris")).await.unwrap();
         }
     }
     (log, first)

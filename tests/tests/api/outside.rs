@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use dealog_tests::{Client, Data, PATIENCE, Raw, Server, until};
+use dealog_tests::{Client, Data, Database, PATIENCE, Raw, Server, until};
 use rcgen::{CertificateParams, KeyPair};
 use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
@@ -47,6 +47,27 @@ fn without_tokens_what_comes_from_elsewhere_is_refused() {
 }
 
 #[test]
+fn a_server_whose_tokens_are_gone_from_the_database_stays_closed() {
+    let data = Data::on_postgres();
+    let server = Server::start(&data, &[]);
+    server.get("/v1/deals").expect(200);
+    data.run(["token", "create", "--invite", "Olga Stern", "--role", "admin"]).succeed();
+    let mut log = Database::log(&data);
+    for statement in [
+        "ALTER TABLE tokens DISABLE TRIGGER tokens_are_not_deleted",
+        "DELETE FROM tokens",
+        "ALTER TABLE tokens ENABLE ALWAYS TRIGGER tokens_are_not_deleted",
+    ] {
+        log.run(statement);
+    }
+    until("it should notice", PATIENCE, || (server.get("/v1/deals").status == 401).then_some(()));
+    server.stop();
+    let server = Server::start(&data, &[]);
+    server.get("/v1/deals").problem(401, "no_token");
+    server.stop();
+}
+
+#[test]
 fn a_log_that_was_restored_without_its_tokens_stays_closed() {
     let data = Data::on_sqlite();
     let server = Server::start(&data, &[]);
@@ -61,7 +82,11 @@ fn a_log_that_was_restored_without_its_tokens_stays_closed() {
     server.get("/v1/deals").problem(401, "no_token");
     server.stop();
     // Whoever means it says so.
-    fs::remove_file(data.folder().join("log.db.has-tokens")).unwrap();
+    let is_mark = |name: &str| name.starts_with("has-tokens-");
+    let files = fs::read_dir(data.folder()).unwrap().map(|file| file.unwrap());
+    let marks: Vec<_> = files.filter(|file| is_mark(&file.file_name().to_string_lossy())).collect();
+    assert_eq!(marks.len(), 1, "{marks:?}");
+    fs::remove_file(marks[0].path()).unwrap();
     let server = Server::start(&data, &[]);
     server.get("/v1/deals").expect(200);
     server.stop();

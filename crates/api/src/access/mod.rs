@@ -7,6 +7,7 @@
 
 mod failures;
 mod lately;
+mod mark;
 mod permission;
 mod rate;
 #[cfg(test)]
@@ -53,6 +54,7 @@ use crate::{
 };
 
 pub(crate) use failures::network;
+pub use mark::Mark;
 pub use permission::Permission;
 pub(crate) use rate::RateLimit;
 pub use token::{Key, Secret, service};
@@ -143,6 +145,8 @@ pub struct Access {
     limits: Limits,
     /// Whether a token is asked for though there has never been one.
     required: bool,
+    /// What says so where the database does not any more.
+    mark: Option<Mark>,
 }
 
 impl Access {
@@ -160,6 +164,7 @@ impl Access {
             rates: Rates::new(),
             limits: *limits,
             required: false,
+            mark: None,
         })
     }
 
@@ -167,6 +172,12 @@ impl Access {
     #[must_use]
     pub fn required(self, required: bool) -> Self {
         Self { required, ..self }
+    }
+
+    /// The same, which remembers that there have been tokens when the database does not any more.
+    #[must_use]
+    pub fn marked(self, mark: Mark) -> Self {
+        Self { mark: Some(mark), ..self }
     }
 
     /// Whether whoever reaches this server may do everything: there has never been a token.
@@ -177,7 +188,14 @@ impl Access {
         if self.open.contains_key(&()) {
             return Ok(true);
         }
-        if self.tokens.has_tokens().await? {
+        let has_tokens = self.tokens.has_tokens().await?;
+        if let (true, Some(mark)) = (has_tokens, &self.mark)
+            && let Err(error) = mark.set()
+        {
+            tracing::error!(%error, "it cannot be written down in the data folder that there are tokens");
+        }
+        let marked = || self.mark.as_ref().map_or(Ok(false), Mark::is_set);
+        if has_tokens || marked().map_err(|error| Problem::internal(&error))? {
             self.closed.store(true, Ordering::Relaxed);
             return Ok(false);
         }

@@ -33,7 +33,7 @@ impl TokenStore for Counting {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.store.has_tokens().await
     }
-    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError> {
+    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<Option<Token>, TokenError> {
         self.store.revoke_token(id, at, by).await
     }
     async fn token_key(&self) -> Result<[u8; 32], StoreError> {

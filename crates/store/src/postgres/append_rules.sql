@@ -5,6 +5,13 @@
 -- The functions run as the owner of the log and in a search_path of their own. What is between quotes has no backslash: what
 -- that means is for the session to say.
 
+-- Whether this is a stream's name. An id that is none is an error of its own. Patterns that count would cost more than all else
+-- that is looked at.
+CREATE FUNCTION log.is_stream(name text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT name = 'settings' OR (split_part(name, '-', 1) IN ('deal', 'pipeline', 'customer', 'user', 'team')
+        AND substr(name, strpos(name, '-') + 1) = substr(name, strpos(name, '-') + 1)::uuid::text)
+$$;
+
 CREATE FUNCTION log.follow_events() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -40,12 +47,7 @@ BEGIN
             WHEN event.occurred_at > greatest(latest, streams.occurred_at, before.recorded_at)
                 OR event.recorded_at > greatest(latest, before.recorded_at)
                 THEN 'is more than a day ahead of the database''s clock'
-            -- An id that is none is an error of its own. Patterns that count would cost more than all else here.
-            WHEN streams.stream IS NULL AND event.stream <> 'settings' AND (
-                split_part(event.stream, '-', 1) NOT IN ('deal', 'pipeline', 'customer', 'user', 'team')
-                OR substr(event.stream, strpos(event.stream, '-') + 1)
-                    <> substr(event.stream, strpos(event.stream, '-') + 1)::uuid::text)
-                THEN 'has no stream'
+            WHEN streams.stream IS NULL AND NOT log.is_stream(event.stream) THEN 'has no stream'
             WHEN event.actor <> 'local' AND (
                 split_part(event.actor, ':', 1) NOT IN ('user', 'service', 'rule', 'import')
                 OR substr(event.actor, strpos(event.actor, ':') + 1)
@@ -123,10 +125,7 @@ BEGIN
         LEFT JOIN log.commands AS command ON command.command_id = found.command_id
     WHERE found.version > coalesce(streams.version, 0) OR command.command_id IS NOT NULL
         OR found.position > (SELECT coalesce(max(position), 0) FROM log.events)
-        OR (streams.stream IS NULL AND found.stream <> 'settings' AND (
-            split_part(found.stream, '-', 1) NOT IN ('deal', 'pipeline', 'customer', 'user', 'team')
-            OR substr(found.stream, strpos(found.stream, '-') + 1)
-                <> substr(found.stream, strpos(found.stream, '-') + 1)::uuid::text))
+        OR (streams.stream IS NULL AND NOT log.is_stream(found.stream))
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'the command % cannot have changed nothing', wrong USING ERRCODE = 'check_violation';
@@ -139,7 +138,7 @@ CREATE TRIGGER unchanged_commands_fit AFTER INSERT ON log.unchanged_commands REF
 FOR EACH STATEMENT EXECUTE FUNCTION log.follow_unchanged_commands();
 ALTER TABLE log.unchanged_commands ENABLE ALWAYS TRIGGER unchanged_commands_fit;
 
-REVOKE ALL ON FUNCTION log.follow_events(), log.follow_commands(), log.follow_unchanged_commands() FROM PUBLIC;
+REVOKE ALL ON FUNCTION log.is_stream(text), log.follow_events(), log.follow_commands(), log.follow_unchanged_commands() FROM PUBLIC;
 
 -- What roles were granted before and may not do any more.
 DO $$

@@ -34,7 +34,7 @@ use crate::{
 #[derive(Debug)]
 pub struct PostgresStore {
     appender: Appender,
-    /// For pages of the log.
+    /// For pages of the log and of streams.
     readers: PgPool,
     /// For what commands and tokens need to know. Who reads the log must not keep them waiting.
     lookups: PgPool,
@@ -126,6 +126,15 @@ impl EventStore for PostgresStore {
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
+        in_time(&self.limits, read::stream(&self.readers, stream, after, self.limits.page(limit))).await
+    }
+
+    async fn read_stream_for_command(
+        &self,
+        stream: StreamId,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
         in_time(&self.limits, read::stream(&self.lookups, stream, after, self.limits.page(limit))).await
     }
 

@@ -56,7 +56,7 @@ impl TokenStore for PostgresStore {
         in_time(&self.limits, async { Ok(query.fetch_one(&self.lookups).await?) }).await
     }
 
-    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError> {
+    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<Option<Token>, TokenError> {
         sqlx::query(
             "UPDATE log.tokens SET revoked_at = $2, revoked_by = $3 WHERE token_id = $1 AND revoked_at IS NULL",
         )

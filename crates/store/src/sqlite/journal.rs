@@ -29,8 +29,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// The pause after the file could not be cut: those who waited have their turn.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long SQLite waits for connections that are not ours, and for those of callers who hung up.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long SQLite waits for connections that are not ours, and for those of callers who hung up. Nobody here reads or writes
+/// meanwhile.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Named limits of a write-ahead log.
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +126,10 @@ impl Watch {
             if self.bytes() <= self.limits.wal_bytes_max {
                 continue;
             }
+            // Most of the work needs nobody to wait.
+            if let Err(error) = self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)").await {
+                tracing::debug!(%error, file = %self.path.display(), "a write-ahead log could not be brought in");
+            }
             let alone = tokio::select! {
                 () = stop.notified() => break,
                 alone = timeout(self.limits.wal_wait, self.gate.write()) => alone,
@@ -157,21 +162,20 @@ impl Watch {
         bytes
     }
 
-    /// A connection for each time: this is rare, and one that stays open would remember pages.
     async fn cut(&self) -> Result<(), String> {
-        let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY_TIMEOUT);
-        let cut = async {
-            let mut connection = options.connect().await?;
-            let cut =
-                sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection);
-            let (busy, ..) = cut.await?;
-            connection.close().await?;
-            Ok::<_, sqlx::Error>(busy == 0)
-        };
-        match cut.await {
+        match self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)").await {
             Ok(true) => Ok(()),
             Ok(false) => Err("another connection is reading from it".into()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Whether nobody was in the way. A connection for each time: this is rare, and one that stays open would remember pages.
+    async fn checkpoint(&self, how: &'static str) -> Result<bool, sqlx::Error> {
+        let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY_TIMEOUT);
+        let mut connection = options.connect().await?;
+        let (busy, ..): (i64, i64, i64) = sqlx::query_as(how).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(busy == 0)
     }
 }

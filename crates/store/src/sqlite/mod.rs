@@ -39,7 +39,7 @@ use crate::{
 pub struct SqliteStore {
     path: PathBuf,
     appender: Appender,
-    /// For pages of the log.
+    /// For pages of the log and of streams.
     readers: SqlitePool,
     /// For what commands and tokens need to know. Who reads the log must not keep them waiting.
     lookups: SqlitePool,
@@ -118,7 +118,7 @@ impl SqliteStore {
     }
 
     /// A connection that reads, with the right to do so, which goes after it. Who waits for a connection does not hold up the
-    /// journal.
+    /// journal. A read of a row or a few takes no such right: it ends by itself before anybody would have waited for it.
     async fn reading(&self, pool: &SqlitePool) -> Result<(Snapshot, PoolConnection<Sqlite>), sqlx::Error> {
         let connection = pool.acquire().await?;
         Ok((self.journal.snapshot().await, connection))
@@ -144,13 +144,11 @@ impl EventStore for SqliteStore {
     }
 
     async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
-        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
-        read::remembered(&mut *connection, ids.iter().copied()).await
+        read::remembered(&self.lookups, ids.iter().copied()).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
-        read::head(&mut *connection).await
+        read::head(&self.lookups).await
     }
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
@@ -159,6 +157,16 @@ impl EventStore for SqliteStore {
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
+        let (_snapshot, mut connection) = self.reading(&self.readers).await?;
+        read::stream(&mut *connection, stream, after, self.limits.page(limit)).await
+    }
+
+    async fn read_stream_for_command(
+        &self,
+        stream: StreamId,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
         let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
         read::stream(&mut *connection, stream, after, self.limits.page(limit)).await
     }

@@ -1,13 +1,5 @@
 //! Tokens in the log's file.
 
-#[cfg(unix)]
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::{
-    fs::OpenOptions,
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
-
 use async_trait::async_trait;
 use dealog_events::Timestamp;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
@@ -44,15 +36,13 @@ impl TokenStore for SqliteStore {
         .bind(&token.created_by)
         .execute(&mut *transaction)
         .await?;
-        mark(&self.path).map_err(|error| StoreError::from(sqlx::Error::Io(error)))?;
         transaction.commit().await?;
         Ok(connection.close().await?)
     }
 
     async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
-        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
         let row =
-            sqlx::query(select!(tokens "tokens WHERE token_id = ?1")).bind(id).fetch_optional(&mut *connection).await?;
+            sqlx::query(select!(tokens "tokens WHERE token_id = ?1")).bind(id).fetch_optional(&self.lookups).await?;
         row.as_ref().map(decode::token).transpose()
     }
 
@@ -64,15 +54,10 @@ impl TokenStore for SqliteStore {
     }
 
     async fn has_tokens(&self) -> Result<bool, StoreError> {
-        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
-        if sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&mut *connection).await? {
-            mark(&self.path).map_err(sqlx::Error::Io)?;
-            return Ok(true);
-        }
-        Ok(marked(&self.path).try_exists().map_err(sqlx::Error::Io)?)
+        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&self.lookups).await?)
     }
 
-    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: &str) -> Result<Option<Token>, TokenError> {
+    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<Option<Token>, TokenError> {
         let mut connection = self.for_tokens().await?;
         sqlx::query("UPDATE tokens SET revoked_at = ?2, revoked_by = ?3 WHERE token_id = ?1 AND revoked_at IS NULL")
             .bind(id)
@@ -93,28 +78,6 @@ impl TokenStore for SqliteStore {
         let mut connection = self.for_tokens().await?;
         sqlx::query("UPDATE token_key SET key = ?1").bind(key.as_slice()).execute(&mut connection).await?;
         Ok(connection.close().await?)
-    }
-}
-
-/// The file beside the log that says that there have been tokens. It is not in the log's file, so that to put an older copy
-/// of that in its place does not open the server to everyone.
-fn marked(log: &Path) -> PathBuf {
-    let mut mark = log.as_os_str().to_owned();
-    mark.push(".has-tokens");
-    mark.into()
-}
-
-fn mark(log: &Path) -> io::Result<()> {
-    const TEXT: &[u8] =
-        b"There have been tokens for this log: nobody is let in without one. Remove this file, while the log has no \
-        tokens, to let in whoever is at this machine.\n";
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    options.mode(0o600);
-    match options.write(true).create_new(true).open(marked(log)) {
-        Ok(mut file) => file.write_all(TEXT).and_then(|()| file.sync_all()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

@@ -174,11 +174,15 @@ pub(crate) async fn who_reads_the_log_keeps_no_command_waiting<B: Backend>() {
     store.append(append_many(stream, 0, 100)).await.unwrap();
     // Many more than there are connections: who took a turn among them would wait for all of them.
     let (mut reading, pages) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
-    for _ in 0..READERS {
+    for reader in 0..READERS {
         let (store, pages) = (Arc::clone(&store), Arc::clone(&pages));
         reading.spawn(async move {
             loop {
-                store.read(Position::ZERO, 100, &[]).await.unwrap();
+                if reader % 2 == 0 {
+                    store.read(Position::ZERO, 100, &[]).await.unwrap();
+                } else {
+                    store.read_stream(stream, Version::ZERO, 100).await.unwrap();
+                }
                 pages.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -191,7 +195,7 @@ pub(crate) async fn who_reads_the_log_keeps_no_command_waiting<B: Backend>() {
         let before = pages.load(Ordering::Relaxed);
         store.head().await.unwrap();
         store.remembered(&[append(stream, 0).command_id]).await.unwrap();
-        store.read_stream(stream, Version(99), 10).await.unwrap();
+        store.read_stream_for_command(stream, Version(99), 10).await.unwrap();
         store.token(Uuid::now_v7()).await.unwrap();
         waited += pages.load(Ordering::Relaxed) - before;
         // How long the disk takes is another matter.

@@ -50,9 +50,9 @@ pub(crate) async fn a_token_is_revoked_once_and_kept<B: Backend>() {
     let token = token();
     store.add_token(&token).await.unwrap();
     let revoked = Token { revoked_at: Some(at(5)), revoked_by: Some("local:boris".into()), ..token.clone() };
-    assert_eq!(store.revoke_token(token.id, at(5), "local:boris").await.unwrap().as_ref(), Some(&revoked));
-    assert_eq!(store.revoke_token(token.id, at(6), "local:anna").await.unwrap().as_ref(), Some(&revoked));
-    assert_eq!(store.revoke_token(Uuid::now_v7(), at(6), "local:anna").await.unwrap(), None);
+    assert_eq!(store.revoke_token(token.id, at(5), Some("local:boris")).await.unwrap().as_ref(), Some(&revoked));
+    assert_eq!(store.revoke_token(token.id, at(6), Some("local:anna")).await.unwrap().as_ref(), Some(&revoked));
+    assert_eq!(store.revoke_token(Uuid::now_v7(), at(6), Some("local:anna")).await.unwrap(), None);
     // Who has had tokens does not fall back to having none.
     assert!(store.has_tokens().await.unwrap());
     assert_eq!([at(4), at(5), at(100)].map(|now| token.is_valid(now)), [true, true, false]);
@@ -88,7 +88,7 @@ pub(crate) async fn the_database_refuses_to_alter_or_delete_a_token<B: Backend>(
     ] {
         assert!(place.sql(attempt).await.is_err(), "{attempt}");
     }
-    store.revoke_token(token.id, at(5), "local:boris").await.unwrap();
+    store.revoke_token(token.id, at(5), Some("local:boris")).await.unwrap();
     assert!(place.sql("UPDATE tokens SET revoked_at = NULL").await.is_err());
     assert!(store.add_token(&token).await.is_err(), "a revoked token came back");
 }

@@ -357,7 +357,7 @@ async fn the_role_neither_gives_nor_revokes_tokens_and_is_told_who_does() {
     let token = log.store.tokens().await.unwrap().remove(0);
     for refused in [
         log.store.add_token(&dealog_store::Token { id: uuid::Uuid::now_v7(), ..token.clone() }).await.unwrap_err(),
-        log.store.revoke_token(token.id, token.created_at, "local:somebody").await.unwrap_err(),
+        log.store.revoke_token(token.id, token.created_at, Some("local:somebody")).await.unwrap_err(),
     ] {
         assert!(matches!(refused, TokenError::Denied), "{refused}");
         assert!(refused.to_string().contains("as the role that owns the log"), "{refused}");
