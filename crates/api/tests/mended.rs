@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dealog_api::{
-    App, Budget, Feed, Followed, Order, Turns,
+    App, Budget, Feed, Followed, Order, Room, Turns,
     access::Access,
     audit::{Audit, Mode},
 };
@@ -92,6 +92,7 @@ impl Server {
             past: Past::new(store.clone(), PastLimits::default()),
             turns: Turns::new(&limits),
             budget: Budget::new(&limits),
+            bodies: Room::of(limits.bodies_bytes_max),
             audit: Audit::start(Mode::On, folder.to_owned(), &limits).unwrap(),
             feed: Feed::start(store.clone(), limits),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
