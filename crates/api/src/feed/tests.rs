@@ -295,6 +295,7 @@ async fn pages_that_nobody_takes_share_room_and_one_caller_has_half_of_it() {
     };
     let mut held = Vec::new();
     let mut waiting = loop {
+        assert!(held.len() < 100, "nobody waits for room");
         let mut subscriber = of(1);
         match timeout(Duration::from_millis(200), subscriber.next()).await {
             Ok(page) => held.push(page.unwrap()),
