@@ -54,7 +54,8 @@ impl Applier {
             Ok(events) => {
                 let Some((last, _)) = events.last() else { return Ok(false) };
                 let next = Checkpoint { position: last.position, ..at.clone() };
-                if events.len() == *events_max {
+                // A page ends by bytes, too.
+                if events.len() == *events_max || last.position < *self.store.watch().borrow() {
                     self.read_ahead(last.position, *events_max);
                 }
                 (events.len(), self.apply(database, lease, at, next, &events).await)

@@ -208,6 +208,12 @@ impl Server {
         log
     }
 
+    /// Waits for its end, good or bad. Gives its log.
+    pub fn over(mut self) -> String {
+        exit_within(&mut self.child, STOP);
+        self.stderr.take().expect("it ends once").all()
+    }
+
     /// Ends it at once, as a power cut would.
     pub fn kill9(mut self) {
         self.send(Signal::KILL);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
+    body::{Bytes, HttpBody as _},
     extract::{FromRequest, Request},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -23,13 +23,18 @@ use crate::{
     App,
     access::{Caller, Needed},
     conditions::if_match,
+    fair::Share,
     json::{self, Unfit},
     problem::{ENCODED, Problem, shorten},
+    room::Held,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is the first outcome of a command that came again.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Bytes of a body that takes no room.
+const SMALL_BYTES: usize = 4 * 1024;
 
 /// Headers that every command takes.
 #[derive(IntoParams)]
@@ -52,6 +57,8 @@ pub(crate) struct Asked<T> {
     pub(crate) body: T,
     meta: Meta,
     caller: Caller,
+    /// What its body takes, until it has been carried out.
+    _room: Option<Held>,
 }
 
 /// What a command without attributes takes: at most `occurred_at`.
@@ -65,10 +72,12 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let headers = request.headers().clone();
-        let Some(needed) = request.extensions().get::<Needed>().copied() else {
+        let extensions = request.extensions();
+        let (Some(needed), Some(caller)) = (extensions.get::<Needed>().copied(), extensions.get::<Caller>()) else {
             return Err(Problem::internal(&"a command came past the guard of its resource"));
         };
         check_encoding(&headers)?;
+        let room = room(&request, caller.share, app)?;
         let body = read(request, app).await?;
         let caller = app.access.still(&headers, needed).await?;
         let (occurred, command) = parse(&headers, &body)?;
@@ -89,8 +98,24 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
             if_match: if_match(&headers)?,
             standing: caller.standing,
         };
-        Ok(Self { body: command, meta, caller })
+        Ok(Self { body: command, meta, caller, _room: room })
     }
+}
+
+/// Room for a body, unless it is small: of those, the number of connections is the bound. One that does not say how long it is may
+/// be as long as any.
+fn room(request: &Request, share: Share, app: &App) -> Result<Option<Held>, Problem> {
+    let size = request.body().size_hint().upper().and_then(|size| usize::try_from(size).ok());
+    let bytes = size.unwrap_or(usize::MAX).min(app.limits.body_bytes_max);
+    if bytes <= SMALL_BYTES {
+        return Ok(None);
+    }
+    let Some(room) = app.bodies.try_take(share, bytes) else {
+        metrics::counter!("dealog_bodies_refused_total").increment(1);
+        let detail = "there is no room for this body among those being read, and nothing was done: send it again";
+        return Err(Problem::busy("bodies_full", detail));
+    };
+    Ok(Some(room))
 }
 
 /// The body, as long as it comes in time and is not too large.

@@ -131,7 +131,7 @@ async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, P
     within_limits(&app.limits, &request)?;
     if let Err(problem) = from_here(app, foreign(&request)).await {
         let about = About::of(&request, address(request.extensions()));
-        app.audit.answered(&about, app.now(), None, problem.status()).await?;
+        app.audit.answered(&about, app.now(), None, None, problem.status()).await?;
         return Err(problem);
     }
     let known = conditions::known(&request);

@@ -25,6 +25,7 @@ mod position;
 mod problem;
 mod query;
 mod resources;
+mod room;
 mod server;
 mod tls;
 
@@ -46,7 +47,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{Access, Needs, Permission, guard},
-    audit::Audit,
+    audit::{Audit, Personal},
 };
 
 pub use budget::Budget;
@@ -54,6 +55,7 @@ pub use fair::Turns;
 pub use feed::Feed;
 pub use position::Reached;
 pub use resources::health::Readiness;
+pub use room::Room;
 pub use server::{Order, serve};
 pub use tls::{Tls, TlsError};
 
@@ -62,6 +64,8 @@ pub use tls::{Tls, TlsError};
 pub struct Limits {
     /// Bytes of a request's body.
     pub body_bytes_max: usize,
+    /// Bytes of all bodies that are being read or carried out together, except small ones. One caller has half of it.
+    pub bodies_bytes_max: usize,
     /// Bytes of a path with its query.
     pub url_bytes_max: usize,
     /// Bytes of all headers together, names and values. What goes far beyond, or has more than 100 of them, the HTTP library
@@ -131,6 +135,8 @@ pub struct Limits {
     pub subscriber_queue_events_max: usize,
     /// Bytes of them.
     pub subscriber_queue_bytes_max: usize,
+    /// Bytes of all pages of the log that subscribers hold while they catch up. One caller has half of it; others wait.
+    pub subscriber_pages_bytes_max: usize,
     /// How long a stream may be silent before it gives a sign of life.
     pub subscriber_keep_alive: Duration,
 }
@@ -139,6 +145,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 256 * 1024,
+            bodies_bytes_max: 64 * 1024 * 1024,
             url_bytes_max: 8 * 1024,
             header_bytes_max: 32 * 1024,
             page_items_max: 500,
@@ -173,6 +180,7 @@ impl Default for Limits {
             queries_waiting_per_caller_max: 64,
             subscriber_queue_events_max: 10_000,
             subscriber_queue_bytes_max: 64 * 1024 * 1024,
+            subscriber_pages_bytes_max: 64 * 1024 * 1024,
             subscriber_keep_alive: Duration::from_secs(15),
         }
     }
@@ -222,6 +230,8 @@ pub struct App {
     pub turns: Turns,
     /// Room for answers that are on their way.
     pub budget: Budget,
+    /// Room for bodies that are on their way.
+    pub bodies: Room,
     /// Who was refused what, and who read what is about people.
     pub audit: Audit,
     /// Limits.
@@ -267,25 +277,29 @@ impl App {
 )]
 struct Docs;
 
-/// The API, and its description as an OpenAPI document. Each resource says what its callers must be permitted; only
-/// whether the server lives and is ready is for everyone.
+/// The API, and its description as an OpenAPI document. Each resource says what its callers must be permitted, and whether
+/// its answers may hold personal data, so that the audit log names who read them; only whether the server lives and is
+/// ready is for everyone.
 fn described(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
     use Permission::{Audit, Customers, Deals, Log, Metrics, Pipelines, Read, Settings, Teams, Users};
-    let guarded = |router: OpenApiRouter<Arc<App>>, to_read, to_write| {
-        router.route_layer(middleware::from_fn_with_state((Arc::clone(app), Needs { to_read, to_write }), guard))
+    use Personal::{Always, Never, OfFigures};
+    let guarded = |router: OpenApiRouter<Arc<App>>, to_read, to_write, personal| {
+        let needs = Needs { to_read, to_write, personal };
+        router.route_layer(middleware::from_fn_with_state((Arc::clone(app), needs), guard))
     };
     OpenApiRouter::with_openapi(Docs::openapi())
-        .merge(guarded(resources::deals::router(), Read, Deals))
-        .merge(guarded(resources::pipelines::router(), Read, Pipelines))
-        .merge(guarded(resources::customers::router(), Read, Customers))
-        .merge(guarded(resources::users::router(), Read, Users))
-        .merge(guarded(resources::teams::router(), Read, Teams))
-        .merge(guarded(resources::settings::router(), Read, Settings))
-        .merge(guarded(resources::figures::router(), Read, Read))
-        .merge(guarded(resources::events::router(), Log, Log))
-        .merge(guarded(resources::stream::router(), Log, Log))
-        .merge(guarded(resources::audit::router(), Audit, Audit))
-        .merge(guarded(resources::metrics::router(), Metrics, Metrics))
+        .merge(guarded(resources::deals::router(), Read, Deals, Always))
+        .merge(guarded(resources::pipelines::router(), Read, Pipelines, Never))
+        .merge(guarded(resources::customers::router(), Read, Customers, Always))
+        .merge(guarded(resources::users::router(), Read, Users, Always))
+        .merge(guarded(resources::teams::router(), Read, Teams, Never))
+        .merge(guarded(resources::settings::router(), Read, Settings, Never))
+        .merge(guarded(resources::figures::router(), Read, Read, OfFigures))
+        .merge(guarded(resources::figures::board_router(), Read, Read, Always))
+        .merge(guarded(resources::events::router(), Log, Log, Always))
+        .merge(guarded(resources::stream::router(), Log, Log, Always))
+        .merge(guarded(resources::audit::router(), Audit, Audit, Never))
+        .merge(guarded(resources::metrics::router(), Metrics, Metrics, Never))
         .merge(resources::health::router())
 }
 
@@ -294,9 +308,8 @@ pub fn router(app: App) -> Router {
     let app = Arc::new(app);
     let (router, mut openapi) = described(&app).split_for_parts();
     describe::complete(&mut openapi);
-    let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", openapi);
     let router = router
-        .merge(docs)
+        .merge(resources::openapi::router(&openapi))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .with_state(Arc::clone(&app));

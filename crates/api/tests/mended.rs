@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dealog_api::{
-    App, Budget, Feed, Followed, Order, Reached, Readiness, Turns,
+    App, Budget, Feed, Followed, Order, Reached, Readiness, Room, Turns,
     access::Access,
     audit::{Audit, Mode},
 };
@@ -94,6 +94,7 @@ impl Server {
             readiness: Readiness::default(),
             turns: Turns::new(&limits),
             budget: Budget::new(&limits),
+            bodies: Room::of(limits.bodies_bytes_max),
             audit: Audit::start(Mode::On, folder.to_owned(), &limits).unwrap(),
             feed: Feed::start(store.clone(), limits),
             metrics: PrometheusBuilder::new().build_recorder().handle(),

@@ -90,6 +90,7 @@ limits!(
     known_at_models_max: u64 => past.known_at_models_max;
     known_at_idle_seconds: u64 => past.known_at_idle in seconds;
     body_bytes_max: usize => api.body_bytes_max;
+    bodies_bytes_max: usize => api.bodies_bytes_max;
     url_bytes_max: usize => api.url_bytes_max;
     header_bytes_max: usize => api.header_bytes_max;
     page_items_max: u32 => api.page_items_max;
@@ -124,6 +125,7 @@ limits!(
     queries_waiting_per_caller_max: usize => api.queries_waiting_per_caller_max;
     subscriber_queue_events_max: usize => api.subscriber_queue_events_max;
     subscriber_queue_bytes_max: usize => api.subscriber_queue_bytes_max;
+    subscriber_pages_bytes_max: usize => api.subscriber_pages_bytes_max;
     subscriber_keep_alive_ms: u64 => api.subscriber_keep_alive in milliseconds;
 );
 

@@ -52,6 +52,8 @@ fn main() -> ExitCode {
     };
     let mut log = None;
     let done = runtime.block_on(cli.run(&mut log));
+    // What is still under way on other threads was given its time.
+    runtime.shutdown_background();
     let code = if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     match (done, &log) {
         (Err(error), Some(log)) => log.line(&out::said(&format!("error: {error}"))),

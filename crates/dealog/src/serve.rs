@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dealog_api::{App, Budget, Feed, Followed, Order, Reached, Readiness, Tls, Turns, access::Access, audit::Audit};
+use dealog_api::{
+    App, Budget, Feed, Followed, Order, Reached, Readiness, Room, Tls, Turns, access::Access, audit::Audit,
+};
 use dealog_projections::{
     Database,
     deals::{NAME, Past, VERSION, Views},
@@ -13,7 +15,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use crate::{
@@ -85,6 +87,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         readiness: Readiness::default(),
         turns: Turns::new(&limits),
         budget: Budget::new(&limits),
+        bodies: Room::of(limits.bodies_bytes_max),
         commands,
         views: Views::new(database.clone()),
         followed: Followed { name: NAME, version: VERSION, status },
@@ -112,52 +115,78 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
             tracing::warn!(seconds, "requests are still under way and are cut off");
         }
     }
+    let end = End::begin();
     orders.send_replace(Order::Cut);
     if !server.is_finished() {
-        in_time("connections", server).await;
+        end.other("connections", server).await;
     }
-    in_time("the audit log", audit.flush()).await;
-    end(worker, &database, &*store, settings).await
+    end.other("the audit log", audit.finish()).await;
+    end.of_data(worker, &database, &*store, settings).await
 }
 
-/// How long each part may take to end once nobody is served any more.
+/// How long the end may take once nobody is served any more. A stop takes no longer than `shutdown_seconds` and this.
 const END: Duration = Duration::from_secs(5);
+/// What the log has of this at least, whatever holds up the others.
+const LOG_END: Duration = Duration::from_secs(3);
 
-/// Ends one part after the other, the log last. Whatever keeps the others: the log is closed, and its file has everything.
-async fn end(
-    worker: Option<JoinHandle<()>>,
-    database: &Database,
-    store: &dyn Log,
-    settings: &Settings,
-) -> Result<(), Failure> {
-    if let Some(worker) = worker {
-        let abort = worker.abort_handle();
-        in_time("the worker of the read models", worker).await;
-        abort.abort();
+/// By when what is still under way must have ended.
+#[derive(Clone, Copy)]
+struct End {
+    log: Instant,
+    others: Instant,
+}
+
+impl End {
+    fn begin() -> Self {
+        let log = Instant::now() + END;
+        Self { log, others: log - LOG_END }
     }
-    in_time("the read models", database.close()).await;
-    let Some(()) = in_time("the log", store.close()).await else {
-        return Err(Failure::Ended("the log could not be closed: a copy of it needs log.db-wal too".into()));
-    };
-    match settings.log_place() {
-        Place::Sqlite(log) => SqliteStore::settle(&log).await.map_err(|error| {
-            Failure::Ended(format!(
-                "what is in log.db-wal could not be brought into log.db ({error}): a copy of the log needs both files"
-            ))
-        }),
-        Place::Postgres(_) => Ok(()),
+
+    /// Ends one part after the other, the log last. Whatever keeps the others: the log is closed, and its file has everything.
+    async fn of_data(
+        self,
+        worker: Option<JoinHandle<()>>,
+        database: &Database,
+        store: &dyn Log,
+        settings: &Settings,
+    ) -> Result<(), Failure> {
+        if let Some(worker) = worker {
+            let abort = worker.abort_handle();
+            self.other("the worker of the read models", worker).await;
+            abort.abort();
+        }
+        self.other("the read models", database.close()).await;
+        let closed = in_time("the log", self.log, store.close()).await;
+        match (closed, settings.log_place()) {
+            (Some(()), Place::Sqlite(log)) => match in_time("log.db-wal", self.log, SqliteStore::settle(&log)).await {
+                Some(settled) => settled.map_err(|error| not_settled(&error.to_string())),
+                None => Err(not_settled("that took too long")),
+            },
+            (None, Place::Sqlite(_)) => Err(not_settled("the log was not closed in time")),
+            (Some(()), Place::Postgres(_)) => Ok(()),
+            (None, Place::Postgres(_)) => {
+                Err(Failure::Ended("the connections to the log were not closed in time".into()))
+            }
+        }
     }
+
+    /// Waits for anything but the log.
+    async fn other(self, what: &'static str, step: impl Future) {
+        in_time(what, self.others, step).await;
+    }
+}
+
+fn not_settled(reason: &str) -> Failure {
+    Failure::Ended(format!(
+        "what is in log.db-wal could not be brought into log.db ({reason}): a copy of the log needs both files"
+    ))
 }
 
 /// What came of it, if it came in time.
-async fn in_time<T>(what: &'static str, step: impl Future<Output = T>) -> Option<T> {
-    let ended = timeout(END, step).await;
+async fn in_time<T>(what: &'static str, deadline: Instant, step: impl Future<Output = T>) -> Option<T> {
+    let ended = timeout_at(deadline, step).await;
     if ended.is_err() {
-        tracing::error!(
-            what,
-            seconds = END.as_secs(),
-            "does not come to its end: the process ends without waiting for it"
-        );
+        tracing::error!(what, "does not end in time: the process ends without waiting for it");
     }
     ended.ok()
 }
@@ -184,7 +213,7 @@ pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
         }
     }
     stop.send_replace(true);
-    end(Some(worker), &database, &*store, settings).await
+    End::begin().of_data(Some(worker), &database, &*store, settings).await
 }
 
 /// Ctrl-C and SIGTERM. From the moment this is made, they end the process in good order only.
@@ -207,5 +236,24 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_takes_no_longer_than_its_grace_and_the_log_has_its_part_whatever_does_not_end() {
+        let (begun, end) = (Instant::now(), End::begin());
+        for part in ["connections", "the audit log", "the read models"] {
+            end.other(part, pending::<()>()).await;
+        }
+        assert!(begun.elapsed() <= END.saturating_sub(LOG_END) + Duration::from_millis(2));
+        assert!(in_time("the log", end.log, tokio::time::sleep(LOG_END / 2)).await.is_some());
+        assert!(in_time("the log", end.log, pending::<()>()).await.is_none());
+        assert!(begun.elapsed() <= END + Duration::from_millis(2));
     }
 }

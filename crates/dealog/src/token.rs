@@ -102,12 +102,18 @@ pub(crate) async fn run(settings: &Settings, command: TokenCommand) -> Result<()
 
 async fn create(settings: &Settings, store: &Arc<dyn Log>, commands: &Commands, create: Create) -> Result<(), Failure> {
     let now = commands.now();
-    let actor = match (&create.user, &create.service) {
-        (Some(user), _) => Actor::User(*user),
-        (None, Some(name)) => Actor::Service(service(name.as_str())),
-        (None, None) => Actor::User(invite(commands, create.invite, create.role).await?),
+    let (actor, invited) = match (&create.user, &create.service) {
+        (Some(user), _) => (Actor::User(*user), None),
+        (None, Some(name)) => (Actor::Service(service(name.as_str())), None),
+        (None, None) => {
+            let user = UserId(Uuid::now_v7());
+            (Actor::User(user), Some((user, to_invite(create.invite, create.role)?)))
+        }
     };
-    let may = may(commands, actor, &create.allow).await?;
+    let may = match &invited {
+        Some((_, invite)) => word(invite.role),
+        None => may(commands, actor, &create.allow).await?,
+    };
     let name = create.name.or(create.service).map(|name| name.to_string()).unwrap_or_default();
     let secret = Secret::random().map_err(|source| Failure::Io { what: "the system's randomness".into(), source })?;
     let token = Token {
@@ -129,6 +135,13 @@ async fn create(settings: &Settings, store: &Arc<dyn Log>, commands: &Commands, 
         tracing::warn!(%error, "it cannot be written down in the data folder that there are tokens");
     }
     let id = token.id;
+    // The token first: where this role may not create one, nobody has been invited.
+    if let Some((user, invite)) = invited
+        && let Err(failure) = self::invite(commands, user, invite).await
+    {
+        store.revoke_token(id, now, token.created_by.as_deref()).await?;
+        return Err(failure);
+    }
     out::note(format_args!(
         "A token for {actor} ({may}). It is shown this once: keep it as you would a password, and send it as\n\
          `Authorization: Bearer TOKEN`. `dealog token revoke {id}` ends it.",
@@ -139,19 +152,21 @@ async fn create(settings: &Settings, store: &Arc<dyn Log>, commands: &Commands, 
     })
 }
 
-async fn invite(commands: &Commands, name: Option<Title>, role: Option<Role>) -> Result<UserId, Failure> {
-    let (Some(name), Some(role)) = (name, role) else {
-        return Err(Failure::Folder("name a user with --user, or invite one with --invite and --role".into()));
-    };
-    let user = UserId(Uuid::now_v7());
-    let invite = user::Invite { name, email: None, role };
+fn to_invite(name: Option<Title>, role: Option<Role>) -> Result<user::Invite, Failure> {
+    match (name, role) {
+        (Some(name), Some(role)) => Ok(user::Invite { name, email: None, role }),
+        _ => Err(Failure::Folder("name a user with --user, or invite one with --invite and --role".into())),
+    }
+}
+
+async fn invite(commands: &Commands, user: UserId, invite: user::Invite) -> Result<(), Failure> {
     let request = Request {
         stream: StreamId::User(user),
         command: Command::User(user::Command::Invite(invite)),
         meta: Meta::keyed(Actor::Local, &format!("token:{user}")),
     };
     commands.execute(&request).await?;
-    Ok(user)
+    Ok(())
 }
 
 /// What a token of this actor's may do, in words.

@@ -74,6 +74,55 @@ fn refusals_and_reads_of_what_is_about_people_are_written_down_with_who_it_was()
 }
 
 #[test]
+fn whatever_shows_people_is_written_down_as_read_and_figures_that_do_not_are_not() {
+    let company = Company::new();
+    let created = company.anna.post("/v1/deals", &deal("Read by Boris", &json!({}))).expect(201);
+    company.anna.get(&format!("/v1/pipeline?min_position={}", created.position())).expect(200);
+    let id = created.id();
+    let (anna, boris) = (&company.anna_id, format!("user:{}", company.boris_id));
+    let people = [
+        "/v1/deals",
+        &format!("/v1/deals/{id}"),
+        &format!("/v1/deals/{id}/history"),
+        "/v1/customers",
+        "/v1/users",
+        "/v1/board",
+        "/v1/pipeline?by=owner",
+        "/v1/win-rate?by=month,customer",
+        &format!("/v1/velocity?owner={anna}"),
+    ];
+    let nobody = ["/v1/forecast", "/v1/funnel?by=month", "/v1/cycle?by=source,team", "/v1/settings", "/v1/pipelines"];
+    for path in people.into_iter().chain(nobody) {
+        company.boris.get(path).expect(200);
+    }
+    let entries = audit(&company.auditor);
+    let read = |entry: &&Value| entry["why"] == "personal_data" && entry["actor"] == boris.as_str();
+    let read: Vec<&str> = entries.iter().filter(read).map(|entry| entry["path"].as_str().unwrap()).collect();
+    assert_eq!(read, people.map(|path| path.split('?').next().unwrap()));
+}
+
+#[test]
+fn one_deal_is_written_down_as_read_once_a_minute_however_its_id_is_spelled() {
+    let company = Company::new();
+    let created = company.anna.post("/v1/deals", &deal("One of many names", &json!({}))).expect(201);
+    company.anna.get(&format!("/v1/pipeline?min_position={}", created.position())).expect(200);
+    let id = created.id();
+    let spelled = [
+        id.clone(),
+        id.to_uppercase(),
+        id.replace('0', "%30"),
+        id.replace('-', "%2d").to_uppercase(),
+        format!("{id}?min_position=1"),
+    ];
+    for id in &spelled {
+        company.boris.get(&format!("/v1/deals/{id}")).expect(200);
+    }
+    let entries = audit(&company.auditor);
+    let read = |entry: &&Value| entry["why"] == "personal_data" && entry["route"] == "/v1/deals/{id}";
+    assert_eq!(entries.iter().filter(read).count(), 1, "{entries:#?}");
+}
+
+#[test]
 fn the_audit_log_is_there_after_a_restart_and_goes_on() {
     let company = Company::new();
     company.anna.get("/v1/users").expect(200);

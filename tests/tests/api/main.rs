@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod bodies;
 mod connections;
 mod deals;
 mod events;

@@ -43,6 +43,15 @@ fn the_description_is_openapi_3_1_and_says_what_it_is_about() {
 }
 
 #[test]
+fn the_description_is_not_sent_again_to_those_who_have_it() {
+    let description = server().get("/openapi.json").expect(200);
+    let etag = description.header("etag").unwrap();
+    let again = server().call("GET", "/openapi.json").header("If-None-Match", etag).send().expect(304);
+    assert!(again.text.is_empty());
+    server().call("GET", "/openapi.json").header("If-None-Match", "\"another\"").send().expect(200);
+}
+
+#[test]
 fn every_operation_has_a_summary_a_tag_and_answers_with_schemas() {
     let description = description();
     let tags: BTreeSet<&str> =

@@ -12,7 +12,7 @@ use std::{
 };
 
 use dealog_test_postgres::Postgres;
-use dealog_tests::{Answer, Data, PATIENCE, Server, deal, until, workload::FOUNDING};
+use dealog_tests::{Answer, Data, PATIENCE, Raw, Server, deal, until, workload::FOUNDING};
 use serde_json::json;
 
 /// What whoever asks for health waits for.
@@ -129,4 +129,25 @@ fn a_server_whose_database_says_nothing_any_more_says_so_in_time() {
     way.swallows.store(true, Ordering::SeqCst);
     is_told_at_once(&server);
     server.kill9();
+}
+
+#[test]
+fn a_stop_takes_no_longer_than_it_may_where_the_database_says_nothing_any_more() {
+    const SHUTDOWN_SECONDS: u64 = 1;
+    // `shutdown_seconds`, the five seconds that the end may take, and something for a busy machine.
+    const STOPPED_WITHIN: Duration = Duration::from_secs(SHUTDOWN_SECONDS + 5 + 2);
+    let data = Data::on_postgres();
+    data.set(&format!("shutdown_seconds = {SHUTDOWN_SECONDS}"));
+    let way = Way::to(data.database().unwrap());
+    let server = with_a_deal(&data, &["--database", &way.url(data.database().unwrap())]);
+    way.swallows.store(true, Ordering::SeqCst);
+    // Both the log and the read models are being read.
+    let asked: Vec<_> = ["GET /v1/pipeline?min_position=1", "GET /v1/events?after=0"]
+        .map(|request| Raw::sending(server.address(), &format!("{request} HTTP/1.1\r\nHost: localhost\r\n\r\n")))
+        .into();
+    let begun = Instant::now();
+    server.terminate();
+    let log = server.over();
+    assert!(begun.elapsed() < STOPPED_WITHIN, "it took {:?}: {log}", begun.elapsed());
+    drop(asked);
 }

@@ -69,6 +69,20 @@ fn a_role_that_was_granted_no_more_than_it_needs_serves_and_cannot_rewrite_histo
 }
 
 #[test]
+fn a_role_that_may_not_create_tokens_invites_nobody_either() {
+    let postgres = Postgres::start();
+    let (data, app) = with_a_role(&postgres);
+    grant(&data);
+    let invite = ["token", "create", "--invite", "Anna Berg", "--role", "admin"];
+    let before = data.run(["replay"]).succeed().stdout;
+    let refused = data.run(invite).args(["--database", &app]).fail();
+    assert!(refused.contains("the role that owns the log"), "{refused}");
+    assert_eq!(data.run(["replay"]).succeed().stdout, before);
+    data.run(invite).succeed();
+    assert!(data.run(["replay"]).succeed().stdout.contains("user.invited"));
+}
+
+#[test]
 fn a_log_that_is_restored_is_served_by_that_role_again_and_its_owner_cannot_rewrite_it_either() {
     let postgres = Postgres::start();
     let (data, _) = with_a_role(&postgres);

@@ -47,7 +47,7 @@ use self::{
 };
 use crate::{
     App, Limits,
-    audit::About,
+    audit::{About, Personal},
     connection::Peer,
     fair::{Share, Weight},
     problem::Problem,
@@ -313,11 +313,12 @@ fn no_token() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "no_token", detail).field("Authorization")
 }
 
-/// What requests to a resource take.
+/// What requests to a resource take, and what its answers may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Needs {
     pub(crate) to_read: Permission,
     pub(crate) to_write: Permission,
+    pub(crate) personal: Personal,
 }
 
 /// What a request takes, and from where it came: asked again once a body has arrived, which may take a while.
@@ -337,6 +338,7 @@ pub(crate) async fn guard(
     let from = address(request.extensions());
     let about = Arc::new(About::of(&request, from));
     request.extensions_mut().insert(Arc::clone(&about));
+    let read = needs.personal.read(&mut request).await;
     let asked = app.access.caller(request.headers(), from);
     let caller = match needs.to_read {
         // What is measured is wanted most while the database is away.
@@ -349,7 +351,7 @@ pub(crate) async fn guard(
         Err(problem) => Err(problem),
     };
     let response = response.into_response();
-    app.audit.answered(&about, app.now(), actor, response.status()).await?;
+    app.audit.answered(&about, app.now(), actor, read, response.status()).await?;
     Ok(response)
 }
 

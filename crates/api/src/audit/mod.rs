@@ -4,16 +4,15 @@
 //! bounded, so a slow disk does not hold up requests. Where an entry cannot be written, health and a metric say so;
 //! where the audit log is `required`, nothing about people is told that could not be written down first.
 
+mod counts;
 mod file;
+mod personal;
 
 use std::{
     fmt::Display,
     net::IpAddr,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -28,18 +27,20 @@ use tokio::sync::{mpsc, oneshot};
 use tower_http::request_id::RequestId;
 use utoipa::ToSchema;
 
-use self::file::{Bounds, File};
-use crate::{Limits, access::network, problem::Problem};
+pub(crate) use self::personal::{Personal, Read};
+use self::{
+    counts::{Counted, Counts},
+    file::{Bounds, File},
+};
+use crate::{Limits, problem::Problem};
 
 /// Bytes that are kept of anything that comes from a request.
 const TEXT_BYTES_MAX: usize = 256;
-/// Refusals of one caller or address in a minute that are written down one by one. The last of them says so.
-const REFUSALS_MAX: u32 = 100;
-/// Callers and addresses whose refusals are counted at the same time.
-const COUNTED_MAX: u64 = 10_000;
+/// What was read lately and by whom: so much of it is remembered.
+const READ_MAX: u64 = 10_000;
 /// Entries that are written at once.
 const BATCH_MAX: usize = 256;
-/// For how long the same is written down once.
+/// For how long a read of the same by the same caller is written down once.
 const MINUTE: Duration = Duration::from_mins(1);
 /// How long a request waits for its entry to be written where that is required.
 const WRITTEN: Duration = Duration::from_secs(5);
@@ -57,7 +58,7 @@ pub enum Mode {
 }
 
 /// Why something is in the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Why {
     /// The request was refused.
@@ -94,21 +95,22 @@ pub(crate) struct Entry {
     pub(crate) status: u16,
     /// The request's id, as in the server's log, cut off after 256 bytes.
     pub(crate) request_id: String,
-    /// Whether more refusals of this caller follow within the minute and are not written down.
+    /// Whether any more of this caller's within the minute are written down as one entry, when it is over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) more: bool,
+    /// How many requests this entry stands for; it names the last of them. 1 if absent.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) requests: u64,
 }
 
-/// Routes whose answers may hold personal data: names and addresses of people, and what was noted about them.
-const PERSONAL: [&str; 7] = [
-    "/v1/users",
-    "/v1/users/{id}",
-    "/v1/customers",
-    "/v1/customers/{id}",
-    "/v1/events",
-    "/v1/events/stream",
-    "/v1/deals/{id}/history",
-];
+fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(requests: &u64) -> bool {
+    *requests == 1
+}
 
 /// What is known of a request before it is carried out.
 #[derive(Debug, Clone)]
@@ -130,13 +132,6 @@ impl About {
     }
 }
 
-impl About {
-    /// Whether it asks for what may be about people.
-    fn reads_of_people(&self) -> bool {
-        ["GET", "HEAD"].contains(&self.method) && PERSONAL.contains(&self.route.as_str())
-    }
-}
-
 /// As much of a text as is kept.
 fn cut(text: &str) -> String {
     text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default().to_owned()
@@ -148,9 +143,9 @@ pub struct Audit {
     mode: Mode,
     queue: mpsc::Sender<Job>,
     trouble: Arc<Mutex<Option<String>>>,
-    refusals: Cache<(Option<Actor>, Option<IpAddr>), Arc<AtomicU32>>,
-    /// What was read in this minute: who follows the log by asking every second is written down once.
-    read: Cache<(Actor, String), ()>,
+    counts: Counts,
+    /// What was read in this minute: a caller who follows the log by asking every second is written down once.
+    read: Cache<(Actor, Read), ()>,
     folder: Arc<Path>,
     bounds: Bounds,
 }
@@ -175,9 +170,8 @@ impl Audit {
         if mode != Mode::Off {
             std::thread::Builder::new().name("audit".into()).spawn(move || writer.run(jobs))?;
         }
-        let refusals = Cache::builder().max_capacity(COUNTED_MAX).time_to_live(MINUTE).build();
-        let read = Cache::builder().max_capacity(COUNTED_MAX).time_to_live(MINUTE).build();
-        Ok(Self { mode, queue, trouble, refusals, read, folder: folder.into(), bounds })
+        let read = Cache::builder().max_capacity(READ_MAX).time_to_live(MINUTE).build();
+        Ok(Self { mode, queue, trouble, counts: Counts::default(), read, folder: folder.into(), bounds })
     }
 
     /// Why entries are not written, where they are not.
@@ -185,35 +179,48 @@ impl Audit {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes down that a request was refused, unless the same caller has had too many of these in this minute.
-    pub(crate) fn refused(&self, about: &About, at: Timestamp, actor: Option<Actor>, status: StatusCode) {
-        let from = if actor.is_some() { None } else { about.address.map(network) };
-        let counted = self.refusals.get_with((actor, from), Arc::default).fetch_add(1, Ordering::Relaxed);
-        if counted < REFUSALS_MAX {
-            let more = counted + 1 == REFUSALS_MAX;
-            self.send(Job { entry: Some(entry(about, at, Why::Refused, actor, status, more)), written: None });
-        }
-    }
-
-    /// Writes down what an answer makes worth it: that it is a refusal, or may be about people.
+    /// Writes down what an answer makes worth it: that it is a refusal, or tells about people what `read` says.
     pub(crate) async fn answered(
         &self,
         about: &About,
         at: Timestamp,
         actor: Option<Actor>,
+        read: Option<Read>,
         status: StatusCode,
     ) -> Result<(), Problem> {
         let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
         if refused.contains(&status) {
-            self.refused(about, at, actor, status);
-        } else if let (true, true, Some(actor)) = (status.is_success(), about.reads_of_people(), actor) {
-            let read = (actor, about.path.clone());
+            if let Some(entry) = self.counted(entry(about, at, Why::Refused, actor, status)) {
+                self.send(Job { entry: Some(entry), written: None });
+            }
+        } else if let (true, Some(read), Some(actor)) = (status.is_success(), read, actor) {
+            let read = (actor, read);
             if !self.read.contains_key(&read) {
-                self.done(about, at, Why::PersonalData, actor, status).await?;
+                if let Some(entry) = self.counted(entry(about, at, Why::PersonalData, Some(actor), status)) {
+                    self.written(entry).await?;
+                }
                 self.read.insert(read, ());
             }
         }
         Ok(())
+    }
+
+    /// The entry, unless this caller has had too many in this minute: what comes then is written down together.
+    fn counted(&self, entry: Entry) -> Option<Entry> {
+        match self.counts.count(entry) {
+            Counted::Write(entry) => return Some(entry),
+            Counted::WriteAt(minute_ends, key) => {
+                let audit = self.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep_until(minute_ends).await;
+                    if let Some(entry) = audit.counts.rest(key) {
+                        audit.send(Job { entry: Some(entry), written: None });
+                    }
+                });
+            }
+            Counted::Added => {}
+        }
+        None
     }
 
     /// Writes down something that was done. Where the audit log is required and this cannot be written, it is a problem.
@@ -225,7 +232,11 @@ impl Audit {
         actor: Actor,
         status: StatusCode,
     ) -> Result<(), Problem> {
-        let entry = Some(entry(about, at, why, Some(actor), status, false));
+        self.written(entry(about, at, why, Some(actor), status)).await
+    }
+
+    async fn written(&self, entry: Entry) -> Result<(), Problem> {
+        let entry = Some(entry);
         if self.mode != Mode::Required {
             self.send(Job { entry, written: None });
             return Ok(());
@@ -249,8 +260,16 @@ impl Audit {
         lost(&self.trouble, reason, entries);
     }
 
+    /// Writes down what is still counted, and waits until all is written: before the process ends.
+    pub async fn finish(&self) {
+        for entry in self.counts.all_rests() {
+            self.send(Job { entry: Some(entry), written: None });
+        }
+        self.flush().await;
+    }
+
     /// Waits until all is written that was sent before, for as long as an entry may take.
-    pub async fn flush(&self) {
+    async fn flush(&self) {
         let (written, told) = oneshot::channel();
         if self.mode != Mode::Off && self.queue.send(Job { entry: None, written: Some(written) }).await.is_ok() {
             let _ = tokio::time::timeout(WRITTEN, told).await;
@@ -270,10 +289,11 @@ impl Audit {
     }
 }
 
-fn entry(about: &About, at: Timestamp, why: Why, actor: Option<Actor>, status: StatusCode, more: bool) -> Entry {
+fn entry(about: &About, at: Timestamp, why: Why, actor: Option<Actor>, status: StatusCode) -> Entry {
     let About { address, method, route, path, request_id } = about.clone();
     let (method, status) = (method.to_owned(), status.as_u16());
-    Entry { number: 0, at, why, actor, address, method, route, path, status, request_id, more }
+    let (number, more, requests) = (0, false, 1);
+    Entry { number, at, why, actor, address, method, route, path, status, request_id, more, requests }
 }
 
 /// Says in health and metrics that entries were lost; in the log only when that begins.

@@ -3,7 +3,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use axum::body::Body;
 use tempfile::TempDir;
 
-use super::*;
+use super::{counts::ENTRIES_MAX, *};
 
 fn audit(folder: &TempDir, mode: Mode, limits: &Limits) -> Audit {
     Audit::start(mode, folder.path().join("audit"), limits).unwrap()
@@ -78,19 +78,56 @@ async fn a_line_that_was_cut_off_harms_no_other() {
     assert_eq!(audit.read(0, 10).await.unwrap()[0].path, "/next");
 }
 
+async fn refuse(audit: &Audit, path: &str, actor: Option<Actor>) {
+    audit.answered(&about(path), Timestamp::MIN, actor, None, StatusCode::FORBIDDEN).await.unwrap();
+}
+
 #[tokio::test]
-async fn whoever_is_refused_all_the_time_does_not_fill_the_audit_log_and_others_are_written_down() {
+async fn a_caller_who_is_refused_all_the_time_does_not_fill_the_audit_log_and_others_are_written_down() {
     let folder = tempfile::tempdir().unwrap();
     let audit = audit(&folder, Mode::On, &Limits::default());
-    for _ in 0..10 * REFUSALS_MAX {
-        audit.refused(&about(&format!("/{}", "a".repeat(5_000))), Timestamp::MIN, None, StatusCode::UNAUTHORIZED);
+    for _ in 0..10 * ENTRIES_MAX {
+        refuse(&audit, &format!("/{}", "a".repeat(5_000)), None).await;
     }
-    audit.refused(&about("/v1/users"), Timestamp::MIN, Some(Actor::Local), StatusCode::FORBIDDEN);
+    refuse(&audit, "/v1/users", Some(Actor::Local)).await;
     let entries = audit.read(0, 10_000).await.unwrap();
-    assert_eq!(entries.len(), REFUSALS_MAX as usize + 1);
+    assert_eq!(entries.len(), ENTRIES_MAX as usize + 1);
     assert!(entries.iter().all(|entry| entry.path.len() <= TEXT_BYTES_MAX));
     let more: Vec<bool> = entries.iter().map(|entry| entry.more).collect();
     assert_eq!(more.iter().filter(|more| **more).count(), 1);
-    assert!(more[REFUSALS_MAX as usize - 1]);
+    assert!(more[ENTRIES_MAX as usize - 1]);
     assert_eq!(entries.last().unwrap().actor, Some(Actor::Local));
+}
+
+#[tokio::test]
+async fn reads_beyond_those_written_down_one_by_one_are_counted_in_one_entry_before_the_process_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = audit(&folder, Mode::On, &Limits::default());
+    let last = ENTRIES_MAX + 40;
+    for number in 1..=last {
+        let (path, read) = (format!("/{number}"), Read::of("/v1/deals/{id}", &number.to_string()));
+        let actor = Some(Actor::Local);
+        audit.answered(&about(&path), Timestamp::MIN, actor, Some(read), StatusCode::OK).await.unwrap();
+    }
+    audit.finish().await;
+    let entries = audit.read(0, 10_000).await.unwrap();
+    assert_eq!(entries.len(), ENTRIES_MAX as usize + 1);
+    let rest = entries.last().unwrap();
+    assert_eq!((rest.requests, &rest.path), (40, &format!("/{last}")));
+    assert_eq!(entries.iter().map(|entry| entry.requests).sum::<u64>(), u64::from(last));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_counted_is_written_down_when_the_minute_is_over() {
+    let counts = Counts::default();
+    let refused = || entry(&about("/"), Timestamp::MIN, Why::Refused, None, StatusCode::FORBIDDEN);
+    for _ in 0..ENTRIES_MAX {
+        assert!(matches!(counts.count(refused()), Counted::Write(_)));
+    }
+    let Counted::WriteAt(minute_ends, key) = counts.count(refused()) else { panic!("it is written at once") };
+    assert!(matches!(counts.count(refused()), Counted::Added));
+    tokio::time::sleep_until(minute_ends).await;
+    assert_eq!(counts.rest(key).unwrap().requests, 2);
+    // A new minute.
+    assert!(matches!(counts.count(refused()), Counted::Write(Entry { more: false, requests: 1, .. })));
 }

@@ -1,10 +1,10 @@
 //! The live feed: the log as a stream that never ends, for many subscribers at once.
 //!
 //! A subscriber that is behind reads pages of the log, one whenever its connection has taken the one before; so however
-//! slow it is, it holds no connection to the log's database. Close to the end it goes on with what one reader
-//! ([`tail`]) has read and rendered for all ([`recent`]). It need not keep up there to the event, but within bounds: whoever
-//! falls out of them is sent away with the reason and the position to go on from, so that slowness shows and costs nobody
-//! else anything.
+//! slow it is, it holds no connection to the log's database. The pages that subscribers hold share a budget of bytes, so many
+//! slow ones wait for each other. Close to the end a subscriber goes on with what one reader ([`tail`]) has read and rendered
+//! for all ([`recent`]). There it may lag behind, but only within bounds: beyond them it is disconnected, and told why and
+//! where to resume, so slowness shows and costs others nothing.
 //!
 //! A stream is made of whole messages that many subscribers share, up to a batch in a chunk. That is why it is a body of
 //! bytes and not axum's `Sse`, which copies and sends each message for each subscriber by itself.
@@ -21,7 +21,7 @@ use dealog_events::Position;
 use dealog_store::{EventStore, StoreError, supervised};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::Limits;
+use crate::{Limits, room::Room};
 use recent::{Bounds, Recent};
 pub(crate) use subscriber::Subscriber;
 use tail::Tail;
@@ -35,6 +35,8 @@ pub struct Feed {
     arrived: Arc<Notify>,
     places: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
+    /// For pages of the log that subscribers hold while they catch up.
+    room: Room,
     limits: Limits,
 }
 
@@ -73,7 +75,8 @@ impl Feed {
             }
         });
         let places = Arc::new(Semaphore::new(limits.subscribers_max.min(Semaphore::MAX_PERMITS)));
-        Self { store, recent, arrived, places, stopping, limits }
+        let room = Room::of(limits.subscriber_pages_bytes_max);
+        Self { store, recent, arrived, places, stopping, room, limits }
     }
 
     /// Ends all streams, with a last message each. Those that begin later end at once.

@@ -3,10 +3,18 @@
 //! Everything here goes by position: whoever asks says where they are and gets what follows. So it does not matter which
 //! part of the way a subscriber came by pages of the log and which by this, and nothing is left out or told twice.
 
-use std::{collections::VecDeque, io::Write as _, sync::Arc};
+use std::{collections::VecDeque, io::Write as _, sync::Arc, vec};
 
 use axum::body::Bytes;
 use dealog_events::{Envelope, Position};
+
+use crate::room::Held;
+
+/// A batch ends when it has this many bytes; the event that reaches them is included. A slow subscriber keeps its batch in memory,
+/// and nobody keeps more.
+pub(super) const BATCH_BYTES_MAX: usize = 192 * 1024;
+/// The same of what is copied for one subscriber, since others are asked for other types.
+const COPY_BYTES_MAX: usize = 16 * 1024;
 
 /// Events that follow each other in the log, rendered as messages of a stream.
 #[derive(Debug)]
@@ -25,37 +33,81 @@ struct Message {
     end: usize,
 }
 
+/// What a subscriber is sent of a batch.
+#[derive(Debug)]
+pub(super) struct Selected {
+    /// Messages, and the position of the last of them; none where nothing of the batch was asked for.
+    pub(super) text: Option<(Bytes, Position)>,
+    /// All up to here was sent or was not asked for.
+    pub(super) reached: Position,
+}
+
+/// Text, and the room that it takes: they go together.
+struct Kept {
+    text: Bytes,
+    _room: Held,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
 impl Batch {
-    pub(super) fn render(events: Vec<Envelope>, last: Position) -> Result<Self, serde_json::Error> {
+    /// As many of these events as a batch has, from the first on. It leads to `last` if none is left.
+    pub(super) fn render(events: &mut vec::IntoIter<Envelope>, last: Position) -> Result<Self, serde_json::Error> {
         let mut text = Vec::new();
-        let mut messages = Vec::with_capacity(events.len());
-        for event in events {
+        let mut messages = Vec::new();
+        while text.len() < BATCH_BYTES_MAX
+            && let Some(event) = events.next()
+        {
             write!(text, "id: {}\nevent: {}\ndata: ", event.position, event.event_type)
                 .map_err(serde_json::Error::io)?;
             serde_json::to_writer(&mut text, &event)?;
             text.extend_from_slice(b"\n\n");
             messages.push(Message { position: event.position, event_type: event.event_type, end: text.len() });
         }
+        text.shrink_to_fit();
+        let cut_off = messages.last().filter(|_| !events.as_slice().is_empty());
+        let last = cut_off.map_or(last, |message: &Message| message.position);
         Ok(Self { last, text: text.into(), messages })
     }
 
-    /// The messages after `after` of these types (all types where none is named), and the position of the last of them.
-    pub(super) fn select(&self, after: Position, types: &[String]) -> Option<(Bytes, Position)> {
+    /// The same, which takes room for as long as any of its text is kept.
+    pub(super) fn in_room(self, mut room: Held) -> Self {
+        room.keep(self.text.len());
+        Self { text: Bytes::from_owner(Kept { text: self.text, _room: room }), ..self }
+    }
+
+    /// How many events it has.
+    pub(super) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// The messages after `after` of these types, or of all types where none is named. Those of some types are copied, and only so
+    /// many at once.
+    pub(super) fn select(&self, after: Position, types: &[String]) -> Selected {
         let seen = self.messages.partition_point(|message| message.position <= after);
-        let begin = self.messages.get(..seen)?.last().map_or(0, |message| message.end);
-        let new = self.messages.get(seen..)?;
+        let (old, new) = self.messages.split_at_checked(seen).unwrap_or_default();
+        let mut begin = old.last().map_or(0, |message| message.end);
         if types.is_empty() {
-            return new.last().map(|last| (self.text.slice(begin..), last.position));
+            let text = new.last().map(|last| (self.text.slice(begin..), last.position));
+            return Selected { text, reached: self.last };
         }
-        let (mut text, mut last, mut begin) = (Vec::new(), None, begin);
+        let (mut text, mut last, mut reached) = (Vec::new(), None, self.last);
         for message in new {
             if types.contains(&message.event_type) {
-                text.extend_from_slice(self.text.get(begin..message.end)?);
+                if text.len() >= COPY_BYTES_MAX {
+                    reached = last.unwrap_or(after);
+                    break;
+                }
+                text.extend_from_slice(self.text.get(begin..message.end).unwrap_or_default());
                 last = Some(message.position);
             }
             begin = message.end;
         }
-        last.map(|last| (text.into(), last))
+        Selected { text: last.map(|last| (text.into(), last)), reached }
     }
 }
 

@@ -14,15 +14,18 @@ use tokio::{
 
 use super::{
     Feed, Start, Unreadable,
-    recent::{Batch, Place, Recent},
+    recent::{BATCH_BYTES_MAX, Batch, Place, Recent, Selected},
 };
 use crate::{
     fair::{Share, Turns},
     page::Page,
+    room::Room,
 };
 
-/// Events that a subscriber reads from the log at once while it is behind: all that it holds in memory then.
+/// Events that a subscriber reads from the log at once while it is behind.
 const PAGE_EVENTS_MAX: usize = 250;
+/// What it may hold of them: a batch, to which its last event adds up to 64 KiB, and less than that for what surrounds it.
+const PAGE_BYTES_MAX: usize = 2 * BATCH_BYTES_MAX;
 
 /// A subscriber. It asks for nothing until its connection has taken what it was given.
 pub(crate) struct Subscriber {
@@ -42,6 +45,10 @@ pub(crate) struct Subscriber {
     last_sent: Instant,
     /// As whom it reads pages of the log.
     turn: Option<(Turns, Share)>,
+    /// For pages of the log, of all subscribers.
+    room: Room,
+    /// Events that are read at once: no more of large ones than are sent.
+    page_events: usize,
     _place: OwnedSemaphorePermit,
 }
 
@@ -77,6 +84,8 @@ impl Subscriber {
             keep_alive: feed.limits.subscriber_keep_alive,
             last_sent: Instant::now(),
             turn: None,
+            room: feed.room.clone(),
+            page_events: PAGE_EVENTS_MAX,
             _place: place,
         }
     }
@@ -114,25 +123,28 @@ impl Subscriber {
                 return Err(End::Stopping);
             }
             let place = self.recent.borrow_and_update().as_ref().map_or(Place::Behind, |kept| kept.place(self.reached));
-            let batch = match place {
+            let selected = match place {
                 Place::Behind if self.following => return Err(End::TooSlow),
-                Place::Behind => self.page().await?.map(Arc::new),
+                // Nothing in it was not asked for.
+                Place::Behind => self.page().await?.map(|page| page.select(self.reached, &[])),
                 Place::Within(batch) => {
                     self.following = true;
-                    Some(batch)
+                    Some(batch.select(self.reached, &self.types))
                 }
                 Place::AtEnd => {
                     self.following = true;
                     None
                 }
             };
-            let found = batch.as_ref().and_then(|batch| batch.select(self.reached, &self.types));
-            self.reached = batch.as_ref().map_or(self.reached, |batch| batch.last);
-            if let Some((text, last)) = found {
-                self.told = Some(last);
-                return Ok(text);
+            let at_end = selected.is_none();
+            if let Some(Selected { text, reached }) = selected {
+                self.reached = reached;
+                if let Some((text, last)) = text {
+                    self.told = Some(last);
+                    return Ok(text);
+                }
             }
-            if batch.is_none() && self.nothing_comes().await {
+            if at_end && self.nothing_comes().await {
                 return Ok(self.sign_of_life());
             }
         }
@@ -140,21 +152,32 @@ impl Subscriber {
 
     /// What the log has after the position reached; None at its end.
     async fn page(&mut self) -> Result<Option<Batch>, End> {
+        let share = self.turn.as_ref().map_or(Share::Address(None), |(_, share)| *share);
+        let room = tokio::select! {
+            room = self.room.take(share, PAGE_BYTES_MAX) => room,
+            _ = self.stopping.wait_for(|stop| *stop) => return Err(End::Stopping),
+        };
         let _turn = match &self.turn {
             Some((turns, share)) => turns.take_for_stream(*share).await,
             None => None,
         };
-        if self.types.is_empty() {
+        let (events, last) = if self.types.is_empty() {
             // Nothing is passed over, so it does not matter where the log ends.
-            let events = self.store.read(self.reached, PAGE_EVENTS_MAX, &[]).await?;
-            let Some(last) = events.last().map(|event| event.position) else { return Ok(None) };
-            return Ok(Some(Batch::render(events, last)?));
-        }
-        let page = Page::read(&*self.store, self.reached, PAGE_EVENTS_MAX, &self.types).await?;
-        if page.next <= self.reached {
+            let events = self.store.read(self.reached, self.page_events, &[]).await?;
+            let last = events.last().map_or(self.reached, |event| event.position);
+            (events, last)
+        } else {
+            let page = Page::read(&*self.store, self.reached, self.page_events, &self.types).await?;
+            (page.events, page.next)
+        };
+        if last <= self.reached {
             return Ok(None);
         }
-        Ok(Some(Batch::render(page.events, page.next)?))
+        let mut events = events.into_iter();
+        let page = Batch::render(&mut events, last)?;
+        let all_sent = events.as_slice().is_empty();
+        self.page_events = if all_sent { self.page_events.saturating_mul(2).min(PAGE_EVENTS_MAX) } else { page.len() };
+        Ok(Some(page.in_room(room)))
     }
 
     /// Waits for something to happen; true where nothing does for so long that a sign of life is due.

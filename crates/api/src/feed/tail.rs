@@ -36,6 +36,13 @@ pub(super) struct Tail {
     pub(super) bounds: Bounds,
 }
 
+/// What follows.
+struct Next {
+    batches: Vec<Batch>,
+    /// Whether there were as many events as were asked for.
+    full: bool,
+}
+
 impl Tail {
     /// Reads for as long as anybody subscribes, and rests otherwise. Never returns.
     pub(super) async fn run(&self) {
@@ -60,7 +67,7 @@ impl Tail {
         let mut wake = self.store.watch();
         let batch_events_max = BATCH_EVENTS_MAX.min(self.bounds.events_max.div_ceil(4));
         while !self.rest() {
-            wake.mark_unchanged();
+            let known = *wake.borrow_and_update();
             match self.next(reached, batch_events_max).await {
                 Ok(None) => {
                     let woken = async {
@@ -71,14 +78,18 @@ impl Tail {
                     };
                     let _ = timeout(POLL_INTERVAL, woken).await;
                 }
-                Ok(Some((batch, full))) => {
-                    reached = batch.last;
+                Ok(Some(Next { batches, full })) => {
+                    reached = batches.last().map_or(reached, |batch| batch.last);
                     self.recent.send_modify(|recent| {
                         if let Some(recent) = recent {
-                            recent.push(batch, self.bounds);
+                            for batch in batches {
+                                recent.push(batch, self.bounds);
+                            }
                         }
                     });
-                    if !full {
+                    // Where there is more already, nothing has to gather. A page ends by bytes, too, so a short one does not say
+                    // that there is nothing more.
+                    if !full && reached >= known {
                         let subscribers = u32::try_from(self.recent.receiver_count()).unwrap_or(u32::MAX);
                         sleep(GATHER_PER_SUBSCRIBER * subscribers).await;
                     }
@@ -88,13 +99,16 @@ impl Tail {
         }
     }
 
-    /// What follows, and whether there may be more already.
-    async fn next(&self, reached: Position, limit: usize) -> Result<Option<(Batch, bool)>, Unreadable> {
+    async fn next(&self, reached: Position, limit: usize) -> Result<Option<Next>, Unreadable> {
         failpoints::pass("feed").map_err(StoreError::Database)?;
         let events = self.store.read(reached, limit, &[]).await?;
         let Some(last) = events.last().map(|event| event.position) else { return Ok(None) };
         let full = events.len() == limit;
-        Ok(Some((Batch::render(events, last)?, full)))
+        let (mut events, mut batches) = (events.into_iter(), Vec::new());
+        while !events.as_slice().is_empty() {
+            batches.push(Batch::render(&mut events, last)?);
+        }
+        Ok(Some(Next { batches, full }))
     }
 
     /// Whether there is nobody to read for; then nothing is kept either.

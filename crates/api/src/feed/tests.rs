@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::*;
+use crate::fair::{Share, Turns};
 
 /// A log that answers from memory.
 struct Log {
@@ -25,15 +26,30 @@ struct Log {
     growth: usize,
     events_max: usize,
     broken: Mutex<bool>,
+    /// Bytes of each event's data.
+    data_bytes: usize,
+    /// Events after which a page ends, however many were asked for: as where it has many bytes.
+    page_events_max: usize,
 }
 
 impl Log {
     fn of(events: usize, growth: usize, events_max: usize) -> Arc<Self> {
-        let wake = watch::Sender::new(Position::ZERO);
-        let (reads, broken) = (AtomicUsize::new(0), Mutex::new(false));
-        let log = Self { events: Mutex::default(), wake, reads, growth, events_max, broken };
+        let log = Self { growth, events_max, ..Self::empty() };
         log.append(events);
         Arc::new(log)
+    }
+
+    fn empty() -> Self {
+        Self {
+            events: Mutex::default(),
+            wake: watch::Sender::new(Position::ZERO),
+            reads: AtomicUsize::new(0),
+            growth: 0,
+            events_max: 0,
+            broken: Mutex::new(false),
+            data_bytes: 2,
+            page_events_max: usize::MAX,
+        }
     }
 
     /// Every tenth is a deal that is won; the others are begun.
@@ -55,7 +71,7 @@ impl Log {
                 command_id: CommandId(Uuid::nil()),
                 correlation_id: Uuid::nil(),
                 causation_id: None,
-                data: "{}".into(),
+                data: format!("{{{}}}", " ".repeat(self.data_bytes - 2)),
             });
         }
         self.wake.send_replace(Position(events.len() as u64));
@@ -88,7 +104,11 @@ impl EventStore for Log {
         let found = {
             let events = self.events.lock().unwrap();
             let later = events.iter().filter(|event| event.position > after);
-            later.filter(|event| types.is_empty() || types.contains(&event.event_type)).take(limit).cloned().collect()
+            later
+                .filter(|event| types.is_empty() || types.contains(&event.event_type))
+                .take(limit.min(self.page_events_max))
+                .cloned()
+                .collect()
         };
         // Whatever was read is no longer all there is.
         let room = self.events_max.saturating_sub(self.events.lock().unwrap().len());
@@ -221,6 +241,72 @@ async fn who_falls_out_of_what_is_kept_is_told_where_to_resume() {
     assert_eq!(slow.next().await, None);
     found.extend(ids_up_to(&mut after(&feed, reached, &[]), head).await);
     assert_eq!(found, (1..=head).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn followers_do_not_wait_for_more_to_gather_where_a_page_ended_by_bytes() {
+    let log = Arc::new(Log { page_events_max: 10, ..Log::empty() });
+    let feed = feed(&log, &Limits::default());
+    let mut follower = after(&feed, 0, &[]);
+    log.append(1);
+    let _ = ids_up_to(&mut follower, 1).await;
+    while !follower.following {
+        log.append(1);
+        let head = log.head().await.unwrap().position.0;
+        let _ = ids_up_to(&mut follower, head).await;
+    }
+    let (begun, head) = (tokio::time::Instant::now(), log.head().await.unwrap().position.0);
+    log.append(2_000);
+    let _ = ids_up_to(&mut follower, head + 2_000).await;
+    assert!(begun.elapsed() < Duration::from_millis(20), "{:?} for 200 pages", begun.elapsed());
+}
+
+#[tokio::test]
+async fn what_is_sent_at_once_is_bounded_in_bytes_whatever_size_events_have() {
+    const EVENT_BYTES: usize = 60 * 1024;
+    let log = Arc::new(Log { data_bytes: EVENT_BYTES, ..Log::empty() });
+    let feed = feed(&log, &Limits::default());
+    let (mut all, mut some) = (after(&feed, 0, &[]), after(&feed, 0, &["deal.created"]));
+    for head in [40, 80, 120] {
+        log.append(40);
+        for subscriber in [&mut all, &mut some] {
+            let mut last = 0;
+            while last < head {
+                let text = next(subscriber).await;
+                assert!(text.len() < recent::BATCH_BYTES_MAX + EVENT_BYTES + 1_024, "{} bytes at once", text.len());
+                let found = ids(&text);
+                assert!(found.windows(2).all(|pair| pair[0] < pair[1]) && found[0] > last);
+                last = found.last().copied().unwrap() + u64::from(found.last() == Some(&(head - 1)));
+            }
+        }
+    }
+    assert!(all.following && some.following);
+}
+
+#[tokio::test]
+async fn pages_that_nobody_takes_share_room_and_one_caller_has_half_of_it() {
+    let log = Arc::new(Log { data_bytes: 60 * 1024, ..Log::empty() });
+    log.append(100);
+    let limits = Limits { subscriber_pages_bytes_max: 2 * 1024 * 1024, ..Limits::default() };
+    let (feed, turns) = (feed(&log, &limits), Turns::new(&limits));
+    let of = |number: u8| {
+        let share = Share::Address(Some([192, 0, 2, number].into()));
+        after(&feed, 0, &[]).in_turn(turns.clone(), share)
+    };
+    let mut held = Vec::new();
+    let mut waiting = loop {
+        assert!(held.len() < 100, "nobody waits for room");
+        let mut subscriber = of(1);
+        match timeout(Duration::from_millis(200), subscriber.next()).await {
+            Ok(page) => held.push(page.unwrap()),
+            Err(_) => break subscriber,
+        }
+    };
+    let bytes: usize = held.iter().map(Bytes::len).sum();
+    assert!(held.len() > 1 && bytes <= limits.subscriber_pages_bytes_max / 2, "{bytes}");
+    assert!(!next(&mut of(2)).await.is_empty(), "another caller waits for it");
+    held.pop();
+    assert_eq!(ids(&next(&mut waiting).await)[0], 1);
 }
 
 #[tokio::test]

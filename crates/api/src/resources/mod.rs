@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod figures;
 pub(crate) mod health;
 pub(crate) mod metrics;
+pub(crate) mod openapi;
 pub(crate) mod pipelines;
 pub(crate) mod settings;
 pub(crate) mod stream;
