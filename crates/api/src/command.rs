@@ -41,13 +41,12 @@ const SMALL_BYTES: usize = 4 * 1024;
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "a description; `Asked` reads them")]
 pub(crate) struct CommandHeaders {
-    /// A name of your own for this command, 1 to 255 characters. Sent again with the same body it is not carried out
-    /// again; its first outcome is the answer: for ever, or for at least 24 hours where there was nothing to do. A refusal is
-    /// no outcome: it is decided again each time.
+    /// Your own name for this command, 1 to 255 characters. If you send it again with the same body, it is not carried out
+    /// again, and you get its first outcome: for ever, or for at least 24 hours if there was nothing to do. A refusal is not an
+    /// outcome: it is decided again each time.
     #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
     idempotency_key: Option<String>,
-    /// The `ETag` that you saw, or a list of them. The command is refused (412) if the stream is at none of these versions by
-    /// now.
+    /// The `ETag` that you saw, or a list of them. The command is refused (412) if the stream is at none of these versions.
     #[param(rename = "If-Match", example = "\"3\"")]
     if_match: Option<String>,
 }
@@ -215,11 +214,11 @@ pub(crate) struct Answer {
     stream: StreamId,
     /// The version of the stream after the command: its `ETag`.
     version: Version,
-    /// Send this as `min_position` with a query that must see what the command did.
+    /// Send this as `min_position` with a query that must include what the command did.
     position: Position,
-    /// How many events were appended; 0 where all was already as asked.
+    /// How many events were appended; 0 if nothing had to change.
     events: u32,
-    /// Whether the command had been carried out before and this is what came of it then.
+    /// Whether the command had been carried out before, and this is its outcome from then.
     replayed: bool,
 }
 

@@ -5,7 +5,7 @@
 //!
 //! - `head_ms` for a head, from its first byte to its last; for the first head of a connection, from its beginning.
 //! - `idle_ms` between requests.
-//! - `body_ms` for a body, which whoever reads it watches: that can be answered (408).
+//! - `body_ms` for a body. Its reader watches this one, and can answer (408).
 //! - `write_stall_ms` in which it must take `write_bytes_min`, if there is that much for it. Otherwise an answer could be read
 //!   byte by byte, and kept in memory for as long.
 //!

@@ -41,8 +41,8 @@ fn name(operation: &mut Operation) {
     }
 }
 
-/// What answers with one of these statuses say of what a caller may still ask for. None of it is promised: without tokens nothing
-/// is limited, and a bad token is told nothing.
+/// What answers with one of these statuses say about a caller's remaining quota. None of it is promised: without tokens nothing
+/// is limited, and a caller with a bad token is told nothing.
 fn limit_headers(operation: &mut Operation, statuses: &[&str]) {
     const TOLD: [(&str, &str); 2] = [
         ("RateLimit", "What is left: `r` of the policy's quota, all of it again in `t` seconds"),
@@ -90,8 +90,8 @@ fn occurred_at(openapi: &mut OpenApi) {
 /// How callers say who they are. The empty choice: without any token set up, none is sent.
 fn token(openapi: &mut OpenApi) {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
-        "A token made by `dealog token create`. None is needed as long as there has never been one; the server listens on \
-         loopback only then.",
+        "A token from `dealog token create`. Until the first one is created, none is needed, and the server listens on \
+         loopback only.",
     ));
     let components = openapi.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(scheme.build()));

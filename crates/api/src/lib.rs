@@ -105,13 +105,13 @@ pub struct Limits {
     pub audit_file_bytes_max: u64,
     /// Files of the audit log; the oldest goes.
     pub audit_files_max: u32,
-    /// Entries of the audit log that wait to be written; more are lost, and that is told.
+    /// Entries of the audit log that wait to be written; more are lost, and health says so.
     pub audit_queue_max: usize,
     /// How long a connection has to take [`Self::write_bytes_min`] of what it is sent, while there is more; then it is cut.
     pub write_stall: Duration,
     /// Bytes that a connection must take in that time.
     pub write_bytes_min: usize,
-    /// Connections at the same time. One more is told so, and closed.
+    /// Connections at the same time. One more gets 503, or with TLS no answer, and is closed.
     pub connections_max: usize,
     /// Those from one address; of IPv6 from one /64 network.
     pub connections_per_address_max: usize,
@@ -131,7 +131,7 @@ pub struct Limits {
     pub light_queries_max: usize,
     /// Queries of one caller that wait for these; one more is refused.
     pub queries_waiting_per_caller_max: usize,
-    /// The last events that are kept for subscribers. Who falls further behind than these is sent away.
+    /// The last events that are kept for subscribers. A subscriber that falls further behind is disconnected.
     pub subscriber_queue_events_max: usize,
     /// Bytes of them.
     pub subscriber_queue_bytes_max: usize,
@@ -232,7 +232,7 @@ pub struct App {
     pub budget: Budget,
     /// Room for bodies that are on their way.
     pub bodies: Room,
-    /// Who was refused what, and who read what is about people.
+    /// Who was refused what, and who read data about people.
     pub audit: Audit,
     /// Limits.
     pub limits: Limits,
@@ -267,11 +267,11 @@ impl App {
         (name = "figures", description = "Pipeline, board, funnel, forecast and rates, as of any instant"),
         (name = "events", description = "The log"),
         (name = "pipelines", description = "Stages that deals go through"),
-        (name = "customers", description = "To whom is sold"),
+        (name = "customers", description = "Who buys"),
         (name = "users", description = "Who works here"),
-        (name = "teams", description = "Users whose figures are taken together"),
-        (name = "settings", description = "What the company sets for itself"),
-        (name = "audit", description = "Who was refused what, and who read what is about people"),
+        (name = "teams", description = "Users whose figures are added up"),
+        (name = "settings", description = "The company's own settings"),
+        (name = "audit", description = "Who was refused what, and who read data about people"),
         (name = "health", description = "Whether the server lives and is ready")
     )
 )]

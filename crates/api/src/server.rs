@@ -1,7 +1,7 @@
 //! The server: a listener, and a task for each connection.
 //!
-//! A connection needs a place. There are so many for all, and so many for one address: whoever opens connections without end
-//! uses up their own places and nobody else's. How long a connection may take over what it sends is in [`crate::connection`].
+//! A connection needs a place. There is a limit for all, and one for each address, so a caller who opens connections without
+//! end uses up only their own places. How long a connection may take over what it sends is in [`crate::connection`].
 
 use std::{
     io,

@@ -28,7 +28,7 @@ const VERSION: &str = if cfg!(feature = "failpoints") {
 #[command(
     version = VERSION,
     after_help = "Begin here:\n  dealog demo                      look around in a sample company\n  dealog serve                     \
-                  your own company, in ./dealog-data\n  dealog import --mapping M.toml DIR   bring its history along\n\n\
+                  your own company, in ./dealog-data\n  dealog import --mapping M.toml DIR   import its history\n\n\
                   Settings come from flags, then the environment (DEALOG_LISTEN=127.0.0.1:9000), then a TOML file \
                   (./dealog.toml or --config)."
 )]
@@ -47,7 +47,7 @@ struct Common {
     /// The PostgreSQL database that holds the log and the read models, as postgres://ROLE@HOST/DATABASE [default: files in --data]
     #[arg(long, global = true, value_name = "URL")]
     database: Option<DatabaseUrl>,
-    /// Another database for the read models alone [default: that of the log]
+    /// Another database for the read models alone [default: the database of the log]
     #[arg(long, global = true, value_name = "URL")]
     views_database: Option<DatabaseUrl>,
     /// A TOML file with settings [default: dealog.toml, if it is there]
@@ -88,10 +88,10 @@ enum Command {
         #[arg(long)]
         no_serve: bool,
     },
-    /// Bring deals of another system along, from CSV files by a TOML mapping
+    /// Import deals of another system from CSV files, with a mapping in TOML
     #[command(
         after_help = "examples/maven/mapping.toml explains every key of a mapping. Importing again adds only what is \
-                            new. Bad rows are reported with file, line and column, and the rest goes on."
+                            new. Bad rows are reported with file, line and column, and the other rows are imported."
     )]
     Import {
         /// What the columns mean
@@ -119,34 +119,35 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
-    /// Look for damage in all of the log, every page and every event, and compare the read models with it
+    /// Look for damage in every page and every event of the log, and compare the read models with it
     #[command(
-        after_help = "It changes nothing, works beside a server, and ends with exit code 1 at the first thing that is not as it \
-                      must be: positions and versions without gaps, events that this version can read, and read models equal \
-                      to those that a rebuild would make. Run it on what was restored from a backup.\n\nIt does not find a \
+        after_help = "It changes nothing, works beside a server, and ends with exit code 1 at the first fault that it finds: a gap \
+                      in positions or versions, an event that this version cannot read, or read models that differ from what a \
+                      rebuild would make. Run it after you restore a backup.\n\nIt does not find a \
                       change that leaves every event valid, such as another amount: whoever owns the database can make \
-                      one. `dealog copy` keeps a copy elsewhere to compare with.\n\nThe pages of a \
-                      PostgreSQL database are PostgreSQL's to check: data checksums, pg_amcheck."
+                      one. `dealog copy` keeps a copy elsewhere to compare with.\n\nTo check the pages of a \
+                      PostgreSQL database, use data checksums and pg_amcheck."
     )]
     Check,
-    /// Write the log to a file, as it is at one moment, beside a server at work
+    /// Write the log to a file, as it is at one moment, while servers keep working
     #[command(
-        after_help = "The file is checked as `dealog check` does before it has its name, and the position that it goes up to is \
-                      printed. To restore it, put it as log.db into an empty folder. It holds all of the log, and the tokens. A log \
-                      in PostgreSQL is backed up with pg_dump, or brought to a folder with `dealog copy`."
+        after_help = "The file gets its name only after the same checks as in `dealog check`, and the last position in it is \
+                      printed. To restore it, put it as log.db into an empty folder. It holds all of the log, and the tokens. To \
+                      back up a log in PostgreSQL, use pg_dump, or copy it to a folder with `dealog copy`."
     )]
     Backup {
-        /// Where to write it; nothing may be there
+        /// Where to write it; the file must not exist yet
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Bring a log to another database, to the byte: from a folder to PostgreSQL, or back
+    /// Copy a log to another database, byte for byte: from a folder to PostgreSQL, or back
     #[command(
-        after_help = "A log is named by its folder or as postgres://ROLE@HOST/DATABASE. The target is empty, or was made by this \
-                      command: interrupted, it goes on where it was, and run again it brings what has come since. So a server \
-                      moves with little rest: copy beside it, stop it, copy again, start it on the new one.\n\nIdentity, \
-                      positions, times, commands and tokens come along, and both are compared at the end. Read models do not: \
-                      they are folded from the log. Nor do commands that found nothing to do: they are decided again."
+        after_help = "Name a log by its folder or as postgres://ROLE@HOST/DATABASE. The target must be empty, or made by this \
+                      command. After an interruption it continues where it was, and when you run it again it copies what has been \
+                      appended since. So you can move a server with little downtime: copy while it runs, stop it, copy again, and \
+                      start it on the new log.\n\nIdentity, positions, times, commands and tokens are copied, and both logs are \
+                      compared at the end. Read models are not copied, since they are folded from the log. Nor are commands that \
+                      found nothing to do: if you send one again, it is decided again."
     )]
     Copy {
         /// The log to copy
@@ -156,10 +157,10 @@ enum Command {
         #[arg(long, value_name = "LOG")]
         to: copy::Named,
     },
-    /// Make the log, or bring it to this version, as the role that owns the database
+    /// Create the log, or upgrade it to this version, as the role that owns the database
     #[command(
-        after_help = "Every command does this by itself, if its role may. Where a role shall serve the log that cannot rewrite \
-                      it, another one owns the log and runs this:\n\n  dealog migrate --database postgres://owner@host/dealog \
+        after_help = "Every command does this by itself, if its role may. If the log is to be served by a role that cannot rewrite \
+                      it, run this as another role, which owns the log:\n\n  dealog migrate --database postgres://owner@host/dealog \
                       --grant dealog_app\n  dealog serve   --database postgres://dealog_app@host/dealog"
     )]
     Migrate {
@@ -167,30 +168,30 @@ enum Command {
         #[arg(long, value_name = "ROLE")]
         grant: Option<String>,
     },
-    /// Say how far the read models have come, and whether one of them is stopped
+    /// Show how far the read models are, and whether one of them has stopped
     #[command(
-        after_help = "VERSION and POSITION are those of the tables that answer queries, HEAD is the end of the log, LAG what \
-                      the tables lack of it.\n\nSTATE is one of\n  caught up   nothing is missing\n  behind      a worker is at \
-                      it, or none runs: `dealog serve` and `dealog work` have one\n  building    new tables are being made \
-                      beside the old ones, which go on to answer\n  stopped     an event cannot be applied. It is never \
-                      skipped: a version of dealog that can apply it goes on from there\n  damaged     the file is made anew \
-                      at the next start\n\nIt works beside `dealog serve`, and ends with exit code 1 where something is \
-                      stopped or damaged."
+        after_help = "VERSION and POSITION are those of the tables that answer queries, HEAD is the end of the log, and LAG is how \
+                      many events the tables are behind it.\n\nSTATE is one of\n  caught up   nothing is missing\n  behind      a \
+                      worker is catching up, or none runs: `dealog serve` and `dealog work` have one\n  building    new tables \
+                      are being built while the old ones keep answering\n  stopped     an event cannot be applied. It is never \
+                      skipped: a version of dealog that can apply it continues from there\n  damaged     the file is rebuilt \
+                      at the next start\n\nIt works beside `dealog serve`, and ends with exit code 1 if something has stopped \
+                      or is damaged."
     )]
     Projections {
         /// How to print it
         #[arg(long, value_enum, default_value_t = Shape::Table)]
         format: Shape,
     },
-    /// Make the read models anew from the log, beside a running server or not
+    /// Rebuild the read models from the log, with or without a running server
     #[command(
-        after_help = "The new tables are made beside the old ones (views.deals.next.db), which go on to answer queries, and \
-                      take their place in one transaction. Interrupted, it goes on where it was when it is run again."
+        after_help = "The new tables are built in views.deals.next.db while the old ones keep answering queries, and take their \
+                      place in one transaction. After an interruption, run it again: it continues where it was."
     )]
     Rebuild,
     /// Keep the read models up to date, beside `dealog serve --no-workers`
     Work,
-    /// Say who may call: make, list and revoke tokens
+    /// Say who may call: create, list and revoke tokens
     Token {
         #[command(subcommand)]
         command: TokenCommand,

@@ -27,7 +27,7 @@ use crate::{
     telemetry,
 };
 
-/// Serves the API until the process is told to stop; then lets what is under way come to its end.
+/// Serves the API until the process gets a signal to stop; then lets requests under way finish.
 pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), Failure> {
     open::check_address(settings).await?;
     // Before anything is opened for good: a second server on the same port should change nothing.
@@ -42,7 +42,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     if tls.is_none() && !address.ip().is_loopback() {
         tracing::warn!(
             %address,
-            "connections are not encrypted: whoever is between here and a caller can read tokens and deals. Set \
+            "connections are not encrypted: anyone between here and a caller can read tokens and deals. Set \
              tls_certificate and tls_key, or let only a proxy that encrypts reach this address"
         );
     }
@@ -104,7 +104,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         () = signals.next() => {}
         ended = &mut server => return Err(Failure::Ended(format!("{ended:?}"))),
     }
-    tracing::info!("stopping: no new requests, those under way come to their end; stop again to end at once");
+    tracing::info!("stopping: requests under way may finish, and no new ones are accepted; stop again to end at once");
     stop.send_replace(true);
     orders.send_replace(Order::Finish);
     let seconds = settings.shutdown_seconds;
@@ -191,7 +191,7 @@ async fn in_time<T>(what: &'static str, deadline: Instant, step: impl Future<Out
     ended.ok()
 }
 
-/// Keeps the read models up to date until the process is told to stop.
+/// Keeps the read models up to date until the process gets a signal to stop.
 pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
     settings.existing_log().await?;
     let store = open::log(settings).await?;

@@ -26,7 +26,7 @@ const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 /// What can be done with tokens.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Make a token and print it. It is shown this once: what is kept is a hash
+    /// Create a token and print it. It is shown only once: Dealog keeps a hash of it
     #[command(
         group = ArgGroup::new("whom").required(true).args(["user", "invite", "service"]),
         after_help = "Examples:\n  \
@@ -40,7 +40,7 @@ pub(crate) enum TokenCommand {
     Create(Create),
     /// List all tokens, and what each may do
     List,
-    /// Revoke a token, for good; a running server knows within a second
+    /// Revoke a token, for good; this takes effect within a second
     Revoke {
         /// Its id, as `dealog token list` shows it
         #[arg(value_name = "ID")]
@@ -73,10 +73,10 @@ pub(crate) struct Create {
     /// What the token is called in lists, such as the device it is for
     #[arg(long, value_name = "TEXT")]
     name: Option<Title>,
-    /// After so many days it is worth nothing any more [default: never]
+    /// The number of days after which it expires [default: never]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
     expires_days: Option<u16>,
-    /// Who makes it, kept with the token [default: the user of the system]
+    /// Who creates it, kept with the token [default: the user of the system]
     #[arg(long, value_name = "NAME")]
     by: Option<Title>,
 }

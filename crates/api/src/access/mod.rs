@@ -1,9 +1,9 @@
 //! Access: who calls, and what they may do.
 //!
 //! Callers are people and services, each with a bearer token. A person's role comes from the log, so that a change of role
-//! or a deactivation holds for tokens given out long before; a service may do what its token lists. As long as there has
-//! never been a token, whoever reaches the server is `local`: it listens on loopback only then, and refuses what a browser
-//! carries from elsewhere.
+//! or a deactivation holds for tokens given out long before; a service may do what its token lists. Until the first token is
+//! created, every caller is `local`: the server then listens on loopback only, and refuses what a browser carries from
+//! elsewhere.
 
 mod failures;
 mod lately;
@@ -64,7 +64,7 @@ const BELIEVED: Duration = Duration::from_secs(1);
 /// Tokens that are kept in mind.
 const KNOWN_MAX: u64 = 10_000;
 
-/// What whoever made up a token is told, and the holder of a token that a restored backup does not have.
+/// The answer to a made-up token, and to one that a restored backup does not have.
 const NOT_OURS: &str = "this is not a token of this server's";
 
 /// Who calls.
@@ -180,7 +180,7 @@ impl Access {
         Self { mark: Some(mark), ..self }
     }
 
-    /// Whether whoever reaches this server may do everything: there has never been a token.
+    /// Whether every caller may do everything, because there has never been a token.
     pub(crate) async fn is_open(&self) -> Result<bool, Problem> {
         if self.required || self.closed.load(Ordering::Relaxed) {
             return Ok(false);
@@ -231,7 +231,7 @@ impl Access {
     }
 
     /// Whether nobody but this user could act as an admin: no other active one has a token that is worth something. What is
-    /// found may be out of date a moment later, which does no harm: whoever becomes an admin then, this one made so.
+    /// found may be out of date a moment later, which does no harm: only this admin could have made another one.
     pub(crate) async fn is_only_admin(&self, user: UserId) -> Result<bool, Problem> {
         let now = self.commands.now();
         let tokens = self.tokens.tokens().await?;
@@ -262,8 +262,7 @@ impl Access {
         }
     }
 
-    /// Returns when whoever was let in with these headers may not do this any more: a stream goes on long after that was
-    /// looked at.
+    /// Returns when the caller with these headers loses this permission: a stream lasts long after that was checked.
     pub(crate) async fn withdrawn(self, headers: HeaderMap, needed: Permission) {
         loop {
             tokio::time::sleep(BELIEVED).await;

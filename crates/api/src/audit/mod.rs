@@ -1,8 +1,8 @@
-//! The audit log: who was refused what, and who read what is about people.
+//! The audit log: who was refused what, and who read data about people.
 //!
-//! It is a file of JSON lines of its own, which auditors read through the API. A thread writes it, from a queue that is
-//! bounded, so a slow disk does not hold up requests. Where an entry cannot be written, health and a metric say so;
-//! where the audit log is `required`, nothing about people is told that could not be written down first.
+//! It is a file of JSON lines, which auditors read through the API. A thread writes it from a bounded queue, so a slow disk does
+//! not hold up requests. If an entry cannot be written, health and a metric say so; if the audit log is `required`, the server
+//! then answers nothing about people.
 
 mod counts;
 mod file;
@@ -49,9 +49,9 @@ const WRITTEN: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// There is; where it cannot be written, requests go on.
+    /// There is; if it cannot be written, requests are answered all the same.
     On,
-    /// There is; where it cannot be written, nothing about people is told.
+    /// There is; if it cannot be written, nothing about people is answered.
     Required,
     /// There is none.
     Off,

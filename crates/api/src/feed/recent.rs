@@ -1,6 +1,6 @@
 //! The end of the log, kept in memory and rendered once for all subscribers.
 //!
-//! Everything here goes by position: whoever asks says where they are and gets what follows. So it does not matter which
+//! Everything here goes by position: a subscriber says where it is and gets what follows. So it does not matter which
 //! part of the way a subscriber came by pages of the log and which by this, and nothing is left out or told twice.
 
 use std::{collections::VecDeque, io::Write as _, sync::Arc, vec};

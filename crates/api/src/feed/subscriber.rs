@@ -38,7 +38,7 @@ pub(crate) struct Subscriber {
     reached: Position,
     /// The last position that it was told, which is where it will resume. None: it does not know where it is.
     told: Option<Position>,
-    /// It has caught up once: from then on it keeps up or is sent away.
+    /// It has caught up once: from then on it keeps up or is disconnected.
     pub(super) following: bool,
     ended: bool,
     keep_alive: Duration,
@@ -201,7 +201,7 @@ impl Subscriber {
         self.ended = true;
         let (event, code, detail) = match end {
             End::TooSlow => {
-                tracing::info!(position = %self.reached, "a subscriber was too slow and is sent away");
+                tracing::info!(position = %self.reached, "a subscriber was too slow and is disconnected");
                 ("dropped", "too_slow", "events came faster than they were taken")
             }
             End::Stopping => ("stopping", "stopping", "the server is being stopped"),

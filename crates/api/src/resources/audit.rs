@@ -34,15 +34,15 @@ struct AuditQuery {
 /// A page of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 struct AuditPage {
-    /// What was refused and what was read, oldest first.
+    /// Refusals and reads, oldest first.
     entries: Vec<Entry>,
-    /// What to send as `after` to go on from here, now or later.
+    /// Send this as `after` to continue from here, now or later.
     next: u64,
 }
 
-/// The audit log of this server: refusals, reads of what is about people, and what the only admin did to their own role.
+/// The audit log of this server: refusals, reads of data about people, and changes that the only admin made to their own role.
 ///
-/// Each server keeps its own, and lets go of the oldest entries when its files are full.
+/// Each server keeps its own, and deletes the oldest entries when its files are full.
 #[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditQuery),
     responses((status = 200, body = AuditPage), QueryProblems))]
 async fn audit(State(app): State<Arc<App>>, Params(query): Params<AuditQuery>) -> Result<Json<AuditPage>, Problem> {

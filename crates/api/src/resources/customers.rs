@@ -24,7 +24,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(register, list)).routes(routes!(get, change))
 }
 
-/// Make a customer known.
+/// Register a customer.
 #[utoipa::path(post, path = "/v1/customers", tag = "customers", params(CommandHeaders), request_body = Register,
     responses((status = 201, body = Answer), CommandProblems))]
 async fn register(State(app): State<Arc<App>>, asked: Asked<Register>) -> Result<Response, Problem> {
@@ -32,7 +32,7 @@ async fn register(State(app): State<Arc<App>>, asked: Asked<Register>) -> Result
     asked.create(&app, stream, "/v1/customers", |body| Command::Customer(customer::Command::Register(body))).await
 }
 
-/// Change what is known of a customer: what is absent stays as it is.
+/// Change a customer. Absent attributes stay as they are.
 #[utoipa::path(patch, path = "/v1/customers/{id}", tag = "customers",
     params(("id" = CustomerId, Path), CommandHeaders), request_body = Change,
     responses((status = 200, body = Answer), CommandProblems))]

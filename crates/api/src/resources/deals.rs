@@ -42,7 +42,7 @@ fn deal_of(ids: &PathIds) -> Result<StreamId, Problem> {
     ids.get::<DealId>("id").map(StreamId::Deal)
 }
 
-/// Begin a deal. One that a seller begins without an owner is the seller's.
+/// Create a deal. If a seller creates one without an owner, it is the seller's.
 #[utoipa::path(post, path = "/v1/deals", tag = "deals", params(CommandHeaders), request_body = Create,
     responses((status = 201, body = Answer), CommandProblems))]
 async fn create(State(app): State<Arc<App>>, mut asked: Asked<Create>) -> Result<Response, Problem> {
@@ -58,35 +58,35 @@ async fn move_stage(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Move
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Move(body))).await
 }
 
-/// Win a deal. At another amount than the deal's, the amount is changed first.
+/// Win a deal. If you send another amount than the deal's, the amount is changed first.
 #[utoipa::path(post, path = "/v1/deals/{id}/win", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Option<Win>, responses((status = 200, body = Answer), CommandProblems))]
 async fn win(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Win>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Win(body))).await
 }
 
-/// Lose a deal, for a reason of the company's list.
+/// Lose a deal, for a reason from the company's list.
 #[utoipa::path(post, path = "/v1/deals/{id}/lose", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Lose, responses((status = 200, body = Answer), CommandProblems))]
 async fn lose(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Lose>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Lose(body))).await
 }
 
-/// Take up a won or lost deal again.
+/// Reopen a won or lost deal.
 #[utoipa::path(post, path = "/v1/deals/{id}/reopen", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Reopen, responses((status = 200, body = Answer), CommandProblems))]
 async fn reopen(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Reopen>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Reopen(body))).await
 }
 
-/// Put a deal into another pipeline.
+/// Transfer a deal to another pipeline.
 #[utoipa::path(post, path = "/v1/deals/{id}/transfer", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Transfer, responses((status = 200, body = Answer), CommandProblems))]
 async fn transfer(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Transfer>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Transfer(body))).await
 }
 
-/// Change attributes of a deal: what is absent stays as it is, null empties.
+/// Change attributes of a deal. Absent attributes stay as they are, and null removes one.
 #[utoipa::path(patch, path = "/v1/deals/{id}", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Change, responses((status = 200, body = Answer), CommandProblems))]
 async fn change(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Change>) -> Result<Response, Problem> {
@@ -98,20 +98,20 @@ async fn change(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Change>)
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct GetQuery {
-    /// Wait until the read model has come to this position: the one that a command answered with.
+    /// Wait until the read model has reached this position: the one that a command answered with.
     min_position: Option<u64>,
     /// The deal as it was at this instant, or at the end of this local day; now if absent.
     #[param(value_type = Option<String>, example = "2026-03-01")]
     as_of: Option<WhenText>,
-    /// The deal as it was at this version of its stream; goes without `as_of` and `known_at`.
+    /// The deal as it was at this version of its stream; not together with `as_of` or `known_at`.
     #[param(minimum = 1)]
     at_version: Option<u64>,
-    /// The deal by what had been recorded by this position, instant or local day.
+    /// The deal by what had been recorded up to this position, instant or local day.
     #[param(value_type = Option<String>, example = "120")]
     known_at: Option<KnownAt>,
 }
 
-/// A deal as it is now, or as it was: then without an `ETag`, since it is not what a command would change.
+/// A deal as it is now, or as it was; a past deal has no `ETag`, since a command would not change that.
 #[utoipa::path(get, path = "/v1/deals/{id}", tag = "deals", params(("id" = DealId, Path), GetQuery),
     responses((status = 200, body = Deal), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<GetQuery>) -> Result<Response, Problem> {
@@ -199,11 +199,11 @@ struct HistoryQuery {
 struct History {
     /// What happened, oldest first.
     events: Vec<Envelope>,
-    /// What to send as `after` for the next page; null on the last.
+    /// Send this as `after` for the next page; null on the last one.
     next: Option<Version>,
 }
 
-/// What happened to a deal, from the log itself. A page ends after `limit` events, or sooner where they are large.
+/// What happened to a deal, from the log itself. A page ends after `limit` events, or sooner if they are large.
 #[utoipa::path(get, path = "/v1/deals/{id}/history", tag = "deals", params(("id" = DealId, Path), HistoryQuery),
     responses((status = 200, body = History), QueryProblems))]
 async fn history(

@@ -46,7 +46,7 @@ struct EventsPage {
     head: Position,
     /// Events in the order of the log.
     events: Vec<Envelope>,
-    /// What to send as `after` to go on from here, now or later: nothing between is missed.
+    /// Send this as `after` to continue from here, now or later, and you miss nothing.
     next: Position,
 }
 
@@ -63,7 +63,7 @@ async fn events(State(app): State<Arc<App>>, Params(query): Params<EventsQuery>)
     Ok(Json(EventsPage { log_id: head.log_id, head: head.position.max(next), events, next }))
 }
 
-/// Refuses a position that the log does not have: whoever comes with it has followed another one.
+/// Refuses a position that the log does not have: a caller who has it followed another log.
 pub(crate) fn not_beyond(head: &Head, after: Position, field: &str) -> Result<(), Problem> {
     if after > head.position {
         let detail = format!("{field} is {after}, and the log ends at {}", head.position);

@@ -43,8 +43,8 @@ figure_query!(
 figure_query!(
     /// Figures that can be grouped.
     PipelineQuery {
-        /// Groups of the figures, too: by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these,
-        /// the second within the first.
+        /// Group the figures by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these, the second
+        /// within the first.
         #[param(example = "team,month")]
         by: Option<String>,
     }
@@ -56,11 +56,11 @@ figure_query!(
         /// The first instant or local day of the period; by default a year before `to`.
         #[param(value_type = Option<String>, example = "2026-01-01")]
         from: Option<WhenText>,
-        /// The first instant or local day after the period; by default the instant asked about.
+        /// The first instant or local day after the period; by default the instant of `as_of`.
         #[param(value_type = Option<String>, example = "2026-04-01")]
         to: Option<WhenText>,
-        /// Groups of the figures, too: by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these,
-        /// the second within the first.
+        /// Group the figures by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these, the second
+        /// within the first.
         #[param(example = "team,month")]
         by: Option<String>,
     }
@@ -72,7 +72,7 @@ figure_query!(
         /// The first instant or local day of the period; by default a year before `to`.
         #[param(value_type = Option<String>, example = "2026-01-01")]
         from: Option<WhenText>,
-        /// The first instant or local day after the period; by default the instant asked about.
+        /// The first instant or local day after the period; by default the instant of `as_of`.
         #[param(value_type = Option<String>, example = "2026-04-01")]
         to: Option<WhenText>,
     }
@@ -81,14 +81,14 @@ figure_query!(
 figure_query!(
     /// The forecast's period, in whole local days.
     ForecastQuery {
-        /// The first day; by default the first of the month of the instant asked about.
+        /// The first day; by default the first of the month of `as_of`.
         #[param(value_type = Option<String>, example = "2026-04-01")]
         from: Option<WhenText>,
         /// The day after the last; by default a month later.
         #[param(value_type = Option<String>, example = "2026-07-01")]
         to: Option<WhenText>,
-        /// Groups of the figures, too: by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these,
-        /// the second within the first.
+        /// Group the figures by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these, the second
+        /// within the first.
         #[param(example = "team,month")]
         by: Option<String>,
     }
@@ -115,11 +115,11 @@ figure_query!(
         /// The first instant or local day of the period. By default a cohort has all deals, a period the year before `to`.
         #[param(value_type = Option<String>, example = "2026-01-01")]
         from: Option<WhenText>,
-        /// The first instant or local day after the period; by default the instant asked about.
+        /// The first instant or local day after the period; by default the instant of `as_of`.
         #[param(value_type = Option<String>, example = "2026-04-01")]
         to: Option<WhenText>,
-        /// Groups of the figures, too: by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these,
-        /// the second within the first.
+        /// Group the figures by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these, the second
+        /// within the first.
         #[param(example = "team,month")]
         by: Option<String>,
     }
@@ -133,7 +133,7 @@ figure_query!(
         /// Cards of a column, 1 to 500; 20 if absent.
         #[param(minimum = 1, maximum = 500)]
         limit: Option<u32>,
-        /// The `next` of the column's page before; goes with `stage`.
+        /// The `next` of the column's previous page; needs `stage`.
         #[param(value_type = Option<String>)]
         after: Option<BoardCursor>,
     }
@@ -192,7 +192,7 @@ async fn board(State(app): State<Arc<App>>, Params(query): Params<BoardQuery>) -
     Ok(seen(answer.seen.position, &answer))
 }
 
-/// How far deals come: by cohort, or by what happened in a period.
+/// How far deals get: by cohort, or by what happened in a period.
 #[utoipa::path(get, path = "/v1/funnel", tag = "figures", params(FunnelQuery),
     responses((status = 200, body = Funnel), QueryProblems))]
 async fn funnel(State(app): State<Arc<App>>, Params(query): Params<FunnelQuery>) -> Result<Response, Problem> {

@@ -58,7 +58,7 @@ async fn reorder(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Reorder
     asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::Reorder(body))).await
 }
 
-/// Describe a stage anew. Its slug stays.
+/// Change the description of a stage. Its slug stays.
 #[utoipa::path(patch, path = "/v1/pipelines/{id}/stages/{stage}", tag = "pipelines",
     params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = ReviseStage,
     responses((status = 200, body = Answer), CommandProblems))]
@@ -71,7 +71,7 @@ async fn revise_stage(
     asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::ReviseStage(stage, body))).await
 }
 
-/// Let nothing enter a stage any more. Its deals stay until they are moved.
+/// Retire a stage: no deal can enter it any more. Its deals stay until they are moved.
 #[utoipa::path(post, path = "/v1/pipelines/{id}/stages/{stage}/retire", tag = "pipelines",
     params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
@@ -80,7 +80,7 @@ async fn retire_stage(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<No
     asked.send(&app, pipeline_of(&ids)?, |_| Command::Pipeline(pipeline::Command::RetireStage(stage))).await
 }
 
-/// Let a pipeline take no more deals.
+/// Retire a pipeline: it takes no more deals.
 #[utoipa::path(post, path = "/v1/pipelines/{id}/archive", tag = "pipelines",
     params(("id" = PipelineId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]

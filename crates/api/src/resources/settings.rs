@@ -23,7 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(get, change))
 }
 
-/// Change settings: what is absent stays as it is.
+/// Change settings. Absent ones stay as they are.
 #[utoipa::path(patch, path = "/v1/settings", tag = "settings", params(CommandHeaders), request_body = Change,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn change(State(app): State<Arc<App>>, asked: Asked<Change>) -> Result<Response, Problem> {

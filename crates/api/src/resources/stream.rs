@@ -39,7 +39,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct StreamQuery {
-    /// Only events after this position: 0 for the whole log. From now on if absent. `Last-Event-ID` goes before it.
+    /// Only events after this position: 0 for the whole log. New events only, if absent. `Last-Event-ID` takes precedence.
     after: Option<u64>,
     /// Only these types, separated by commas; `deal.*` means all that begin so.
     #[param(example = "deal.won,deal.lost")]
@@ -49,26 +49,26 @@ struct StreamQuery {
 /// The log as it grows, as Server-Sent Events.
 ///
 /// Each event of the log is a message: its `id` is the position, its `event` the event's type, its `data` the envelope as in
-/// `/v1/events`. Who was cut off comes again with the last id as `Last-Event-ID` and misses nothing, which an
-/// `EventSource` does by itself. Ids only grow, and each event comes once.
+/// `/v1/events`. If you are cut off, reconnect with the last id as `Last-Event-ID`, as an `EventSource` does by itself, and you
+/// miss nothing. Ids only grow, and each event is sent once.
 ///
-/// Some messages are not events of the log. Their `data` has the `position` to go on from, which is their `id` too where
-/// it is news:
+/// Some messages are not events of the log. Their `data` has the `position` to resume after, which is also their `id` if it is
+/// new:
 ///
-/// - `position`, first of all where neither `after` nor `Last-Event-ID` was sent, and later when no event of `types` has
-///   come for a while: so that whoever comes again need not go through all that was passed over.
-/// - `dropped`: the stream ends, with a `code` and a `detail`. `too_slow`: events came faster than they were taken;
-///   `internal`: the server failed.
-/// - `stopping`: the stream ends since the server is being stopped.
+/// - `position`: the first message if you sent neither `after` nor `Last-Event-ID`, and later when no event of `types` has
+///   come for a while, so that you need not go through all other events again when you reconnect.
+/// - `dropped`: the stream ends, with a `code` and a `detail`. `too_slow`: events came faster than you read them;
+///   `unavailable`: the server's database is away; `internal`: the server failed.
+/// - `stopping`: the stream ends because the server is being stopped.
 ///
-/// A stream ends without a word when its token is worth nothing any more; whoever comes again with it is told why.
+/// A stream ends without a message when its token expires or is revoked; if you reconnect with it, the answer says why.
 ///
-/// A stream that is silent otherwise has a comment every 15 seconds. A connection that does not take all it is sent, and takes
-/// less than 512 KiB in 30 seconds, is cut.
+/// A stream with nothing to send gets a comment every 15 seconds. A connection with more to read that reads less than 512 KiB in
+/// 30 seconds is cut.
 #[utoipa::path(get, path = "/v1/events/stream", tag = "events",
     params(
-        ("Last-Event-ID" = Option<u64>, Header, description = "Only events after this position. Goes before `after`: it \
-            is what a reconnecting `EventSource` sends."),
+        ("Last-Event-ID" = Option<u64>, Header, description = "Only events after this position. Takes precedence over \
+            `after`: it is what a reconnecting `EventSource` sends."),
         StreamQuery
     ),
     responses(
@@ -77,7 +77,7 @@ struct StreamQuery {
             example = "id: 5\nevent: deal.created\ndata: {\"position\":5,\"type\":\"deal.created\"}\n\n"),
         QueryProblems,
         (status = 503, body = Described, content_type = "application/problem+json",
-            description = "There are as many subscribers as there may be; try again after Retry-After")
+            description = "No more subscribers are accepted at the moment; try again after Retry-After")
     ))]
 async fn stream(
     State(app): State<Arc<App>>,

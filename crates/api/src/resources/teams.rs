@@ -32,7 +32,7 @@ async fn form(State(app): State<Arc<App>>, asked: Asked<Form>) -> Result<Respons
     asked.create(&app, stream, "/v1/teams", |body| Command::Team(team::Command::Form(body))).await
 }
 
-/// Take a user into a team.
+/// Add a user to a team.
 #[utoipa::path(put, path = "/v1/teams/{id}/members/{user}", tag = "teams",
     params(("id" = TeamId, Path), ("user" = UserId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
@@ -41,7 +41,7 @@ async fn add_member(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Noth
     asked.send(&app, stream, |_| Command::Team(team::Command::AddMember(user))).await
 }
 
-/// Let a user go from a team.
+/// Remove a user from a team.
 #[utoipa::path(delete, path = "/v1/teams/{id}/members/{user}", tag = "teams",
     params(("id" = TeamId, Path), ("user" = UserId, Path), CommandHeaders),
     responses((status = 200, body = Answer), CommandProblems))]

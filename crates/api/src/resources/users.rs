@@ -29,7 +29,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(invite, list)).routes(routes!(get, change_role)).routes(routes!(deactivate))
 }
 
-/// Let a user in.
+/// Invite a user.
 #[utoipa::path(post, path = "/v1/users", tag = "users", params(CommandHeaders), request_body = Invite,
     responses((status = 201, body = Answer), CommandProblems))]
 async fn invite(State(app): State<Arc<App>>, asked: Asked<Invite>) -> Result<Response, Problem> {
@@ -37,7 +37,7 @@ async fn invite(State(app): State<Arc<App>>, asked: Asked<Invite>) -> Result<Res
     asked.create(&app, stream, "/v1/users", |body| Command::User(user::Command::Invite(body))).await
 }
 
-/// Give a user another role. Nobody gives themselves one, except the only admin.
+/// Change a user's role. Nobody can change their own, except the only admin.
 #[utoipa::path(patch, path = "/v1/users/{id}", tag = "users", params(("id" = UserId, Path), CommandHeaders),
     request_body = ChangeRole, responses((status = 200, body = Answer), CommandProblems))]
 async fn change_role(
@@ -66,7 +66,8 @@ async fn change<T>(
     asked.send(app, stream, command).await
 }
 
-/// Let a user do nothing any more; not oneself, unless that is the only admin. Their deals stay theirs until they are handed over.
+/// Deactivate a user, who may then do nothing. Nobody can deactivate themselves, except the only admin. Their deals stay theirs
+/// until they are handed over.
 #[utoipa::path(post, path = "/v1/users/{id}/deactivate", tag = "users",
     params(("id" = UserId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
