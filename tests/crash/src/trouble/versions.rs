@@ -52,7 +52,7 @@ async fn make_earlier(place: &Place, present: i64) -> Result<()> {
         None => sqlite::make_earlier(place).await,
         Some(database) => {
             let undo = "CREATE TABLE public.put_aside AS SELECT * FROM log.unchanged_commands;
-                        DROP FUNCTION log.follow_events, log.follow_commands, log.follow_unchanged_commands CASCADE;
+                        DROP FUNCTION log.follow_events, log.follow_commands, log.follow_unchanged_commands, log.is_stream CASCADE;
                         DROP TABLE log.unchanged_commands, log.token_key; DROP INDEX log.events_by_type;
                         DROP TRIGGER tokens_keep_who_made_them ON log.tokens; DROP FUNCTION log.refuse_another_token_key;
                         ALTER TABLE log.tokens DROP COLUMN created_by, DROP COLUMN revoked_by;
