@@ -24,10 +24,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 #[derive(Debug, Default)]
 pub struct Reached {
     position: AtomicU64,
-    /// Held by the one who looks at the read models.
+    /// Held by the one who looks at the read models again and again.
     looking: Mutex<()>,
-    /// Held by the one who asks where the log ends.
-    asking: Mutex<()>,
+    /// Held by the one who comes and looks for the first time, which nobody sleeps for.
+    coming: Mutex<()>,
 }
 
 impl Reached {
@@ -57,7 +57,7 @@ impl App {
             }
             return Ok(self.views.clone());
         };
-        if !self.reached.is(wanted) {
+        if !self.reached.is(wanted) && !self.look(wanted).await? {
             timeout(self.limits.min_position_wait, self.reach(wanted)).await.unwrap_or_else(|_| {
                 let detail = format!("the read model has not come to {wanted} yet");
                 Err(Problem::busy("not_caught_up", detail).field("min_position"))
@@ -66,8 +66,25 @@ impl App {
         Ok(self.views.clone().at_least(wanted))
     }
 
+    /// Whether the read models have come to a position, which the log must have.
+    async fn look(&self, wanted: Position) -> Result<bool, Problem> {
+        let _coming = self.reached.coming.lock().await;
+        if !self.reached.is(wanted) {
+            self.reached.came_to(self.views.position().await?);
+        }
+        // What this process has heard of, the log has.
+        if self.reached.is(wanted) || wanted <= *self.store().watch().borrow() {
+            return Ok(self.reached.is(wanted));
+        }
+        let head = self.store().head().await?.position;
+        if wanted > head {
+            let detail = format!("min_position {wanted} lies beyond the end of the log, {head}");
+            return Err(Problem::unprocessable("beyond_head", "min_position", detail));
+        }
+        Ok(false)
+    }
+
     async fn reach(&self, wanted: Position) -> Result<(), Problem> {
-        self.not_beyond_the_log(wanted).await?;
         let mut status = self.followed.status.clone();
         loop {
             let _looking = self.reached.looking.lock().await;
@@ -93,20 +110,5 @@ impl App {
                 status = None;
             }
         }
-    }
-
-    /// Refuses a position that the log does not have.
-    async fn not_beyond_the_log(&self, wanted: Position) -> Result<(), Problem> {
-        // What this process has heard of is known without asking.
-        if wanted <= *self.store().watch().borrow() {
-            return Ok(());
-        }
-        let _asking = self.reached.asking.lock().await;
-        let head = self.store().head().await?.position;
-        if wanted > head {
-            let detail = format!("min_position {wanted} lies beyond the end of the log, {head}");
-            return Err(Problem::unprocessable("beyond_head", "min_position", detail));
-        }
-        Ok(())
     }
 }

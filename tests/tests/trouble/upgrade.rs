@@ -37,7 +37,8 @@ fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_ag
     views.let_go();
     let server = server.ready();
     until("the build should be over", PATIENCE, || {
-        server.get("/health/ready").expect(200).body["projections"][0]["building"].is_null().then_some(())
+        let ready = server.get("/health/ready");
+        (ready.status == 200 && ready.body["projections"][0]["building"].is_null()).then_some(())
     });
     let customer = server.get(&format!("/v1/customers/{}?min_position={}", created.id(), created.position()));
     assert_eq!(customer.expect(200).body["name"], "Meanwhile");
