@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::Value;
 
 use crate::{
-    Client, Data, Lines,
+    Answer, Client, Data, Lines,
     binary::{command_under, limited_command},
     exit_within, until,
 };
@@ -172,6 +172,13 @@ impl Server {
             (ready.status == 200 && ready.body["projections"][0]["lag"] == 0).then_some(())
         });
         self
+    }
+
+    /// What its health says once it has noticed that it is not ready: an answer counts for a moment.
+    pub fn not_ready(&self) -> Answer {
+        until("the server should say that it is not ready", START, || {
+            Some(self.get("/health/ready")).filter(|ready| ready.status == 503)
+        })
     }
 
     /// The disk has room again, which was full.

@@ -139,7 +139,7 @@ fn a_server_can_be_stopped_as_soon_as_it_says_that_it_serves() {
 #[test]
 fn a_question_before_there_are_read_models_is_told_to_come_again() {
     let server = Server::of_a_new_company(&["--no-workers"]);
-    assert_eq!(server.get("/health/ready").expect(503).body["projections"][0]["position"], Value::Null);
+    assert_eq!(server.not_ready().body["projections"][0]["position"], Value::Null);
     let answer = server.get("/v1/deals").problem(503, "not_caught_up");
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert!(answer.body["detail"].as_str().unwrap().contains("dealog work"), "{}", answer.text);

@@ -79,7 +79,8 @@ fn within(time: Duration, ask: impl Fn() -> Answer) -> Answer {
 
 fn is_told_at_once(server: &Server) {
     for _ in 0..3 {
-        let ready = within(READY_WITHIN, || server.get("/health/ready")).expect(503);
+        let ask = || within(READY_WITHIN, || server.get("/health/ready"));
+        let ready = until("it should notice", PATIENCE, || Some(ask()).filter(|ready| ready.status == 503));
         assert_eq!(ready.body["ready"], false, "{}", ready.text);
         for word in ["error", "refused", "127.0.0.1", "pool"] {
             assert!(!ready.text.contains(word), "`{word}` in {}", ready.text);

@@ -126,7 +126,7 @@ fn damage_met_while_serving_is_told_by_health_and_mended_by_the_next_start() {
         (answer.status != 200).then_some(answer)
     });
     answer.problem(500, "internal");
-    let ready = server.get("/health/ready").expect(503).body;
+    let ready = server.not_ready().body;
     let trouble = ready["projections"][0]["trouble"].as_str().unwrap();
     assert!(trouble.contains("damaged") && trouble.contains("start it again"), "{ready}");
     let created = server.post("/v1/customers", &json!({"name": "All the same"})).expect(201);

@@ -44,7 +44,7 @@ fn a_server_on_a_full_disk_refuses_commands_and_loses_nothing() {
     for name in ["second", "third"] {
         sent.extend(work_until_refused(&server, name));
     }
-    let health = server.get("/health/ready").expect(503).body;
+    let health = server.not_ready().body;
     assert!(health["trouble"].as_str().is_some_and(|trouble| trouble.contains("disk")), "{health}");
     check_log(&server.events(), &sent);
     server.get("/v1/deals").expect(200);
@@ -81,7 +81,7 @@ fn readiness_says_that_the_disk_is_full_and_when_it_is_not_any_more() {
     let data = Data::on_sqlite();
     let server = Server::start_on_a_full_disk(&data, FILE_BYTES_MAX / 4);
     let mut sent = work_until_refused(&server, "first");
-    let full = server.get("/health/ready").expect(503).body;
+    let full = server.not_ready().body;
     assert!(full["trouble"].as_str().is_some_and(|trouble| trouble.contains("disk")), "{full}");
     server.has_room_again();
     until("it should be ready again", Duration::from_secs(20), || {

@@ -19,7 +19,7 @@ fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_ag
     slowly(&data);
     views.hold();
     let server = Server::start(&data, &[]);
-    let ready = server.get("/health/ready").expect(503).body;
+    let ready = server.not_ready().body;
     assert_eq!((&ready["ready"], &ready["head"]), (&json!(false), &json!(head)));
     let building = json!({"position": 0, "head": head});
     let told =
