@@ -151,6 +151,10 @@ fn where_a_required_audit_log_cannot_be_written_nothing_about_people_is_told_and
         assert!(told.header("retry-after").is_some());
         assert!(!told.text.contains("Anna"));
     }
+    // Nor to those who ask for more than is written down one by one otherwise.
+    for _ in 0..150 {
+        company.analyst.get("/v1/users").problem(503, "audit_unavailable");
+    }
     // What is not about people goes on, and so do commands.
     company.anna.get("/v1/pipeline").expect(200);
     company.anna.post("/v1/deals", &deal("Goes on", &json!({}))).expect(201);

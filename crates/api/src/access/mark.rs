@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 const TEXT: &[u8] =
     b"There have been tokens for this log: nobody is let in without one. Remove this file, while the log has no \
-    tokens, to let in whoever is at this machine.\n";
+    tokens, to open the server to everyone on this machine.\n";
 
 /// A file in the data folder that is there once this log has had a token.
 #[derive(Debug, Clone)]
@@ -34,11 +34,15 @@ impl Mark {
         let mut options = OpenOptions::new();
         #[cfg(unix)]
         options.mode(0o600);
-        if let Some(folder) = self.0.parent() {
-            fs::create_dir_all(folder)?;
-        }
+        let folder = self.0.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
         match options.write(true).create_new(true).open(&self.0) {
-            Ok(mut file) => file.write_all(TEXT).and_then(|()| file.sync_all()),
+            Ok(mut file) => {
+                file.write_all(TEXT)?;
+                file.sync_all()?;
+                // Its name is the folder's to keep.
+                fs::File::open(folder)?.sync_all()
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
         }

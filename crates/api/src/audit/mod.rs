@@ -196,7 +196,10 @@ impl Audit {
         } else if let (true, Some(read), Some(actor)) = (status.is_success(), read, actor) {
             let read = (actor, read);
             if !self.read.contains_key(&read) {
-                if let Some(entry) = self.counted(entry(about, at, Why::PersonalData, Some(actor), status)) {
+                let entry = entry(about, at, Why::PersonalData, Some(actor), status);
+                // Nothing is told that is not written down first, however much a caller reads.
+                let entry = if self.mode == Mode::Required { Some(entry) } else { self.counted(entry) };
+                if let Some(entry) = entry {
                     self.written(entry).await?;
                 }
                 self.read.insert(read, ());
@@ -205,7 +208,7 @@ impl Audit {
         Ok(())
     }
 
-    /// The entry, unless this caller has had too many in this minute: what comes then is written down together.
+    /// The entry, or none if this caller has had too many in this minute: a single entry stands for the rest.
     fn counted(&self, entry: Entry) -> Option<Entry> {
         match self.counts.count(entry) {
             Counted::Write(entry) => return Some(entry),

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, Followed};
+use crate::{App, Followed, problem::Problem};
 
 /// How long the databases may take to say how they are: whoever asks for health wants to hear of a database that says nothing,
 /// and soon.
@@ -99,7 +99,14 @@ struct Building {
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 async fn ready(State(app): State<Arc<App>>) -> Response {
-    let looked = app.readiness.0.get_with((), async { Arc::new(look(&app).await) }).await;
+    // In a task: an asker that hangs up does not make the others start over.
+    let asked = Arc::clone(&app);
+    let looked =
+        tokio::spawn(async move { asked.readiness.0.get_with((), async { Arc::new(look(&asked).await) }).await });
+    let looked = match looked.await {
+        Ok(looked) => looked,
+        Err(error) => return Problem::internal(&error).into_response(),
+    };
     // That costs nothing to know.
     let found = Ready { audit_trouble: app.audit.trouble(), ..(*looked).clone() };
     let status = if found.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
