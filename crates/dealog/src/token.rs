@@ -130,17 +130,19 @@ async fn create(settings: &Settings, store: &Arc<dyn Log>, commands: &Commands, 
     };
     let key = Key::new(store.token_key().await?);
     store.add_token(&token).await?;
-    // A server that sees a token does this too.
-    if let Err(error) = open::mark(settings, store).await?.set() {
-        tracing::warn!(%error, "it cannot be written down in the data folder that there are tokens");
-    }
     let id = token.id;
     // The token first: where this role may not create one, nobody has been invited.
     if let Some((user, invite)) = invited
         && let Err(failure) = self::invite(commands, user, invite).await
     {
-        store.revoke_token(id, now, token.created_by.as_deref()).await?;
+        if let Err(error) = store.revoke_token(id, now, token.created_by.as_deref()).await {
+            tracing::error!(%error, "the token {id} is of no use, and could not be revoked: `dealog token revoke {id}`");
+        }
         return Err(failure);
+    }
+    // A server that sees a token does this too.
+    if let Err(error) = open::mark(settings, store).await?.set() {
+        tracing::warn!(%error, "it cannot be written down in the data folder that there are tokens");
     }
     out::note(format_args!(
         "A token for {actor} ({may}). It is shown this once: keep it as you would a password, and send it as\n\
