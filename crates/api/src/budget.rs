@@ -5,105 +5,60 @@
 //! connection, or that is gone. One caller has half of the budget at most. An answer that does not fit is refused at once: one
 //! that waited would be in memory too. Small answers are bounded by the number of connections.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
-
 use axum::{
     body::{self, Body, Bytes, HttpBody as _},
     response::Response,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{Limits, fair::Share, problem::Problem};
+use crate::{
+    Limits,
+    fair::Share,
+    problem::Problem,
+    room::{Held, Room},
+};
 
 /// Bytes of an answer that takes nothing of the budget.
 const SMALL_BYTES: u64 = 16 * 1024;
-/// What is counted.
-const UNIT_BYTES: u64 = 1024;
 
 /// The budget. Cheap to clone.
 #[derive(Clone)]
-pub struct Budget {
-    free: Arc<Semaphore>,
-    callers: Arc<Mutex<HashMap<Share, u32>>>,
-    per_caller_max: u32,
-}
+pub struct Budget(Room);
 
-/// What an answer has taken, and the answer itself: they go together.
-struct Held {
+/// An answer, and what it has taken: they go together.
+struct OnItsWay {
     bytes: Bytes,
-    units: u32,
-    share: Share,
-    budget: Budget,
-    permit: Option<OwnedSemaphorePermit>,
+    _held: Held,
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for OnItsWay {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.permit.take();
-        let mut callers = self.budget.callers();
-        if let Some(held) = callers.get_mut(&self.share) {
-            *held = held.saturating_sub(self.units);
-            if *held == 0 {
-                callers.remove(&self.share);
-            }
-        }
     }
 }
 
 impl Budget {
     /// As many bytes as the limits say.
     pub fn new(limits: &Limits) -> Self {
-        let units = limits.response_bytes_max.div_ceil(UNIT_BYTES).clamp(2, Semaphore::MAX_PERMITS as u64 / 2);
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let free = Arc::new(Semaphore::new(units as usize));
-        Self { free, callers: Arc::default(), per_caller_max: units / 2 }
+        Self(Room::of(usize::try_from(limits.response_bytes_max).unwrap_or(usize::MAX)))
     }
 
-    fn callers(&self) -> MutexGuard<'_, HashMap<Share, u32>> {
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The same answer once there is room for it. One that is made while it is sent has no size, and is bounded elsewhere.
+    /// The same answer, if there is room for it. One that is made while it is sent has no size, and is bounded elsewhere.
     pub(crate) async fn hold(&self, share: Share, response: Response) -> Result<Response, Problem> {
-        let size = response.body().size_hint().exact().filter(|size| *size > SMALL_BYTES);
-        let Some(size) = size else { return Ok(response) };
+        if response.body().size_hint().exact().is_none_or(|size| size <= SMALL_BYTES) {
+            return Ok(response);
+        }
         let (head, body) = response.into_parts();
         // It is in memory already, in one piece.
         let bytes = body::to_bytes(body, usize::MAX).await.map_err(|error| Problem::internal(&error))?;
-        let units = u32::try_from(size.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).min(self.per_caller_max);
-        let mut held = self.take(share, units, bytes)?;
-        let permit = Arc::clone(&self.free).try_acquire_many_owned(units);
-        held.permit = Some(permit.map_err(|_| full("answers of others are still being read"))?);
-        Ok(Response::from_parts(head, Body::from(Bytes::from_owner(held))))
-    }
-
-    /// Takes a caller's part.
-    fn take(&self, share: Share, units: u32, bytes: Bytes) -> Result<Held, Problem> {
-        let mut callers = self.callers();
-        let held = callers.entry(share).or_default();
-        if held.saturating_add(units) > self.per_caller_max {
-            return Err(full("this caller has not read the answers that it has asked for"));
-        }
-        *held += units;
-        Ok(Held { bytes, units, share, budget: self.clone(), permit: None })
+        let held = self.0.try_take(share, bytes.len()).ok_or_else(full)?;
+        Ok(Response::from_parts(head, Body::from(Bytes::from_owner(OnItsWay { bytes, _held: held }))))
     }
 }
 
-fn full(reason: &str) -> Problem {
+fn full() -> Problem {
     metrics::counter!("dealog_responses_refused_total").increment(1);
-    Problem::busy(
-        "responses_full",
-        format!("there is no room for this answer: {reason}. Ask again, or for a smaller page"),
-    )
+    let detail = "there is no room for this answer among those that callers have not read yet: read them, or ask for a smaller page";
+    Problem::busy("responses_full", detail)
 }
 
 #[cfg(test)]
@@ -135,7 +90,6 @@ mod tests {
         assert!(answer(&budget, 3, 90).await.is_none());
         drop(held);
         assert!(answer(&budget, 3, 90).await.is_some());
-        assert!(budget.callers().is_empty());
     }
 
     #[tokio::test]
@@ -163,9 +117,8 @@ mod tests {
         assert_eq!(bytes.len(), 90 * KIB);
         let rest = bytes.slice(bytes.len() - 1..);
         drop(bytes);
-        assert_eq!(budget.callers().values().sum::<u32>(), 90);
+        assert!(answer(&budget, 1, 90).await.is_none());
         drop(rest);
-        assert!(budget.callers().is_empty());
-        assert_eq!(budget.free.available_permits(), 200);
+        assert!(answer(&budget, 1, 90).await.is_some());
     }
 }

@@ -3,15 +3,12 @@
 //! Any number of queries may wait at the same time. One of them looks at the read models, and the others wait for what it
 //! finds, so they cost the database what one costs.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use dealog_events::Position;
 use dealog_projections::deals::Views;
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, watch},
     time::{sleep, timeout},
 };
 
@@ -23,21 +20,36 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How far the read models are known to have come.
 #[derive(Debug, Default)]
 pub struct Reached {
-    position: AtomicU64,
+    position: watch::Sender<Position>,
     /// Held by the one who looks at the read models again and again.
     looking: Mutex<()>,
-    /// Held by the one who comes and looks for the first time, which nobody sleeps for.
-    coming: Mutex<()>,
 }
 
 impl Reached {
     /// Whether queries that are sent now see this position.
     pub(crate) fn is(&self, wanted: Position) -> bool {
-        self.position.load(Ordering::Relaxed) >= wanted.0
+        *self.position.borrow() >= wanted
     }
 
     fn came_to(&self, position: Position) {
-        self.position.fetch_max(position.0, Ordering::Relaxed);
+        self.position.send_if_modified(|known| {
+            let further = position > *known;
+            *known = position.max(*known);
+            further
+        });
+    }
+
+    /// Waits until a position is reached, whoever finds that out. `look` keeps looking when it is its turn, until it fails.
+    async fn wait_for(&self, wanted: Position, look: impl Future<Output = Problem>) -> Result<(), Problem> {
+        let mut position = self.position.subscribe();
+        let look = async {
+            let _looking = self.looking.lock().await;
+            look.await
+        };
+        tokio::select! {
+            _ = position.wait_for(|position| *position >= wanted) => Ok(()),
+            problem = look => Err(problem),
+        }
     }
 }
 
@@ -58,20 +70,19 @@ impl App {
             return Ok(self.views.clone());
         };
         if !self.reached.is(wanted) && !self.look(wanted).await? {
-            timeout(self.limits.min_position_wait, self.reach(wanted)).await.unwrap_or_else(|_| {
-                let detail = format!("the read model has not come to {wanted} yet");
-                Err(Problem::busy("not_caught_up", detail).field("min_position"))
-            })?;
+            timeout(self.limits.min_position_wait, self.reached.wait_for(wanted, self.keep_looking()))
+                .await
+                .unwrap_or_else(|_| {
+                    let detail = format!("the read model has not come to {wanted} yet");
+                    Err(Problem::busy("not_caught_up", detail).field("min_position"))
+                })?;
         }
         Ok(self.views.clone().at_least(wanted))
     }
 
     /// Whether the read models have come to a position, which the log must have.
     async fn look(&self, wanted: Position) -> Result<bool, Problem> {
-        let _coming = self.reached.coming.lock().await;
-        if !self.reached.is(wanted) {
-            self.reached.came_to(self.views.position().await?);
-        }
+        self.reached.came_to(self.views.position().await?);
         // What this process has heard of, the log has.
         if self.reached.is(wanted) || wanted <= *self.store().watch().borrow() {
             return Ok(self.reached.is(wanted));
@@ -84,16 +95,13 @@ impl App {
         Ok(false)
     }
 
-    async fn reach(&self, wanted: Position) -> Result<(), Problem> {
+    /// Looks at the read models whenever they may have come further.
+    async fn keep_looking(&self) -> Problem {
         let mut status = self.followed.status.clone();
         loop {
-            let _looking = self.reached.looking.lock().await;
-            if self.reached.is(wanted) {
-                return Ok(());
-            }
-            self.reached.came_to(self.views.position().await?);
-            if self.reached.is(wanted) {
-                return Ok(());
+            match self.views.position().await {
+                Ok(position) => self.reached.came_to(position),
+                Err(error) => return error.into(),
             }
             let woken = async {
                 match &mut status {
@@ -110,5 +118,38 @@ impl App {
                 status = None;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_what_they_wait_for_goes_on_while_another_looks_for_more() {
+        let reached = Reached::default();
+        let second = Duration::from_secs(1);
+        let far = timeout(second, reached.wait_for(Position(9), pending()));
+        let near = timeout(second, reached.wait_for(Position(2), async { unreachable!("the other one looks") }));
+        let (far, near, ()) = tokio::join!(far, near, async {
+            reached.came_to(Position(2));
+            reached.came_to(Position(1));
+        });
+        assert!(far.is_err() && near.is_ok());
+        assert!(reached.is(Position(2)) && !reached.is(Position(3)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_one_looks_when_the_one_who_looked_has_gone() {
+        let reached = Reached::default();
+        let gone = timeout(Duration::from_millis(1), reached.wait_for(Position(9), pending()));
+        let next = reached.wait_for(Position(2), async {
+            reached.came_to(Position(2));
+            pending().await
+        });
+        let (gone, next) = tokio::join!(gone, next);
+        assert!(gone.is_err() && next.is_ok());
     }
 }

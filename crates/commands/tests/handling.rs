@@ -252,6 +252,15 @@ impl EventStore for Forgetful {
         self.log.read_stream(stream, after, limit).await
     }
 
+    async fn read_stream_for_command(
+        &self,
+        stream: StreamId,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.log.read_stream_for_command(stream, after, limit).await
+    }
+
     async fn can_append(&self) -> Result<(), dealog_store::Unable> {
         Ok(())
     }

@@ -149,9 +149,7 @@ pub trait EventStore: Send + Sync {
         stream: StreamId,
         after: Version,
         limit: usize,
-    ) -> Result<Vec<Envelope>, StoreError> {
-        self.read_stream(stream, after, limit).await
-    }
+    ) -> Result<Vec<Envelope>, StoreError>;
 
     /// Whether an append would be written now, and why not. It is tried, unless one was written a moment ago, and answered within
     /// two seconds.

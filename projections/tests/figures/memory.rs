@@ -136,6 +136,15 @@ impl EventStore for MemoryStore {
         Ok(page)
     }
 
+    async fn read_stream_for_command(
+        &self,
+        stream: StreamId,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        self.read_stream(stream, after, limit).await
+    }
+
     async fn can_append(&self) -> Result<(), dealog_store::Unable> {
         Ok(())
     }

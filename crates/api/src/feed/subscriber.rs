@@ -5,7 +5,11 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use axum::body::Bytes;
 use dealog_events::Position;
 use dealog_store::EventStore;
-use futures_util::stream::{self, Stream};
+use futures_util::{
+    FutureExt as _,
+    future::BoxFuture,
+    stream::{self, Stream},
+};
 use serde_json::{Value, json};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
@@ -17,9 +21,9 @@ use super::{
     recent::{BATCH_BYTES_MAX, Batch, Place, Recent, Selected},
 };
 use crate::{
-    fair::{Share, Turns},
+    fair::{Place as Turn, Share, Turns},
     page::Page,
-    room::Room,
+    room::{Held, Room},
 };
 
 /// Events that a subscriber reads from the log at once while it is behind.
@@ -47,9 +51,17 @@ pub(crate) struct Subscriber {
     turn: Option<(Turns, Share)>,
     /// For pages of the log, of all subscribers.
     room: Room,
+    /// Its place in the queue for that, and then for its turn, where it waits.
+    leave: Option<BoxFuture<'static, Leave>>,
     /// Events that are read at once: no more of large ones than are sent.
     page_events: usize,
     _place: OwnedSemaphorePermit,
+}
+
+/// Leave to read a page of the log: room for it, which the page keeps, and a turn.
+struct Leave {
+    room: Held,
+    _turn: Option<Turn>,
 }
 
 /// Why a stream ends.
@@ -85,6 +97,7 @@ impl Subscriber {
             last_sent: Instant::now(),
             turn: None,
             room: feed.room.clone(),
+            leave: None,
             page_events: PAGE_EVENTS_MAX,
             _place: place,
         }
@@ -126,7 +139,10 @@ impl Subscriber {
             let selected = match place {
                 Place::Behind if self.following => return Err(End::TooSlow),
                 // Nothing in it was not asked for.
-                Place::Behind => self.page().await?.map(|page| page.select(self.reached, &[])),
+                Place::Behind => match self.leave_to_read().await? {
+                    Some(leave) => self.page(leave).await?.map(|page| page.select(self.reached, &[])),
+                    None => return Ok(self.sign_of_life()),
+                },
                 Place::Within(batch) => {
                     self.following = true;
                     Some(batch.select(self.reached, &self.types))
@@ -150,17 +166,21 @@ impl Subscriber {
         }
     }
 
-    /// What the log has after the position reached; None at its end.
-    async fn page(&mut self) -> Result<Option<Batch>, End> {
-        let share = self.turn.as_ref().map_or(Share::Address(None), |(_, share)| *share);
-        let room = tokio::select! {
-            room = self.room.take(share, PAGE_BYTES_MAX) => room,
+    /// Waits for leave to read a page; None where that takes so long that a sign of life is due. It keeps its place in the queue.
+    async fn leave_to_read(&mut self) -> Result<Option<Leave>, End> {
+        let (room, turn) = (&self.room, &self.turn);
+        let waiting = self.leave.get_or_insert_with(|| leave(room.clone(), turn.clone()).boxed());
+        let leave = tokio::select! {
+            leave = waiting => leave,
             _ = self.stopping.wait_for(|stop| *stop) => return Err(End::Stopping),
+            () = sleep_until(self.last_sent + self.keep_alive) => return Ok(None),
         };
-        let _turn = match &self.turn {
-            Some((turns, share)) => turns.take_for_stream(*share).await,
-            None => None,
-        };
+        self.leave = None;
+        Ok(Some(leave))
+    }
+
+    /// What the log has after the position reached; None at its end.
+    async fn page(&mut self, leave: Leave) -> Result<Option<Batch>, End> {
         let (events, last) = if self.types.is_empty() {
             // Nothing is passed over, so it does not matter where the log ends.
             let events = self.store.read(self.reached, self.page_events, &[]).await?;
@@ -177,7 +197,7 @@ impl Subscriber {
         let page = Batch::render(&mut events, last)?;
         let all_sent = events.as_slice().is_empty();
         self.page_events = if all_sent { self.page_events.saturating_mul(2).min(PAGE_EVENTS_MAX) } else { page.len() };
-        Ok(Some(page.in_room(room)))
+        Ok(Some(page.in_room(leave.room)))
     }
 
     /// Waits for something to happen; true where nothing does for so long that a sign of life is due.
@@ -229,4 +249,15 @@ impl Subscriber {
         }
         format!("{id}event: {event}\ndata: {data}\n\n").into()
     }
+}
+
+/// Room first: who waits for that is in nobody's way.
+async fn leave(room: Room, turn: Option<(Turns, Share)>) -> Leave {
+    let share = turn.as_ref().map_or(Share::Address(None), |(_, share)| *share);
+    let room = room.take(share, PAGE_BYTES_MAX).await;
+    let turn = match turn {
+        Some((turns, share)) => turns.take_for_stream(share).await,
+        None => None,
+    };
+    Leave { room, _turn: turn }
 }

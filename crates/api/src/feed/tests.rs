@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::*;
-use crate::fair::{Share, Turns};
+use crate::fair::{Share, Turns, Weight};
 
 /// A log that answers from memory.
 struct Log {
@@ -112,12 +112,18 @@ impl EventStore for Log {
         };
         // Whatever was read is no longer all there is.
         let room = self.events_max.saturating_sub(self.events.lock().unwrap().len());
-        self.append(self.growth.min(room));
+        if self.growth.min(room) > 0 {
+            self.append(self.growth.min(room));
+        }
         tokio::task::yield_now().await;
         Ok(found)
     }
 
     async fn read_stream(&self, _: StreamId, _: Version, _: usize) -> Result<Vec<Envelope>, StoreError> {
+        unreachable!("the feed reads the log, not streams")
+    }
+
+    async fn read_stream_for_command(&self, _: StreamId, _: Version, _: usize) -> Result<Vec<Envelope>, StoreError> {
         unreachable!("the feed reads the log, not streams")
     }
 
@@ -307,6 +313,28 @@ async fn pages_that_nobody_takes_share_room_and_one_caller_has_half_of_it() {
     assert!(!next(&mut of(2)).await.is_empty(), "another caller waits for it");
     held.pop();
     assert_eq!(ids(&next(&mut waiting).await)[0], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_or_for_a_turn_is_told_that_the_connection_lives() {
+    let log = Log::of(100, 0, 100);
+    // Half of it is room for one page.
+    let limits = Limits { subscriber_pages_bytes_max: 1024, heavy_queries_max: 1, ..Limits::default() };
+    let (feed, turns) = (feed(&log, &limits), Turns::new(&limits));
+    let share = Share::Address(None);
+    let subscriber = || after(&feed, 0, &[]).in_turn(turns.clone(), share);
+    let (mut first, mut second) = (subscriber(), subscriber());
+    let page = first.next().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(next(&mut second).await, ":\n\n");
+    }
+    drop(page);
+    let query = turns.take(share, Weight::Heavy).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(next(&mut second).await, ":\n\n");
+    }
+    drop(query);
+    assert_eq!(ids(&next(&mut second).await)[0], 1);
 }
 
 #[tokio::test]

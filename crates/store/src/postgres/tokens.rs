@@ -47,7 +47,7 @@ impl TokenStore for PostgresStore {
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         let query = sqlx::query(select!(tokens "log.tokens ORDER BY created_at, token_id"));
-        let found = async { Ok(query.fetch_all(&self.lookups).await?) };
+        let found = async { Ok(query.fetch_all(&self.readers).await?) };
         in_time(&self.limits, found).await?.iter().map(decode::token).collect()
     }
 

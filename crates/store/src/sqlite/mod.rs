@@ -118,9 +118,9 @@ impl SqliteStore {
     }
 
     /// A connection that reads, with the right to do so, which goes after it. Who waits for a connection does not hold up the
-    /// journal. A read of a row or a few takes no such right: it ends by itself before anybody would have waited for it.
-    async fn reading(&self, pool: &SqlitePool) -> Result<(Snapshot, PoolConnection<Sqlite>), sqlx::Error> {
-        let connection = pool.acquire().await?;
+    /// journal. A lookup takes no such right: it ends by itself before anybody would have waited for it.
+    async fn reading(&self) -> Result<(Snapshot, PoolConnection<Sqlite>), sqlx::Error> {
+        let connection = self.readers.acquire().await?;
         Ok((self.journal.snapshot().await, connection))
     }
 
@@ -152,12 +152,12 @@ impl EventStore for SqliteStore {
     }
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
-        let (_snapshot, mut connection) = self.reading(&self.readers).await?;
+        let (_snapshot, mut connection) = self.reading().await?;
         read::events(&mut *connection, after, self.limits.page(limit), types).await
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
-        let (_snapshot, mut connection) = self.reading(&self.readers).await?;
+        let (_snapshot, mut connection) = self.reading().await?;
         read::stream(&mut *connection, stream, after, self.limits.page(limit)).await
     }
 
@@ -167,8 +167,7 @@ impl EventStore for SqliteStore {
         after: Version,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
-        read::stream(&mut *connection, stream, after, self.limits.page(limit)).await
+        read::stream(&self.lookups, stream, after, self.limits.page(limit)).await
     }
 
     async fn can_append(&self) -> Result<(), Unable> {

@@ -47,7 +47,7 @@ impl TokenStore for SqliteStore {
     }
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
-        let (_snapshot, mut connection) = self.reading(&self.lookups).await?;
+        let (_snapshot, mut connection) = self.reading().await?;
         let rows =
             sqlx::query(select!(tokens "tokens ORDER BY created_at, token_id")).fetch_all(&mut *connection).await?;
         rows.iter().map(decode::token).collect()
