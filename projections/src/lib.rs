@@ -90,6 +90,20 @@ pub enum ProjectionError {
         "the read models' database has the encoding {0}: make one with CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'"
     )]
     Encoding(String),
+    /// The schema of the read models belongs to another role, or others may make something in it. What they put there would run with
+    /// the rights of this role.
+    #[error(
+        "the read models (schema {schema}) belong to role {owner}, or others may create something in them, and this is role {role}: \
+         what others put there would run with the rights of {role}. Connect as {owner}, or drop them: DROP SCHEMA {schema} CASCADE"
+    )]
+    NotOurs {
+        /// The schema.
+        schema: String,
+        /// The role that it belongs to.
+        owner: String,
+        /// The role that this is.
+        role: String,
+    },
     /// Another worker has taken over.
     #[error("another worker keeps the read models up to date now")]
     LeaseLost,

@@ -95,7 +95,7 @@ impl Database {
     async fn in_schema(server: Server, mut db: AnyConnection) -> Result<Self, ProjectionError> {
         set_up(&mut db, &server.schema).await?;
         db.close().await?;
-        let settings = Arc::new(server.settings());
+        let settings = Arc::new(format!("{}; {}", server.settings(), server.enter()));
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(CONNECTION_WAIT)
@@ -123,10 +123,23 @@ impl Server {
         timeout(CONNECTION_WAIT, connect).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    /// The statements that a connection begins with.
+    /// Has names looked up in the schema from now on, if that belongs to the connection's role alone. In a schema of another role there
+    /// may be functions, views and triggers of that role's, and they would run with the rights of whoever connects: those of the
+    /// owner of the log, or of a superuser.
+    fn enter(&self) -> String {
+        let Self { schema, .. } = self;
+        format!(
+            "DO $$ BEGIN IF NOT EXISTS ({OURS}) THEN \
+             RAISE insufficient_privilege USING MESSAGE = 'schema {schema} does not belong to this role alone'; \
+             END IF; END $$; SET search_path = {schema}, pg_catalog, pg_temp",
+        )
+        .replace("$1", &format!("'{schema}'"))
+    }
+
+    /// The statements that a connection begins with. Nothing is looked up in the schema yet.
     fn settings(&self) -> String {
         let settings = SessionSettings {
-            search_path: &format!("{}, pg_catalog, pg_temp", self.schema),
+            search_path: "pg_catalog, pg_temp",
             statement_timeout: if self.schema == SCHEMA { STATEMENT_TIME } else { Duration::ZERO },
             lock_timeout: LOCK_WAIT,
             idle_in_transaction_timeout: IDLE_IN_TRANSACTION_TIME,
@@ -140,6 +153,11 @@ impl Server {
         )
     }
 }
+
+/// The schema `$1`, if it belongs to this role, and nobody else was granted the right to make anything in it.
+const OURS: &str = "SELECT FROM pg_namespace AS n WHERE n.nspname = $1 AND pg_get_userbyid(n.nspowner) = current_user \
+                    AND NOT EXISTS (SELECT FROM aclexplode(n.nspacl) AS a WHERE a.grantee <> n.nspowner \
+                    AND a.privilege_type = 'CREATE')";
 
 /// Who stops waiting while a transaction begins, or is refused a lock with which it does, leaves it to the connection: the
 /// driver knows of none, and the next would be refused in it or read from its snapshot. Where there is none, this does nothing.
@@ -165,21 +183,33 @@ async fn set_up(db: &mut AnyConnection, schema: &str) -> Result<(), ProjectionEr
     if encoding != "UTF8" {
         return Err(ProjectionError::Encoding(encoding));
     }
-    let there = "SELECT COUNT(*) FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename IN ('checkpoints', 'stops', \
-                 'builds', 'leases')";
+    let there = "SELECT COUNT(*) FROM pg_tables WHERE schemaname = $1 AND tablename IN ('checkpoints', 'stops', 'builds', \
+                 'leases')";
     let there: i64 = sqlx::query_scalar(there).bind(schema).fetch_one(&mut *db).await?;
     let tables = tables(Dialect::Postgres);
     if usize::try_from(there).is_ok_and(|there| there == tables.len()) {
-        return Ok(());
+        return check_owner(db, schema).await;
     }
     let mut db = db.begin_with(Dialect::Postgres.begin_write()).await?;
     db.execute(SET_UP_LOCK).await?;
-    let schema = [
-        format!("CREATE SCHEMA IF NOT EXISTS {schema}"),
-        format!("SET LOCAL search_path = {schema}, pg_catalog, pg_temp"),
-    ];
-    for statement in schema.into_iter().chain(tables) {
+    db.execute(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}"))).await?;
+    check_owner(&mut db, schema).await?;
+    let path = format!("SET LOCAL search_path = {schema}, pg_catalog, pg_temp");
+    for statement in std::iter::once(path).chain(tables) {
         db.execute(AssertSqlSafe(statement)).await?;
     }
     Ok(db.commit().await?)
+}
+
+/// Refuses a schema that somebody else can put something into: see [`Server::enter`].
+async fn check_owner(db: &mut AnyConnection, schema: &str) -> Result<(), ProjectionError> {
+    let ours = format!(
+        "SELECT CAST(pg_get_userbyid(nspowner) AS TEXT), CAST(current_user AS TEXT) FROM pg_namespace \
+         WHERE nspname = $1 AND NOT EXISTS ({OURS})"
+    );
+    let found: Option<(String, String)> = sqlx::query_as(AssertSqlSafe(ours)).bind(schema).fetch_optional(db).await?;
+    match found {
+        None => Ok(()),
+        Some((owner, role)) => Err(ProjectionError::NotOurs { schema: schema.to_owned(), owner, role }),
+    }
 }

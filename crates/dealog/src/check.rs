@@ -28,7 +28,15 @@ pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
     if !open::is_there(&views).await? {
         return out::print("There are no read models yet: they are folded from the log.");
     }
-    let database = open::database(settings, &views).await?;
+    let database = match open::database(settings, &views).await {
+        // The owner of the log checks that; whoever serves it has read models of their own.
+        Err(ProjectionError::NotOurs { owner, .. }) => {
+            return out::print(format_args!(
+                "The read models were NOT compared with it: they belong to role {owner}. Run this as {owner}, too."
+            ));
+        }
+        outcome => outcome?,
+    };
     let store = open::log(settings).await?;
     let verified = read_models(Arc::<dyn Log>::clone(&store), &database).await;
     database.close().await;
@@ -36,13 +44,13 @@ pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
     match verified? {
         Verified::NotMade => out::print("There are no read models of this version yet: they are folded from the log."),
         Verified::Equal(position) => {
-            out::print(format_args!("The read models are what the log says, up to position {position}."))
+            out::print(format_args!("The read models match the log, up to position {position}."))
         }
         Verified::Differs { position, table, found, expected } => {
             let [found, expected] =
                 [found, expected].map(|row| row.map_or_else(|| "no row".into(), |row| out::cell(&row)));
             Err(Failure::Views(format!(
-                "the read models are not what the log says at position {position}. The first difference is in {table}:\n  \
+                "the read models do not match the log at position {position}. The first difference is in {table}:\n  \
                  is      {found}\n  should  {expected}\n`dealog rebuild` makes them anew"
             )))
         }

@@ -37,10 +37,10 @@ pub(crate) fn report_loose(settings: &Settings) {
     match loose(folder) {
         Ok(names) if !names.is_empty() => {
             let folder = folder.display();
-            tracing::warn!(%folder, names = names.join(", "), "others than its owner may get at the data: see `chmod go-rwx`");
+            tracing::warn!(%folder, names = names.join(", "), "others than its owner can read the data: run `chmod go-rwx`");
         }
         Ok(_) => {}
-        Err(error) => tracing::warn!(folder = %folder.display(), %error, "who may get at the data cannot be told"),
+        Err(error) => tracing::warn!(folder = %folder.display(), %error, "it cannot be told who can read the data"),
     }
 }
 

@@ -197,7 +197,7 @@ pub enum StoreError {
     /// The schema of the log is not what this program made: what keeps history from being rewritten may be gone.
     #[error(
         "the schema of the log is not what dealog made: {0}. Nothing is appended like that. Let the role that owns the log undo \
-         it, or restore the log from a backup; `dealog migrate --grant ROLE` takes from a role what it may do too much"
+         it, or restore the log from a backup; `dealog migrate --grant ROLE` revokes what a role may do beyond its rights"
     )]
     Altered(String),
     /// What is stored is not what is ever written.

@@ -115,3 +115,45 @@ fn a_role_that_may_make_nothing_is_told_who_has_to_begin() {
     assert!(told.contains("dealog migrate") && told.contains("the role that owns the database"), "{told}");
     assert!(data.is_untouched(), "something was begun");
 }
+
+#[test]
+fn what_that_role_puts_among_its_read_models_never_runs_as_the_owner_of_the_log() {
+    let postgres = Postgres::start();
+    let (data, app) = with_a_role(&postgres);
+    grant(&data);
+    let server = Server::start(&data, &["--database", &app]);
+    let created = server.post("/v1/deals", &deal("Not to be rewritten", &json!({}))).expect(201);
+    server.get(&format!("/v1/deals/{}?min_position={}", created.id(), created.position())).expect(200);
+    let events = server.events();
+    server.stop();
+    // What Dealog, or the database, could be led to call, as the role that owns the log.
+    let rewrites = "ALTER TABLE log.events DISABLE TRIGGER ALL; UPDATE log.events SET data = '{}'";
+    for function in ["current_setting(name text)", "count(\"any\")", "pg_get_userbyid(id oid)"] {
+        Database::at(&app).run(&format!(
+            "GRANT USAGE ON SCHEMA views TO PUBLIC; CREATE FUNCTION views.{function} RETURNS text LANGUAGE plpgsql AS $$ BEGIN \
+             IF current_user <> 'dealog_app' THEN {rewrites}; END IF; RETURN 'UTF8'; END $$"
+        ));
+    }
+    Database::at(&app).run(&format!(
+        "CREATE FUNCTION views.spy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF current_user <> 'dealog_app' THEN {rewrites}; END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER spy BEFORE INSERT OR UPDATE ON views.leases FOR EACH ROW EXECUTE FUNCTION views.spy()"
+    ));
+    for command in [&["projections"][..], &["rebuild"], &["work"], &["serve", "--listen", "127.0.0.1:0"]] {
+        let refused = data.run(command).fail();
+        assert!(refused.contains("belong to role dealog_app") && refused.contains("Connect as dealog_app"), "{refused}");
+    }
+    let checked = data.run(["check"]).succeed().stdout;
+    assert!(checked.contains("no damage found") && checked.contains("they belong to role dealog_app"), "{checked}");
+    for command in [&["token", "list"][..], &["migrate"], &["replay"]] {
+        data.run(command).succeed();
+    }
+    let server = Server::start(&data, &["--database", &app]);
+    assert_eq!(server.events(), events);
+    server.stop();
+    // Nor does it if the role was let in afterwards.
+    Database::at(&app).run("DROP SCHEMA views CASCADE");
+    data.run(["projections"]).succeed();
+    Database::log(&data).run("GRANT CREATE ON SCHEMA views TO dealog_app");
+    assert!(data.run(["projections"]).fail().contains("others may create something in them"));
+}

@@ -73,7 +73,7 @@ fn fail_over(prepare: fn(&Postgres), wait: fn(&Postgres, &Postgres)) -> (Vec<Sen
 
     assert_eq!(ask(&replica, "SELECT pg_promote()::int::bigint"), Some(1));
     let told = data.run(["check", "--database", &url]).succeed().stdout;
-    assert!(told.contains("no damage found") && told.contains("The read models are what the log says"), "{told}");
+    assert!(told.contains("no damage found") && told.contains("The read models match the log"), "{told}");
     let again = Server::start(&data, &["--database", &url]).ready();
     let events = again.events();
     let head = events.len() as u64;

@@ -53,7 +53,7 @@ fn all_that_is_made_is_private_whatever_the_mask() {
         server.post("/v1/deals", &deal("Private again", &json!({}))).expect(201);
         is_private(&data.folder());
         let log = server.stop();
-        assert!(!log.contains("may get at the data"), "{log}");
+        assert!(!log.contains("can read the data"), "{log}");
     }
 }
 
@@ -65,7 +65,7 @@ fn what_others_may_get_at_is_named_at_a_start() {
     set_mode(&folder, 0o755);
     set_mode(&log, 0o640);
     let server = Server::start(&data, &[]);
-    server.logged("others than its owner may get at the data");
+    server.logged("others than its owner can read the data");
     for named in [". (0755)", "log.db (0640)"] {
         assert!(server.has_logged(named), "{named}");
     }

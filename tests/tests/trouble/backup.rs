@@ -45,7 +45,7 @@ fn is_restored(restored: &Data, server: &Server, begun: u64, sent: &[Sent]) {
     assert_eq!(figures(&again, &all, ""), figures(server, &all, &format!("&known_at={head}")));
 
     let told = restored.run(["check"]).succeed().stdout;
-    assert!(told.contains(&format!("The read models are what the log says, up to position {head}.")), "{told}");
+    assert!(told.contains(&format!("The read models match the log, up to position {head}.")), "{told}");
     for command in sent.iter().filter(|command| command.position() <= Some(head)) {
         command.is_remembered(&again);
     }

@@ -83,7 +83,7 @@ fn a_row_of_the_read_models_that_is_not_what_the_log_says_is_named_until_they_ar
     for (harm, table, row) in DIFFERENCES {
         data.run(["rebuild"]).succeed();
         let told = data.run(["check"]).succeed().stdout;
-        assert!(told.contains("The read models are what the log says"), "{told}");
+        assert!(told.contains("The read models match the log"), "{told}");
         Database::views(&data).run(harm);
         let harmed = data.tables();
         let done = data.run(["check", "--log", "error"]).end();

@@ -58,7 +58,8 @@ fn canonical(id: &str) -> String {
 
 /// Whether the parameters of a figure name people: as groups, or as those whose deals are chosen.
 fn is_about_people(query: &str) -> bool {
-    let people = [By::Owner.name(), By::Customer.name()];
+    // A team may be one person.
+    let people = [By::Owner.name(), By::Customer.name(), By::Team.name()];
     let params: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
     params.iter().any(|(name, value)| {
         people.contains(&name.as_str()) || (name == "by" && value.split(',').any(|by| people.contains(&by)))
