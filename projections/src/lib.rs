@@ -94,7 +94,8 @@ pub enum ProjectionError {
     /// the rights of this role.
     #[error(
         "the read models (schema {schema}) belong to role {owner}, or others may create something in them, and this is role {role}: \
-         what others put there would run with the rights of {role}. Connect as {owner}, or drop them: DROP SCHEMA {schema} CASCADE"
+         what others put there would run with the rights of {role}. Connect as {owner}, revoke CREATE on the schema from others, or drop it: \
+         DROP SCHEMA {schema} CASCADE"
     )]
     NotOurs {
         /// The schema.
