@@ -141,7 +141,10 @@ fn what_that_role_puts_among_its_read_models_never_runs_as_the_owner_of_the_log(
     ));
     for command in [&["projections"][..], &["rebuild"], &["work"], &["serve", "--listen", "127.0.0.1:0"]] {
         let refused = data.run(command).fail();
-        assert!(refused.contains("belong to role dealog_app") && refused.contains("Connect as dealog_app"), "{refused}");
+        assert!(
+            refused.contains("belong to role dealog_app") && refused.contains("Connect as dealog_app"),
+            "{refused}"
+        );
     }
     let checked = data.run(["check"]).succeed().stdout;
     assert!(checked.contains("no damage found") && checked.contains("they belong to role dealog_app"), "{checked}");
