@@ -10,19 +10,17 @@ use crate::{
 pub(crate) const COUNTED: &[Status] = &[Status::Won, Status::Lost];
 
 /// Adds every deal that has one of these statuses, and was closed in the period, to its group.
-pub(crate) fn tally<T: Tally>(
+pub(crate) fn tally<T: Tally + Send>(
     resolved: &Resolved<'_>,
     statuses: &[Status],
     (from, to): (i64, i64),
-    add: impl Fn(&mut T, DealAt<'_>),
+    add: impl Fn(&mut T, DealAt<'_>) + Sync,
 ) -> Groups<T> {
-    let mut groups = Groups::<T>::default();
-    resolved.deals(|at| {
+    resolved.tally(|groups, at| {
         let state = at.state;
         let counts = statuses.contains(&state.status) && (from..to).contains(&state.closed_at);
         if counts && resolved.wanted_stage(state.stage).is_some() {
             groups.add(resolved, at, Time::At(state.closed_at), |tally| add(tally, at));
         }
-    });
-    groups
+    })
 }

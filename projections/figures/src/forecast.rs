@@ -110,8 +110,7 @@ pub struct CategoryFigures {
 pub fn forecast(image: &Image, question: &Question, period: &Range) -> Result<Forecast, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let parts = Parts::new(&resolved, period)?;
-    let mut groups = Groups::<Sums>::default();
-    resolved.deals(|at| {
+    let groups = resolved.tally(|groups: &mut Groups<Sums>, at| {
         if let Some(part) = parts.of(&resolved, at) {
             groups.add(&resolved, at, time_of(at.state), |sums| sums.add(&resolved, at, part, &parts.chances));
         }

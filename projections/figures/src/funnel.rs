@@ -81,8 +81,7 @@ pub fn funnel(
 ) -> Result<PeriodAnswer<CohortFunnels>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let (from, to) = resolved.period(period)?;
-    let mut groups = Groups::<Cohorts>::default();
-    resolved.deals(|at| {
+    let groups = resolved.tally(|groups: &mut Groups<Cohorts>, at| {
         for (number, _) in resolved.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.wanted) {
             if let Some((entered_at, became)) = cohort(&resolved, at, number, (from, to), within_days) {
                 groups.add(&resolved, at, Time::At(entered_at), |cohorts| cohorts.add(&resolved, number, became));

@@ -3,7 +3,7 @@
 use crate::{
     closings::COUNTED,
     course::{Left, visits},
-    resolved::{DealAt, Resolved, StageAt},
+    resolved::{DealAt, PipelineAt, Resolved, StageAt, in_parts},
     shapes::{DAY_MICROS, divide},
     step::Status,
 };
@@ -37,22 +37,38 @@ fn times(minor: i64, won: i64, closed: i64) -> i128 {
 }
 
 /// By pipeline and place of the stage.
+#[derive(Default)]
 pub(crate) struct Chances(Vec<Vec<Chance>>);
 
 impl Chances {
     /// Over all deals, whatever the question's filters; a deal was won in time if that was less than `in_time_micros` after it had
     /// reached the stage.
     pub(crate) fn new(resolved: &Resolved<'_>, in_time_micros: i64) -> Self {
-        let stages = |stages: usize| vec![Chance::default(); stages];
-        let mut chances = Self(resolved.pipelines.iter().map(|pipeline| stages(pipeline.stages.len())).collect());
         let since = resolved.cut.at.saturating_sub(DAYS * DAY_MICROS);
-        let mut reached = Vec::new();
-        resolved.every_deal(|at| {
-            if COUNTED.contains(&at.state.status) && at.state.closed_at > since {
-                chances.add(resolved, at, in_time_micros, &mut reached);
+        let of = |numbers| {
+            let none = |pipeline: &PipelineAt| vec![Chance::default(); pipeline.stages.len()];
+            let mut chances = Self(resolved.pipelines.iter().map(none).collect());
+            let mut reached = Vec::new();
+            resolved.every_deal(numbers, |at| {
+                if COUNTED.contains(&at.state.status) && at.state.closed_at > since {
+                    chances.add(resolved, at, in_time_micros, &mut reached);
+                }
+            });
+            chances
+        };
+        in_parts(resolved.image.len(), of, Self::merge)
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.0.resize(self.0.len().max(other.0.len()), Vec::new());
+        for (stages, more) in self.0.iter_mut().zip(other.0) {
+            stages.resize(stages.len().max(more.len()), Chance::default());
+            for (chance, more) in stages.iter_mut().zip(more) {
+                chance.closed += more.closed;
+                chance.won += more.won;
+                chance.won_in_time += more.won_in_time;
             }
-        });
-        chances
+        }
     }
 
     /// `reached` is of no meaning; it saves the memory of one deal for the next.

@@ -16,9 +16,6 @@ pub(crate) struct Survival {
 /// A part: above, below.
 type Part = (u32, u32);
 
-/// Bits after the point in bounds of the estimate. With 2^40 factors they differ by less than 2^-50.
-const BITS: u32 = 90;
-
 impl Survival {
     /// Adds a time in microseconds, and whether it goes on.
     pub(crate) fn add(&mut self, micros: i64, goes_on: bool) {
@@ -53,56 +50,56 @@ impl Survival {
         self.going_on.sort_unstable();
         let mut found = [None; N];
         let mut wanted = parts.iter().zip(found.iter_mut()).peekable();
-        let mut estimate = Estimate::new();
-        let (mut ended, mut going_on) = (self.ended.as_slice(), self.going_on.as_slice());
-        while let Some(at) = ended.first().copied() {
-            // Those that are known to last to just before it are left; so are those that end or are last seen at it.
-            going_on = going_on.get(going_on.partition_point(|seen| *seen < at)..).unwrap_or_default();
-            let ends = ended.partition_point(|end| *end == at);
-            estimate.fall(ends, ended.len() + going_on.len());
+        let mut estimate = Estimate::default();
+        let mut going_on = self.going_on.iter().peekable();
+        let mut left = self.ended.len() + self.going_on.len();
+        for same in self.ended.chunk_by(|one, other| one == other) {
+            let (Some(at), Some(_)) = (same.first().copied(), wanted.peek()) else { break };
+            // Whoever is last seen before then is not left; whoever is seen just then still is.
+            while going_on.next_if(|seen| **seen < at).is_some() {
+                left -= 1;
+            }
+            estimate.fall(same.len(), left);
+            left -= same.len();
             while wanted.peek().is_some_and(|(part, _)| estimate.is_at_most(**part)) {
                 wanted.next().into_iter().for_each(|(_, found)| *found = Some(at));
             }
-            if wanted.peek().is_none() {
-                break;
-            }
-            ended = ended.get(ends..).unwrap_or_default();
         }
         found
     }
 }
 
-/// The product of the factors so far: bounds of it, and itself.
+/// The product of all factors so far. Where nobody went out of sight in between, several make one fraction.
+#[derive(Default)]
 struct Estimate {
-    lower: u128,
-    upper: u128,
+    /// Above, below: all but the last have their place in `before`.
     factors: Vec<(usize, usize)>,
+    /// The product of all but the last, nearly.
+    before: Option<f64>,
 }
 
 impl Estimate {
-    fn new() -> Self {
-        Self { lower: 1 << BITS, upper: 1 << BITS, factors: Vec::new() }
-    }
-
-    /// `ends` of those that were left have ended. They are fewer than 2^37.
+    /// `ends` of those that were left have ended.
     fn fall(&mut self, ends: usize, left: usize) {
-        let (rest, whole) = ((left - ends) as u128, left as u128);
-        self.lower = self.lower * rest / whole;
-        self.upper = (self.upper * rest).div_ceil(whole);
-        // Where nothing was censored in between, the product is one fraction.
         match self.factors.last_mut() {
             Some((above, _)) if *above == left => *above = left - ends,
-            _ => self.factors.push((left - ends, left)),
+            last => {
+                let last = last.map(|last| part(*last));
+                self.before = Some(self.before.unwrap_or(1.0) * last.unwrap_or(1.0));
+                self.factors.push((left - ends, left));
+            }
         }
     }
 
     fn is_at_most(&self, (above, below): Part) -> bool {
-        let (above, below) = (u128::from(above), u128::from(below));
-        let part = above << BITS;
-        if self.upper * below <= part {
+        let wanted = f64::from(above) / f64::from(below);
+        let nearly = self.before.unwrap_or(1.0) * self.factors.last().map_or(1.0, |last| part(*last));
+        // Each factor is rounded twice, by at most one part in 2^53 each time.
+        let error = part((self.factors.len() + 2, 1)) * 4.0 * f64::EPSILON;
+        if nearly * (1.0 + error) < wanted {
             return true;
         }
-        if self.lower * below > part {
+        if nearly * (1.0 - error) > wanted {
             return false;
         }
         let product = |factors: &mut dyn Iterator<Item = usize>| product(factors.map(BigUint::from).collect());
@@ -110,6 +107,11 @@ impl Estimate {
         let whole = product(&mut self.factors.iter().map(|(_, below)| *below));
         rest * BigUint::from(below) <= whole * BigUint::from(above)
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "what is counted stays far below 2^52")]
+fn part((above, below): (usize, usize)) -> f64 {
+    above as f64 / below as f64
 }
 
 /// Of numbers of about the same length, two by two, which is what makes it quick.
@@ -155,7 +157,7 @@ mod tests {
         let ended: Vec<i64> = vec![1, 1, 3];
         assert_eq!(quantiles(&ended, &[0, 2, 4, 4, 4]).first(), Some(&None));
         let estimate = || {
-            let mut estimate = Estimate::new();
+            let mut estimate = Estimate::default();
             estimate.fall(1, 3);
             estimate.fall(1, 4);
             estimate

@@ -12,7 +12,7 @@ use crate::{
     group::{Groups, Tally, Time},
     names::Name,
     question::Range,
-    resolved::{DealAt, PipelineAt, Resolved},
+    resolved::{DealAt, PipelineAt, Resolved, in_parts},
     shapes::Days,
     step::{State, Status, Step},
 };
@@ -81,46 +81,53 @@ pub struct PeriodMove {
 pub fn period(image: &Image, question: &Question, period: &Range) -> Result<PeriodAnswer<PeriodFunnels>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let (from, to) = resolved.period(period)?;
-    let mut groups = Groups::<Periods>::default();
-    resolved.every_deal(|at| {
-        if at.state.status == Status::Excluded || !resolved.passes.now(&resolved, at) {
-            return;
-        }
-        let mut count = |state: &State, when: i64, counted: &dyn Fn(&mut Counts)| {
-            let event = DealAt { state, at: when, ..at };
-            if resolved.wanted_stage(state.stage).is_some() && resolved.passes.event(&resolved, event) {
-                groups.add(&resolved, event, Time::At(when), |tally: &mut Periods| {
-                    tally.events += 1;
-                    counted(tally.stages.at(state.stage));
-                });
-            }
-        };
-        let mut begins_at = at.deal.created_at();
-        let mut enters = true;
-        states(at, |state, next| {
-            let ends_at = next.map_or(i64::MAX, |step| step.at);
-            let open = state.status == Status::Open;
-            if enters && (from..to).contains(&begins_at) {
-                count(state, begins_at, &|counts| counts.entered += 1);
-            }
-            // Of several states at one instant, only the last is there when it has passed.
-            if open && begins_at < from && from <= ends_at {
-                count(state, from, &|counts| counts.open_before += 1);
-            }
-            if open && begins_at < to && to <= ends_at {
-                count(state, to - 1, &|counts| counts.open_after += 1);
-            }
-            let Some(step) = next else { return };
-            if let (true, Some(left)) = ((from..to).contains(&step.at), step.leaves()) {
-                let micros = step.at - state.entered_at;
-                let forward = is_forward(&resolved, state.stage, left, step);
-                count(state, step.at, &|counts| counts.leave(left, forward, micros));
-            }
-            (begins_at, enters) = (step.at, step.enters().is_some());
-        });
-    });
+    let of = |numbers| {
+        let mut groups = Groups::<Periods>::default();
+        resolved.every_deal(numbers, |at| count(&resolved, (from, to), &mut groups, at));
+        groups
+    };
+    let groups = in_parts(image.len(), of, Groups::merge);
     let grouped = groups.figures(&resolved, |tally| Ok(tally.figures(&resolved)))?;
     Ok(PeriodAnswer::new(&resolved, (from, to), grouped))
+}
+
+/// Counts what happened to a deal.
+fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Periods>, at: DealAt<'_>) {
+    if at.state.status == Status::Excluded || !resolved.passes.now(resolved, at) {
+        return;
+    }
+    let mut count = |state: &State, when: i64, counted: &dyn Fn(&mut Counts)| {
+        let event = DealAt { state, at: when, ..at };
+        if resolved.wanted_stage(state.stage).is_some() && resolved.passes.event(resolved, event) {
+            groups.add(resolved, event, Time::At(when), |tally: &mut Periods| {
+                tally.events += 1;
+                counted(tally.stages.at(state.stage));
+            });
+        }
+    };
+    let mut begins_at = at.deal.created_at();
+    let mut enters = true;
+    states(at, |state, next| {
+        let ends_at = next.map_or(i64::MAX, |step| step.at);
+        let open = state.status == Status::Open;
+        if enters && (from..to).contains(&begins_at) {
+            count(state, begins_at, &|counts| counts.entered += 1);
+        }
+        // Of several states at one instant, only the last is there when it has passed.
+        if open && begins_at < from && from <= ends_at {
+            count(state, from, &|counts| counts.open_before += 1);
+        }
+        if open && begins_at < to && to <= ends_at {
+            count(state, to - 1, &|counts| counts.open_after += 1);
+        }
+        let Some(step) = next else { return };
+        if let (true, Some(left)) = ((from..to).contains(&step.at), step.leaves()) {
+            let micros = step.at - state.entered_at;
+            let forward = is_forward(resolved, state.stage, left, step);
+            count(state, step.at, &|counts| counts.leave(left, forward, micros));
+        }
+        (begins_at, enters) = (step.at, step.enters().is_some());
+    });
 }
 
 /// Whether a move goes to a later stage, by the order of stages when it was made.

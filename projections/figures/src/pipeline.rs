@@ -93,8 +93,7 @@ pub struct ClosedFigures {
 /// The pipeline at an instant.
 pub fn pipeline(image: &Image, question: &Question) -> Result<Answer<AllPipelines>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
-    let mut groups = Groups::default();
-    resolved.deals(|at| add(&mut groups, &resolved, at));
+    let groups = resolved.tally(|groups, at| add(groups, &resolved, at));
     Ok(Answer { seen: resolved.seen(), grouped: figures(groups, &resolved)? })
 }
 

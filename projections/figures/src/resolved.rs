@@ -1,6 +1,11 @@
 //! A question with everything in it looked up once: the instant, the definitions of then, and whom and what filters name.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    num::NonZero,
+    ops::Range,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
 
 use chrono::NaiveDate;
 use dealog_events::{Currency, PipelineId, Position, Slug, TimeZone, Timestamp, pipeline::ForecastCategory};
@@ -8,7 +13,7 @@ use dealog_events::{Currency, PipelineId, Position, Slug, TimeZone, Timestamp, p
 use crate::{
     definitions::{Cut, Pipeline, Settings, StageDefinition},
     filter::Passes,
-    group::Keys,
+    group::{Groups, Keys, Tally},
     image::Image,
     names::Name,
     question::{Question, Unanswerable, When},
@@ -16,6 +21,9 @@ use crate::{
     step::{Amount, Deal, State, Status, Step},
     teams::TeamsOfUsers,
 };
+
+/// A thread takes longer to begin than to go through fewer deals than this.
+const PART_DEALS_MIN: usize = 20_000;
 
 /// No amount in another currency has been met.
 const NONE_FOREIGN: u32 = u32::MAX;
@@ -190,11 +198,12 @@ impl<'i> Resolved<'i> {
         })
     }
 
-    /// Gives every deal that had begun, as it was, whether it passes the filters or not.
-    pub(crate) fn every_deal(&self, mut visit: impl FnMut(DealAt<'_>)) {
+    /// Every deal that had begun, as it was, whether it passes the filters or not.
+    pub(crate) fn every_deal(&self, numbers: Range<usize>, mut visit: impl FnMut(DealAt<'_>)) {
         let everything = self.cut.at >= self.image.newest() && u64::from(self.cut.position) >= self.image.position().0;
         let when = |state: &State| if state.status == Status::Open { self.cut.at } else { state.closed_at };
-        for (deal, now) in self.image.deals.iter().zip(&self.image.now) {
+        let deals = self.image.deals.get(numbers.clone()).unwrap_or_default();
+        for (deal, now) in deals.iter().zip(self.image.now.get(numbers).unwrap_or_default()) {
             if everything {
                 visit(DealAt { deal, steps: &deal.steps, state: now, at: when(now) });
                 continue;
@@ -209,13 +218,27 @@ impl<'i> Resolved<'i> {
         }
     }
 
-    /// Gives every deal that passes the filters, as it was.
-    pub(crate) fn deals(&self, mut visit: impl FnMut(DealAt<'_>)) {
-        self.every_deal(|at| {
+    /// Every deal that passes the filters, oldest first.
+    pub(crate) fn deals(&self, visit: impl FnMut(DealAt<'_>)) {
+        self.passing(0..self.image.len(), visit);
+    }
+
+    fn passing(&self, numbers: Range<usize>, mut visit: impl FnMut(DealAt<'_>)) {
+        self.every_deal(numbers, |at| {
             if self.passes.deal(self, at) {
                 visit(at);
             }
         });
+    }
+
+    /// What is counted of all deals that pass the filters, in as many threads as there are cores.
+    pub(crate) fn tally<T: Tally + Send>(&self, add: impl Fn(&mut Groups<T>, DealAt<'_>) + Sync) -> Groups<T> {
+        let of = |numbers: Range<usize>| {
+            let mut groups = Groups::default();
+            self.passing(numbers, |at| add(&mut groups, at));
+            groups
+        };
+        in_parts(self.image.len(), of, Groups::merge)
     }
 
     /// What a stage was.
@@ -309,6 +332,31 @@ impl State {
     pub(crate) fn is_overdue(&self, today: NaiveDate) -> bool {
         self.status == Status::Open && self.expected_close.is_some_and(|day| day < today)
     }
+}
+
+/// Does something for all of so many deals, in parts that run at the same time, and puts what came of them together in order.
+pub(crate) fn in_parts<T: Default + Send>(
+    deals: usize,
+    of: impl Fn(Range<usize>) -> T + Sync,
+    merge: impl Fn(&mut T, T),
+) -> T {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(deals / PART_DEALS_MIN).max(1);
+    let part = deals.div_ceil(threads).max(1);
+    let mut all = T::default();
+    thread::scope(|scope| {
+        let of = &of;
+        let others = (1..threads).map(|number| scope.spawn(move || of(number * part..deals.min((number + 1) * part))));
+        let others: Vec<_> = others.collect();
+        all = of(0..deals.min(part));
+        for other in others {
+            match other.join() {
+                Ok(counted) => merge(&mut all, counted),
+                // It is this thread's, too.
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    all
 }
 
 /// An amount weighted with basis points, rounded half up.

@@ -59,26 +59,22 @@ pub struct StageTime {
 /// How long deals stay in each stage.
 pub fn time_in_stage(image: &Image, question: &Question) -> Result<Answer<TimesInStages>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
-    let mut groups = Groups::<Times>::default();
-    let mut stays = Stays::default();
-    resolved.deals(|at| {
-        if at.state.status == Status::Excluded {
-            return;
+    let groups = resolved.tally(|groups: &mut Groups<Times>, at| {
+        if at.state.status != Status::Excluded {
+            let stays = Stays::of(&resolved, at);
+            groups.add(&resolved, at, time_of(at.state), |times| times.add(&stays));
         }
-        stays.of(&resolved, at);
-        groups.add(&resolved, at, time_of(at.state), |times| times.add(&stays));
     });
     let grouped = groups.figures(&resolved, |times| Ok(times.figures(&resolved)))?;
     Ok(Answer { seen: resolved.seen(), grouped })
 }
 
 /// The stages of one deal: how long it was in each, and whether it still is.
-#[derive(Default)]
 struct Stays(Vec<(Name, i64, bool)>);
 
 impl Stays {
-    fn of(&mut self, resolved: &Resolved<'_>, DealAt { deal, steps, .. }: DealAt<'_>) {
-        self.0.clear();
+    fn of(resolved: &Resolved<'_>, DealAt { deal, steps, .. }: DealAt<'_>) -> Self {
+        let mut stays = Self(Vec::with_capacity(8));
         visits(deal, steps, |visit| {
             // A deal that was transferred away has left its time in the stages where it was.
             if resolved.wanted_stage(visit.stage).is_none() {
@@ -86,11 +82,12 @@ impl Stays {
             }
             let until = visit.left.map_or(resolved.cut.at, |(at, _)| at);
             let (micros, here) = (until - visit.entered_at, visit.left.is_none());
-            match self.0.iter_mut().find(|(stage, ..)| *stage == visit.stage) {
+            match stays.0.iter_mut().find(|(stage, ..)| *stage == visit.stage) {
                 Some((_, sum, still)) => (*sum, *still) = (*sum + micros, here),
-                None => self.0.push((visit.stage, micros, here)),
+                None => stays.0.push((visit.stage, micros, here)),
             }
         });
+        stays
     }
 }
 

@@ -45,8 +45,7 @@ pub struct PipelineVelocity {
 pub fn velocity(image: &Image, question: &Question, period: &Range) -> Result<PeriodAnswer<Velocities>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let (from, to) = resolved.period(period)?;
-    let mut groups = Groups::<Pipelines>::default();
-    resolved.deals(|at| {
+    let groups = resolved.tally(|groups: &mut Groups<Pipelines>, at| {
         let state = at.state;
         let counts = state.status == Status::Open
             || closings::COUNTED.contains(&state.status) && (from..to).contains(&state.closed_at);
