@@ -26,9 +26,10 @@ impl Currency {
 
     /// Minor units as a decimal number with the digits of the currency. Negative ones are written too: sums and differences
     /// are not amounts, but read the same.
-    pub fn format(self, minor: i64) -> String {
+    pub fn format(self, minor: impl Into<i128>) -> String {
+        let minor = minor.into();
         let digits = self.digits();
-        let unit = 10_u64.pow(digits);
+        let unit = 10_u128.pow(digits);
         let (sign, magnitude) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
         if digits == 0 {
             return format!("{sign}{magnitude}");

@@ -12,6 +12,7 @@ mod checks;
 mod company;
 mod dice;
 mod groups;
+mod images;
 mod leases;
 mod logs;
 mod memory;

@@ -1,0 +1,302 @@
+//! The deals behind each number: which they are, and what each adds.
+//!
+//! Every figure has its list of numbers here, and says what a deal adds to one. Filters narrow it down to a group. What the deals add
+//! comes to the number itself; the tests hold every figure to that.
+
+use dealog_events::{DealId, Position, Slug};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    Image, Question, Unanswerable,
+    forecast::Parts,
+    funnel::{Became, What, cohort},
+    question::Range,
+    resolved::{DealAt, Resolved, weighted},
+    shapes::{Days, Seen, Total},
+    step::Status,
+};
+
+/// A page of the deals behind a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Behind {
+    /// What the number speaks of.
+    #[serde(flatten)]
+    pub seen: Seen,
+    /// The deals, oldest first.
+    pub deals: Vec<Adds>,
+    /// Send it as `after` to get the next page; null on the last.
+    pub next: Option<Position>,
+}
+
+/// A deal behind a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Adds {
+    /// Which deal.
+    pub deal: DealId,
+    /// What it adds.
+    pub adds: Quantity,
+}
+
+/// What a deal adds to a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Quantity {
+    /// So many times it is counted.
+    Count(i64),
+    /// So much money.
+    Money(Total),
+    /// So much time.
+    Days(Days),
+}
+
+/// Which deals of the list.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// Those created after this position.
+    pub after: Option<Position>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A number of the pipeline. With a stage, of that alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are named as in the figure")]
+pub enum PipelineNumber {
+    Deals,
+    Amount,
+    Weighted,
+    WithoutAmount,
+    Stale,
+    Overdue,
+    Won,
+    WonAmount,
+    Lost,
+    Excluded,
+}
+
+/// A number of win rate, losses or cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are named as in the figures")]
+pub enum ClosedNumber {
+    Won,
+    WonAmount,
+    WonDays,
+    Lost,
+    LostAmount,
+    LostDays,
+    LostWithoutAmount,
+}
+
+/// A number of the cohort funnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are named as in the figure")]
+pub enum FunnelNumber {
+    Entered,
+    Open,
+    Won,
+    Lost,
+    Left,
+    Excluded,
+    Reached,
+    OpenIn,
+    LostFrom,
+    LeftFrom,
+    OpenFurthest,
+    LostFurthest,
+    LeftFurthest,
+}
+
+/// A number of the forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are named as in the figure")]
+pub enum ForecastNumber {
+    Booked,
+    Open,
+    Expected,
+    Overdue,
+    Unscheduled,
+    Commit,
+    BestCase,
+    Pipeline,
+    Omitted,
+    Historical,
+    HistoricalInPeriod,
+}
+
+/// The deals behind a number of the pipeline.
+pub fn behind_pipeline(
+    image: &Image,
+    question: &Question,
+    number: PipelineNumber,
+    page: Page,
+) -> Result<Behind, Unanswerable> {
+    let resolved = Resolved::new(image, question)?;
+    collect(&resolved, page, |at| {
+        let state = at.state;
+        let stage = resolved.wanted_stage(state.stage)?;
+        let minor = state.amount.map(|amount| resolved.minor(amount));
+        let open = state.status == Status::Open;
+        let won = state.status == Status::Won;
+        Some(match number {
+            PipelineNumber::Deals => count(open)?,
+            PipelineNumber::Amount => money(&resolved, minor.filter(|_| open)?.into())?,
+            PipelineNumber::Weighted => money(&resolved, weighted(minor.filter(|_| open)?, state.chance(stage)))?,
+            PipelineNumber::WithoutAmount => count(open && minor.is_none())?,
+            PipelineNumber::Stale => count(state.is_stale(stage, resolved.cut.at))?,
+            PipelineNumber::Overdue => count(state.is_overdue(resolved.today))?,
+            PipelineNumber::Won => count(won)?,
+            PipelineNumber::WonAmount => money(&resolved, minor.filter(|_| won)?.into())?,
+            PipelineNumber::Lost => count(state.status == Status::Lost)?,
+            PipelineNumber::Excluded => count(state.status == Status::Excluded)?,
+        })
+    })
+}
+
+/// The deals behind a number of win rate, losses or cycle.
+pub fn behind_closed(
+    image: &Image,
+    question: &Question,
+    period: &Range,
+    number: ClosedNumber,
+    page: Page,
+) -> Result<Behind, Unanswerable> {
+    let resolved = Resolved::new(image, question)?;
+    let (from, to) = resolved.period(period)?;
+    collect(&resolved, page, |at| {
+        let state = at.state;
+        resolved.wanted_stage(state.stage)?;
+        let wanted = match number {
+            ClosedNumber::Won | ClosedNumber::WonAmount | ClosedNumber::WonDays => Status::Won,
+            _ => Status::Lost,
+        };
+        if state.status != wanted || !(from..to).contains(&state.closed_at) {
+            return None;
+        }
+        let minor = state.amount.map(|amount| resolved.minor(amount));
+        match number {
+            ClosedNumber::Won | ClosedNumber::Lost => count(true),
+            ClosedNumber::WonAmount | ClosedNumber::LostAmount => money(&resolved, minor?.into()),
+            ClosedNumber::WonDays | ClosedNumber::LostDays => {
+                Days::of(state.closed_at - at.deal.created_at()).map(Quantity::Days)
+            }
+            ClosedNumber::LostWithoutAmount => count(minor.is_none()),
+        }
+    })
+}
+
+/// The deals behind a number of the cohort funnel of the question's pipeline, and of a stage if the number is one of a stage.
+pub fn behind_funnel(
+    image: &Image,
+    question: &Question,
+    period: &Range,
+    within_days: Option<u32>,
+    (number, stage): (FunnelNumber, Option<&Slug>),
+    page: Page,
+) -> Result<Behind, Unanswerable> {
+    let resolved = Resolved::new(image, question)?;
+    let period = resolved.period(period)?;
+    let mut wanted = resolved.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.wanted);
+    let (Some((pipeline, defined)), None) = (wanted.next(), wanted.next()) else {
+        return Err(Unanswerable::field("pipeline", "a number of a funnel is one pipeline's: name it"));
+    };
+    let place = match stage {
+        None => None,
+        Some(slug) => {
+            let place = defined.stages.iter().position(|stage| stage.slug == *slug);
+            let unknown = || Unanswerable::field("stage", format!("the pipeline has no stage `{slug}`"));
+            Some(place.ok_or_else(unknown)?)
+        }
+    };
+    let of_a_stage = !matches!(
+        number,
+        FunnelNumber::Entered
+            | FunnelNumber::Open
+            | FunnelNumber::Won
+            | FunnelNumber::Lost
+            | FunnelNumber::Left
+            | FunnelNumber::Excluded
+    );
+    if of_a_stage != place.is_some() {
+        let message =
+            if of_a_stage { "this number is one of a stage: name it" } else { "this number is of all stages" };
+        return Err(Unanswerable::field("stage", message));
+    }
+    let place = place.unwrap_or(0);
+    collect(&resolved, page, |at| {
+        let (_, Became { what, last, furthest }) = cohort(&resolved, at, pipeline, period, within_days)?;
+        count(match number {
+            FunnelNumber::Entered => true,
+            FunnelNumber::Open => what == What::Open,
+            FunnelNumber::Won => what == What::Won,
+            FunnelNumber::Lost => what == What::Lost,
+            FunnelNumber::Left => what == What::Left,
+            FunnelNumber::Excluded => what == What::Excluded,
+            FunnelNumber::Reached => what != What::Excluded && furthest >= place,
+            FunnelNumber::OpenIn => what == What::Open && last == place,
+            FunnelNumber::LostFrom => what == What::Lost && last == place,
+            FunnelNumber::LeftFrom => what == What::Left && last == place,
+            FunnelNumber::OpenFurthest => what == What::Open && furthest == place,
+            FunnelNumber::LostFurthest => what == What::Lost && furthest == place,
+            FunnelNumber::LeftFurthest => what == What::Left && furthest == place,
+        })
+    })
+}
+
+/// The deals behind a number of the forecast, each with its amount, which is weighted with history where the number is.
+pub fn behind_forecast(
+    image: &Image,
+    question: &Question,
+    period: &Range,
+    number: ForecastNumber,
+    page: Page,
+) -> Result<Behind, Unanswerable> {
+    let resolved = Resolved::new(image, question)?;
+    let parts = Parts::new(&resolved, period)?;
+    collect(&resolved, page, |at| {
+        let minor = at.state.amount.map_or(0, |amount| resolved.minor(amount));
+        parts.adds(&resolved, at, number, minor).and_then(|minor| money(&resolved, minor))
+    })
+}
+
+/// The deals of a page, by what each adds; those that add nothing to the number are not behind it.
+fn collect(
+    resolved: &Resolved<'_>,
+    page: Page,
+    adds: impl Fn(DealAt<'_>) -> Option<Quantity>,
+) -> Result<Behind, Unanswerable> {
+    let mut deals = Vec::new();
+    let after = page.after.map_or(0, |after| after.0);
+    let mut next = None;
+    let mut last = None;
+    resolved.deals(|at| {
+        let position = u64::from(at.deal.position);
+        if position <= after || next.is_some() {
+            return;
+        }
+        if let Some(adds) = adds(at) {
+            if deals.len() == page.limit {
+                next = last;
+                return;
+            }
+            deals.push(Adds { deal: at.deal.id, adds });
+            last = Some(Position(position));
+        }
+    });
+    if deals.iter().any(|found| matches!(found.adds, Quantity::Money(_))) {
+        resolved.check_currencies()?;
+    }
+    Ok(Behind { seen: resolved.seen(), deals, next })
+}
+
+fn count(counts: bool) -> Option<Quantity> {
+    counts.then_some(Quantity::Count(1))
+}
+
+fn money(resolved: &Resolved<'_>, minor: i128) -> Option<Quantity> {
+    resolved.total(minor).ok().map(Quantity::Money)
+}

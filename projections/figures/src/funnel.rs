@@ -1,0 +1,301 @@
+//! The cohort funnel: what became of the deals that came into a pipeline in a period.
+
+use dealog_events::{PipelineId, Slug};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    Image, PeriodAnswer, Question, Unanswerable,
+    course::{Left, visits},
+    group::{Groups, Tally, Time},
+    question::Range,
+    resolved::{DealAt, PipelineAt, Resolved},
+    shapes::{DAY_MICROS, Rate},
+    step::Status,
+};
+
+/// Cohort funnels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CohortFunnels {
+    /// One for each pipeline.
+    pub funnels: Vec<CohortFunnel>,
+}
+
+/// Deals that first came into this pipeline in the period, by creation or by transfer, followed up to the instant asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CohortFunnel {
+    /// Which pipeline.
+    pub pipeline: PipelineId,
+    /// What it is called.
+    pub name: String,
+    /// Deals that came into it: open, won, lost, left and excluded together.
+    pub entered: i64,
+    /// Deals still open.
+    pub open: i64,
+    /// Deals won.
+    pub won: i64,
+    /// Deals lost.
+    pub lost: i64,
+    /// Deals that went to another pipeline.
+    pub left: i64,
+    /// Deals lost for a reason that is not counted. They appear nowhere else.
+    pub excluded: i64,
+    /// won / (entered - excluded).
+    pub overall: Option<Rate>,
+    /// Stages in order.
+    pub stages: Vec<FunnelStage>,
+}
+
+/// A stage of a cohort funnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FunnelStage {
+    /// Which one.
+    pub stage: Slug,
+    /// What it is called.
+    pub name: String,
+    /// Deals that ever stood in it or in a later one; a deal ever won reached all.
+    pub reached: i64,
+    /// reached of the next stage / reached; of the last stage, won / reached.
+    pub step_conversion: Option<Rate>,
+    /// Open deals that are in it.
+    pub open_in: i64,
+    /// Lost deals that were lost from it.
+    pub lost_from: i64,
+    /// Deals that went from it to another pipeline.
+    pub left_from: i64,
+    /// Open deals that got no further than it.
+    pub open_furthest: i64,
+    /// Lost deals that got no further than it.
+    pub lost_furthest: i64,
+    /// Deals that got no further than it before they went to another pipeline.
+    pub left_furthest: i64,
+}
+
+/// What became of the deals that came into a pipeline in a period. With `within_days`, only what happened in so many days of 24 hours
+/// after each deal came in counts, and only deals that came in at least so many days before the instant asked about.
+pub fn funnel(
+    image: &Image,
+    question: &Question,
+    period: &Range,
+    within_days: Option<u32>,
+) -> Result<PeriodAnswer<CohortFunnels>, Unanswerable> {
+    let resolved = Resolved::new(image, question)?;
+    let (from, to) = resolved.period(period)?;
+    let groups = resolved.tally(|groups: &mut Groups<Cohorts>, at| {
+        for (number, _) in resolved.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.wanted) {
+            if let Some((entered_at, became)) = cohort(&resolved, at, number, (from, to), within_days) {
+                groups.add(&resolved, at, Time::At(entered_at), |cohorts| cohorts.add(&resolved, number, became));
+            }
+        }
+    });
+    let grouped = groups.figures(&resolved, |cohorts| Ok(cohorts.figures(&resolved)))?;
+    Ok(PeriodAnswer::new(&resolved, (from, to), grouped))
+}
+
+/// When a deal came into a pipeline and what became of it, if it is in the cohort of the period.
+pub(crate) fn cohort(
+    resolved: &Resolved<'_>,
+    at: DealAt<'_>,
+    number: usize,
+    (from, to): (i64, i64),
+    within_days: Option<u32>,
+) -> Option<(i64, Became)> {
+    let entered_at = entered(resolved, at, number).filter(|entered_at| (from..to).contains(entered_at))?;
+    let until = match within_days.map(|days| entered_at.saturating_add(i64::from(days) * DAY_MICROS)) {
+        None => resolved.cut.at,
+        Some(end) if end <= resolved.cut.at => end - 1,
+        Some(_) => return None,
+    };
+    Some((entered_at, Became::of(resolved, at, number, until)))
+}
+
+/// When a deal first came into a pipeline.
+fn entered(resolved: &Resolved<'_>, DealAt { deal, steps, .. }: DealAt<'_>, pipeline: usize) -> Option<i64> {
+    let is_in = |stage| resolved.stage(stage).is_some_and(|stage| stage.pipeline == pipeline);
+    if is_in(deal.first.stage) {
+        return Some(deal.created_at());
+    }
+    steps.iter().find(|step| step.enters().is_some_and(is_in)).map(|step| step.at)
+}
+
+/// What became of a deal in a pipeline.
+#[derive(Clone, Copy)]
+pub(crate) struct Became {
+    pub(crate) what: What,
+    /// The place of the stage that it was last in.
+    pub(crate) last: usize,
+    /// The place of the furthest stage that it ever was in.
+    pub(crate) furthest: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Open,
+    Won,
+    Lost,
+    Left,
+    Excluded,
+}
+
+impl Became {
+    fn of(resolved: &Resolved<'_>, at: DealAt<'_>, number: usize, until: i64) -> Self {
+        let stages = resolved.pipelines.get(number).map_or(0, |pipeline| pipeline.stages.len());
+        let mut became = Self { what: What::Left, last: 0, furthest: 0 };
+        let happened = at.steps.partition_point(|step| step.at <= until);
+        visits(at.deal, at.steps.get(..happened).unwrap_or_default(), |visit| {
+            let Some(stage) = resolved.stage(visit.stage).filter(|stage| stage.pipeline == number) else {
+                became.what = What::Left;
+                return;
+            };
+            became.last = stage.place;
+            became.furthest = became.furthest.max(stage.place);
+            became.what = match visit.left.map(|(_, how)| how) {
+                None => What::Open,
+                // The next visit tells.
+                Some(Left::Moved(_) | Left::Transferred(_)) => What::Left,
+                Some(Left::Won) => What::Won,
+                Some(Left::Lost) => What::Lost,
+            };
+            if became.what == What::Won {
+                became.furthest = stages.saturating_sub(1);
+            }
+        });
+        if at.state.status == Status::Excluded {
+            became.what = What::Excluded;
+        }
+        became
+    }
+}
+
+/// Cohorts by pipeline.
+#[derive(Default)]
+struct Cohorts {
+    deals: i64,
+    pipelines: Vec<Cohort>,
+}
+
+#[derive(Clone, Default)]
+struct Cohort {
+    entered: i64,
+    won: i64,
+    excluded: i64,
+    /// By place.
+    stages: Vec<StageCounts>,
+}
+
+/// Deals by what became of them: open, lost and left ones.
+#[derive(Clone, Copy, Default)]
+struct StageCounts {
+    last: [i64; 3],
+    furthest: [i64; 3],
+}
+
+impl Tally for Cohorts {
+    fn size(&self) -> i64 {
+        self.deals
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.deals += other.deals;
+        if self.pipelines.len() < other.pipelines.len() {
+            self.pipelines.resize(other.pipelines.len(), Cohort::default());
+        }
+        for (cohort, more) in self.pipelines.iter_mut().zip(other.pipelines) {
+            cohort.merge(&more);
+        }
+    }
+}
+
+impl Cohorts {
+    fn add(&mut self, resolved: &Resolved<'_>, number: usize, became: Became) {
+        self.deals += 1;
+        if self.pipelines.is_empty() {
+            let stages = |pipeline: &PipelineAt| vec![StageCounts::default(); pipeline.stages.len()];
+            let cohort = |pipeline| Cohort { stages: stages(pipeline), ..Cohort::default() };
+            self.pipelines = resolved.pipelines.iter().map(cohort).collect();
+        }
+        if let Some(cohort) = self.pipelines.get_mut(number) {
+            cohort.add(became);
+        }
+    }
+
+    fn figures(&self, resolved: &Resolved<'_>) -> CohortFunnels {
+        let none = Cohort::default();
+        let of = |(number, pipeline)| funnel_of(pipeline, self.pipelines.get(number).unwrap_or(&none));
+        let wanted = resolved.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.wanted);
+        CohortFunnels { funnels: wanted.map(of).collect() }
+    }
+}
+
+impl Cohort {
+    fn add(&mut self, Became { what, last, furthest }: Became) {
+        self.entered += 1;
+        let which = match what {
+            What::Won => return self.won += 1,
+            What::Excluded => return self.excluded += 1,
+            What::Open => 0,
+            What::Lost => 1,
+            What::Left => 2,
+        };
+        let mut count = |place: usize, of: fn(&mut StageCounts) -> &mut [i64; 3]| {
+            if let Some(deals) = self.stages.get_mut(place).and_then(|stage| of(stage).get_mut(which)) {
+                *deals += 1;
+            }
+        };
+        count(last, |stage| &mut stage.last);
+        count(furthest, |stage| &mut stage.furthest);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.entered += other.entered;
+        self.won += other.won;
+        self.excluded += other.excluded;
+        if self.stages.len() < other.stages.len() {
+            self.stages.resize(other.stages.len(), StageCounts::default());
+        }
+        for (stage, more) in self.stages.iter_mut().zip(&other.stages) {
+            let sums = stage.last.iter_mut().zip(&more.last).chain(stage.furthest.iter_mut().zip(&more.furthest));
+            sums.for_each(|(sum, more)| *sum += more);
+        }
+    }
+}
+
+fn funnel_of(pipeline: &PipelineAt, cohort: &Cohort) -> CohortFunnel {
+    let counts = |place: usize| cohort.stages.get(place).copied().unwrap_or_default();
+    let places = 0..pipeline.stages.len();
+    let sum = |of: usize| places.clone().filter_map(|place| counts(place).last.get(of).copied()).sum::<i64>();
+    // From the last stage back: whatever got further had reached the ones before.
+    let mut reached_next = cohort.won;
+    let mut stages = Vec::with_capacity(pipeline.stages.len());
+    for (place, stage) in pipeline.stages.iter().enumerate().rev() {
+        let StageCounts { last: [open_in, lost_from, left_from], furthest } = counts(place);
+        let [open_furthest, lost_furthest, left_furthest] = furthest;
+        let reached = reached_next + furthest.iter().sum::<i64>();
+        stages.push(FunnelStage {
+            stage: stage.slug.clone(),
+            name: stage.name.clone(),
+            reached,
+            step_conversion: Rate::of(reached_next, reached),
+            open_in,
+            lost_from,
+            left_from,
+            open_furthest,
+            lost_furthest,
+            left_furthest,
+        });
+        reached_next = reached;
+    }
+    stages.reverse();
+    CohortFunnel {
+        pipeline: pipeline.id,
+        name: pipeline.name.clone(),
+        entered: cohort.entered,
+        open: sum(0),
+        won: cohort.won,
+        lost: sum(1),
+        left: sum(2),
+        excluded: cohort.excluded,
+        overall: Rate::of(cohort.won, cohort.entered - cohort.excluded),
+        stages,
+    }
+}

@@ -1,0 +1,243 @@
+//! The period funnel: what happened in a period, each visit counted in its own pipeline.
+
+use dealog_events::{PipelineId, Slug};
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    Image, PeriodAnswer, Question, Unanswerable,
+    by_stage::ByStage,
+    course::{Left, states},
+    group::{Groups, Tally, Time},
+    names::Name,
+    question::Range,
+    resolved::{DealAt, PipelineAt, Resolved, in_parts},
+    shapes::Days,
+    step::{State, Status, Step},
+};
+
+/// Period funnels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PeriodFunnels {
+    /// One for each pipeline.
+    pub funnels: Vec<PeriodFunnel>,
+}
+
+/// What happened in one pipeline. Deals that are excluded at the instant asked about are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PeriodFunnel {
+    /// Which pipeline.
+    pub pipeline: PipelineId,
+    /// What it is called.
+    pub name: String,
+    /// Stages in order. For each, where neither filter nor group tells events of one deal apart: `open_before` + `entered` =
+    /// `open_after` + `forward` + `back` + `transferred` + `won_from` + `lost_from`.
+    pub stages: Vec<PeriodStage>,
+    /// The transitions between stages.
+    pub moves: Vec<PeriodMove>,
+}
+
+/// A stage in a period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PeriodStage {
+    /// Which one.
+    pub stage: Slug,
+    /// What it is called.
+    pub name: String,
+    /// Deals in it when the period began.
+    pub open_before: i64,
+    /// Visits that began: created in it, moved to it, reopened or transferred into it.
+    pub entered: i64,
+    /// Visits that ended with a move to a later stage, by the order of stages at the move.
+    pub forward: i64,
+    /// Visits that ended with a move to an earlier stage.
+    pub back: i64,
+    /// Visits that ended with a transfer to another pipeline.
+    pub transferred: i64,
+    /// Visits that ended with a win.
+    pub won_from: i64,
+    /// Visits that ended with a loss.
+    pub lost_from: i64,
+    /// Deals in it when the period ended.
+    pub open_after: i64,
+}
+
+/// Moves from one stage to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PeriodMove {
+    /// The stage left.
+    pub from: Slug,
+    /// The stage entered.
+    pub to: Slug,
+    /// How many.
+    pub count: i64,
+    /// Days in the stage left, their mean.
+    pub days_mean: Option<Days>,
+}
+
+/// What happened in a period. Groups are by the deal's attributes at each event; of intervals of time, `open_before` is in the one that
+/// the period begins in and `open_after` in the one that it ends in.
+pub fn period(image: &Image, question: &Question, period: &Range) -> Result<PeriodAnswer<PeriodFunnels>, Unanswerable> {
+    let resolved = Resolved::new(image, question)?;
+    let (from, to) = resolved.period(period)?;
+    let of = |numbers| {
+        let mut groups = Groups::<Periods>::default();
+        resolved.every_deal(numbers, |at| count(&resolved, (from, to), &mut groups, at));
+        groups
+    };
+    let groups = in_parts(image.len(), of, Groups::merge);
+    let grouped = groups.figures(&resolved, |tally| Ok(tally.figures(&resolved)))?;
+    Ok(PeriodAnswer::new(&resolved, (from, to), grouped))
+}
+
+/// Counts what happened to a deal.
+fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Periods>, at: DealAt<'_>) {
+    if at.state.status == Status::Excluded || !resolved.passes.now(resolved, at) {
+        return;
+    }
+    let mut count = |state: &State, when: i64, counted: &dyn Fn(&mut Counts)| {
+        let event = DealAt { state, at: when, ..at };
+        if resolved.wanted_stage(state.stage).is_some() && resolved.passes.event(resolved, event) {
+            groups.add(resolved, event, Time::At(when), |tally: &mut Periods| {
+                tally.events += 1;
+                counted(tally.stages.at(state.stage));
+            });
+        }
+    };
+    let mut begins_at = at.deal.created_at();
+    let mut enters = true;
+    states(at, |state, next| {
+        let ends_at = next.map_or(i64::MAX, |step| step.at);
+        let open = state.status == Status::Open;
+        if enters && (from..to).contains(&begins_at) {
+            count(state, begins_at, &|counts| counts.entered += 1);
+        }
+        // Of several states at one instant, only the last is there when it has passed.
+        if open && begins_at < from && from <= ends_at {
+            count(state, from, &|counts| counts.open_before += 1);
+        }
+        if open && begins_at < to && to <= ends_at {
+            count(state, to - 1, &|counts| counts.open_after += 1);
+        }
+        let Some(step) = next else { return };
+        if let (true, Some(left)) = ((from..to).contains(&step.at), step.leaves()) {
+            let micros = step.at - state.entered_at;
+            let forward = is_forward(resolved, state.stage, left, step);
+            count(state, step.at, &|counts| counts.leave(left, forward, micros));
+        }
+        (begins_at, enters) = (step.at, step.enters().is_some());
+    });
+}
+
+/// Whether a move goes to a later stage, by the order of stages when it was made.
+fn is_forward(resolved: &Resolved<'_>, stage: Name, left: Left, step: &Step) -> bool {
+    let Left::Moved(to) = left else { return false };
+    let order = resolved.order_at(stage, step);
+    let place = |stage: Name| order.and_then(|order| order.iter().position(|found| found.stage == stage));
+    let now = |stage: Name| resolved.stage(stage).map(|stage| stage.place);
+    match (place(stage), place(to)) {
+        (Some(from), Some(to)) => to > from,
+        // It was made before the stage was added, and counts by the place that this was given.
+        _ => now(to) > now(stage),
+    }
+}
+
+/// What happened, by stage.
+#[derive(Default)]
+struct Periods {
+    events: i64,
+    stages: ByStage<Counts>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    open_before: i64,
+    entered: i64,
+    forward: i64,
+    back: i64,
+    transferred: i64,
+    won_from: i64,
+    lost_from: i64,
+    open_after: i64,
+    /// By the stage that was entered: how many moves, and the time before them.
+    moves: FxHashMap<Name, (i64, i128)>,
+}
+
+impl Counts {
+    fn leave(&mut self, left: Left, forward: bool, micros: i64) {
+        match left {
+            Left::Moved(to) => {
+                *(if forward { &mut self.forward } else { &mut self.back }) += 1;
+                let (count, sum) = self.moves.entry(to).or_default();
+                *count += 1;
+                *sum += i128::from(micros);
+            }
+            Left::Transferred(_) => self.transferred += 1,
+            Left::Won => self.won_from += 1,
+            Left::Lost => self.lost_from += 1,
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.open_before += other.open_before;
+        self.entered += other.entered;
+        self.forward += other.forward;
+        self.back += other.back;
+        self.transferred += other.transferred;
+        self.won_from += other.won_from;
+        self.lost_from += other.lost_from;
+        self.open_after += other.open_after;
+        for (to, (more, more_micros)) in other.moves {
+            let (count, sum) = self.moves.entry(to).or_default();
+            *count += more;
+            *sum += more_micros;
+        }
+    }
+}
+
+impl Tally for Periods {
+    fn size(&self) -> i64 {
+        self.events
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.events += other.events;
+        self.stages.merge(other.stages, Counts::merge);
+    }
+}
+
+impl Periods {
+    fn figures(&self, resolved: &Resolved<'_>) -> PeriodFunnels {
+        let wanted = resolved.pipelines.iter().filter(|pipeline| pipeline.wanted);
+        PeriodFunnels { funnels: wanted.map(|pipeline| self.funnel(pipeline)).collect() }
+    }
+
+    fn funnel(&self, pipeline: &PipelineAt) -> PeriodFunnel {
+        let none = Counts::default();
+        let mut moves = Vec::new();
+        let mut stages = Vec::with_capacity(pipeline.stages.len());
+        for stage in &pipeline.stages {
+            let counts = self.stages.get(stage.stage).unwrap_or(&none);
+            stages.push(PeriodStage {
+                stage: stage.slug.clone(),
+                name: stage.name.clone(),
+                open_before: counts.open_before,
+                entered: counts.entered,
+                forward: counts.forward,
+                back: counts.back,
+                transferred: counts.transferred,
+                won_from: counts.won_from,
+                lost_from: counts.lost_from,
+                open_after: counts.open_after,
+            });
+            for to in &pipeline.stages {
+                if let Some((count, micros)) = counts.moves.get(&to.stage).copied() {
+                    let (from, to) = (stage.slug.clone(), to.slug.clone());
+                    moves.push(PeriodMove { from, to, count, days_mean: Days::mean(micros, count) });
+                }
+            }
+        }
+        PeriodFunnel { pipeline: pipeline.id, name: pipeline.name.clone(), stages, moves }
+    }
+}

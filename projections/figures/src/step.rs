@@ -1,0 +1,244 @@
+//! What the memory image keeps of a deal: how it began, and each step since, in the order of the log.
+//!
+//! Within a deal, positions and times never run backwards. So what was true at an instant, or was known at a position, is a
+//! beginning of its steps, and [`State::after`] them is the deal as of then.
+
+use chrono::NaiveDate;
+use dealog_events::{AMOUNT_MAX, DealId, pipeline::ForecastCategory};
+use serde::{Deserialize, Serialize};
+
+use crate::{names::Name, snapshot};
+
+/// One thing that happened to a deal. 24 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// When it happened, in microseconds UTC.
+    pub at: i64,
+    /// Its place in the log.
+    pub position: u32,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What a step changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// It moved to another stage of its pipeline.
+    Moved(Name),
+    /// It was taken up again, in this stage.
+    Reopened(Name),
+    /// It went to this stage of another pipeline.
+    Transferred(Name),
+    /// It was won.
+    Won,
+    /// It was lost.
+    Lost {
+        /// Whether that counts. If not, the deal is in no figure but `excluded`.
+        counted: bool,
+        /// Why.
+        reason: Name,
+        /// Who won it instead.
+        competitor: Option<Name>,
+    },
+    /// Someone else, or nobody, is responsible for it.
+    Owner(Option<Name>),
+    /// It is with another customer, or none.
+    Customer(Option<Name>),
+    /// It has another source, or none.
+    Source(Option<Name>),
+    /// It is ascribed to another campaign, or none.
+    Campaign(Option<Name>),
+    /// It is worth something else, or nobody knows what.
+    Amount(Option<Amount>),
+    /// It is expected to close on another day, or none.
+    #[serde(with = "snapshot::day")]
+    ExpectedClose(Option<NaiveDate>),
+    /// It has a probability of its own in basis points, or its stage's again.
+    Probability(Option<u16>),
+    /// It has a forecast category of its own, or its stage's again.
+    Category(Option<ForecastCategory>),
+    /// A custom field (a name) has another value (a name too), or none.
+    Field(Name, Option<Name>),
+}
+
+/// How a deal was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Why.
+    pub reason: Name,
+    /// Who won it instead.
+    pub competitor: Option<Name>,
+}
+
+/// An amount in 8 bytes: 48 bits of minor units, of which [`AMOUNT_MAX`] takes fewer, and the number of its currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount([u16; 4]);
+
+const _: () = assert!(AMOUNT_MAX < 1 << 48);
+
+impl Amount {
+    /// From minor units that are an amount's, and a currency's number.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "each part keeps its 16 bits")]
+    pub fn new(minor: i64, currency: u16) -> Self {
+        Self([minor as u16, (minor >> 16) as u16, (minor >> 32) as u16, currency])
+    }
+
+    /// Minor units.
+    pub fn minor(self) -> i64 {
+        let [low, middle, high, _] = self.0.map(i64::from);
+        high << 32 | middle << 16 | low
+    }
+
+    /// The currency's number.
+    pub fn currency(self) -> u16 {
+        let [.., currency] = self.0;
+        currency
+    }
+}
+
+/// Where a deal stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Status {
+    /// It is being worked on.
+    Open,
+    /// It was sold.
+    Won,
+    /// It was not.
+    Lost,
+    /// It was lost for a reason that is not counted.
+    Excluded,
+}
+
+/// A deal at one instant, as figures see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Where it stands.
+    pub status: Status,
+    /// The stage it is in, or was closed in. It belongs to one pipeline.
+    pub stage: Name,
+    /// When it came into that stage.
+    pub entered_at: i64,
+    /// When it was closed; of no meaning while it is open.
+    pub closed_at: i64,
+    /// Who is responsible.
+    pub owner: Option<Name>,
+    /// To whom it is sold.
+    pub customer: Option<Name>,
+    /// Where it came from.
+    pub source: Option<Name>,
+    /// What brought it.
+    pub campaign: Option<Name>,
+    /// What it is worth.
+    pub amount: Option<Amount>,
+    /// When it is expected to close.
+    #[serde(with = "snapshot::day")]
+    pub expected_close: Option<NaiveDate>,
+    /// Its own probability in basis points.
+    pub probability: Option<u16>,
+    /// Its own forecast category.
+    pub category: Option<ForecastCategory>,
+    /// How it was lost.
+    pub loss: Option<Loss>,
+}
+
+impl State {
+    /// This state, changed by one step.
+    pub fn apply(&mut self, step: &Step) {
+        match step.change {
+            Change::Moved(stage) | Change::Transferred(stage) => (self.stage, self.entered_at) = (stage, step.at),
+            Change::Reopened(stage) => {
+                (self.status, self.stage, self.entered_at, self.loss) = (Status::Open, stage, step.at, None);
+            }
+            Change::Won => (self.status, self.closed_at) = (Status::Won, step.at),
+            Change::Lost { counted, reason, competitor } => {
+                self.status = if counted { Status::Lost } else { Status::Excluded };
+                (self.closed_at, self.loss) = (step.at, Some(Loss { reason, competitor }));
+            }
+            Change::Owner(owner) => self.owner = owner,
+            Change::Customer(customer) => self.customer = customer,
+            Change::Source(source) => self.source = source,
+            Change::Campaign(campaign) => self.campaign = campaign,
+            Change::Amount(amount) => self.amount = amount,
+            Change::ExpectedClose(day) => self.expected_close = day,
+            Change::Probability(probability) => self.probability = probability,
+            Change::Category(category) => self.category = category,
+            // Few questions are about fields: those look for the step.
+            Change::Field(..) => {}
+        }
+    }
+
+    /// What figures say of a deal after these steps: an open one is as it is, a closed one as it was when it was closed. Whoever
+    /// was responsible then is credited, whoever has it now.
+    #[must_use]
+    pub fn after(mut self, steps: &[Step]) -> Self {
+        let mut credited = None;
+        for step in steps {
+            self.apply(step);
+            match step.change {
+                Change::Won | Change::Lost { .. } => credited = Some(self),
+                Change::Reopened(_) => credited = None,
+                _ => {}
+            }
+        }
+        credited.unwrap_or(self)
+    }
+}
+
+/// A deal: how it began, and all that has happened to it since.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Deal {
+    /// Which one.
+    pub id: DealId,
+    /// Where the log says that it began.
+    pub position: u32,
+    /// As it began; `entered_at` is when.
+    pub first: State,
+    /// What has happened since.
+    pub steps: Vec<Step>,
+}
+
+impl Deal {
+    /// When it was created.
+    pub fn created_at(&self) -> i64 {
+        self.first.entered_at
+    }
+
+    /// The steps up to an instant and a position, both meant; none where it had not begun.
+    pub fn until(&self, at: i64, position: u32) -> Option<&[Step]> {
+        if self.created_at() > at || self.position > position {
+            return None;
+        }
+        let end = self.steps.partition_point(|step| step.at <= at && step.position <= position);
+        self.steps.get(..end)
+    }
+
+    /// The value that a field had after these steps of this deal's; as credited, for a closed one.
+    pub fn field(steps: &[Step], closed: bool, field: Name) -> Option<Name> {
+        let closing = |step: &Step| matches!(step.change, Change::Won | Change::Lost { .. });
+        let end = if closed { steps.iter().rposition(closing).unwrap_or(steps.len()) } else { steps.len() };
+        let value = |step: &Step| match step.change {
+            Change::Field(found, value) if found == field => Some(value),
+            _ => None,
+        };
+        steps.get(..end)?.iter().rev().find_map(value).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_takes_24_bytes_and_a_state_at_most_88() {
+        assert_eq!(size_of::<Step>(), 24);
+        assert!(size_of::<State>() <= 88, "{}", size_of::<State>());
+    }
+
+    #[test]
+    fn an_amount_is_what_was_put_into_it() {
+        for minor in [0, 1, 65_535, 65_536, 120_000, AMOUNT_MAX] {
+            let amount = Amount::new(minor, 77);
+            assert_eq!((amount.minor(), amount.currency()), (minor, 77));
+        }
+    }
+}
