@@ -12,9 +12,8 @@ use serde::Deserialize;
 use crate::{
     Details, Patch,
     aggregates::Aggregate,
-    facts::{Found, Rule},
-    fields,
-    settings::TheSettings,
+    facts::Rule,
+    fields::{self, Filled},
 };
 
 /// A customer as it stands.
@@ -128,7 +127,7 @@ impl Aggregate for Option<Customer> {
     }
 }
 
-fn register(command: &Register, fields: Option<(&Fields, Found<TheSettings>)>) -> Result<Vec<Event>, crate::Rejection> {
+fn register(command: &Register, fields: Filled<FieldValue>) -> Result<Vec<Event>, crate::Rejection> {
     if let Some((fields, settings)) = fields {
         for (field, value) in fields {
             fields::check(&settings, FieldOwner::Customer, field, value)?;
@@ -141,7 +140,7 @@ fn register(command: &Register, fields: Option<(&Fields, Found<TheSettings>)>) -
 fn change(
     customer: &Customer,
     command: &Change,
-    fields: Option<(&BTreeMap<Slug, Patch<FieldValue>>, Found<TheSettings>)>,
+    fields: Filled<Patch<FieldValue>>,
 ) -> Result<Vec<Event>, crate::Rejection> {
     let mut events: Vec<Event> = Vec::new();
     if let Some(to) = command.name.as_ref().filter(|to| **to != customer.name) {

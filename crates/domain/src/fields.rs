@@ -9,7 +9,7 @@ use dealog_events::{
 
 use crate::{
     Common, Rejection,
-    facts::For,
+    facts::{For, Found},
     settings::{Settings, TheSettings},
 };
 
@@ -17,6 +17,9 @@ use crate::{
 pub(crate) fn filled<V>(fields: &BTreeMap<Slug, V>) -> Option<(For<&BTreeMap<Slug, V>>, TheSettings)> {
     (!fields.is_empty()).then_some((For(fields), TheSettings))
 }
+
+/// What a rule is given for them.
+pub(crate) type Filled<'a, V> = Option<(&'a BTreeMap<Slug, V>, Found<TheSettings>)>;
 
 /// Checks that `field` exists for `owner` and takes `value`.
 pub(crate) fn check(settings: &Settings, owner: FieldOwner, field: &Slug, value: &FieldValue) -> Result<(), Rejection> {

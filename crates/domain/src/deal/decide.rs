@@ -1,10 +1,10 @@
 //! The rules of a deal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
 use dealog_events::{
-    CustomerId, DealId, Event, FieldValue, Fields, Money, Personal, PipelineId, Slug, StreamId, UserId,
+    CustomerId, DealId, Event, FieldValue, Money, Personal, PipelineId, Slug, StreamId, UserId,
     deal::{
         AmountChanged, CampaignChanged, Created, CustomerLinked, ExpectedCloseChanged, FieldSet, ForecastCategorySet,
         Lost, Outcome, OwnerAssigned, Place, ProbabilityCleared, ProbabilitySet, Reopened, SourceChanged, StageMoved,
@@ -18,7 +18,7 @@ use super::{Change, Command, Create, Deal, Lose, Move, Rejection, Reopen, Transf
 use crate::{
     Facts, Patch,
     facts::{Decision, For, Found, Reads, Rule},
-    fields,
+    fields::{self, Filled},
     pipeline::{self, Pipeline},
     settings::{Settings, TheSettings},
 };
@@ -126,7 +126,7 @@ fn create(
     customer: Option<Found<CustomerId>>,
     owner: Option<Found<UserId>>,
     amount: Option<(Money, Found<TheSettings>)>,
-    fields: Option<(&Fields, Found<TheSettings>)>,
+    fields: Filled<FieldValue>,
 ) -> Decision {
     let pipeline = pipeline.existing("pipeline")?;
     if pipeline.archived {
@@ -270,7 +270,7 @@ fn change(
     customer: Option<Found<CustomerId>>,
     owner: Option<Found<UserId>>,
     amount: Option<(Money, Found<TheSettings>)>,
-    fields: Option<(&BTreeMap<Slug, Patch<FieldValue>>, Found<TheSettings>)>,
+    fields: Filled<Patch<FieldValue>>,
 ) -> Decision {
     let mut events: Vec<Event> = Vec::new();
     if let Some(to) = change.title.as_ref().filter(|to| **to != deal.title) {
