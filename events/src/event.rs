@@ -1,69 +1,8 @@
-//! Every event there is, and the one door through which what was written becomes what it means.
+//! The one way from what was written to what it means.
 
 use std::borrow::Cow;
 
-use crate::{
-    Category, customer::CustomerEvent, deal::DealEvent, pipeline::PipelineEvent, settings::SettingsEvent,
-    team::TeamEvent, user::UserEvent,
-};
-
-/// What happened, in the present meaning of its type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// To a deal.
-    Deal(DealEvent),
-    /// To a pipeline.
-    Pipeline(PipelineEvent),
-    /// To a customer.
-    Customer(CustomerEvent),
-    /// To a user.
-    User(UserEvent),
-    /// To a team.
-    Team(TeamEvent),
-    /// To the company's settings.
-    Settings(SettingsEvent),
-}
-
-macro_rules! category_of {
-    ($($variant:ident($event:ty)),+) => {
-        $(impl From<$event> for Event {
-            fn from(event: $event) -> Self {
-                Self::$variant(event)
-            }
-        })+
-
-        impl Event {
-            /// The type's name and the schema version that events are written in today.
-            pub fn event_type(&self) -> (&'static str, u16) {
-                match self { $(Self::$variant(event) => event.event_type()),+ }
-            }
-
-            /// The text to write: a JSON object.
-            pub fn to_json(&self) -> Result<String, serde_json::Error> {
-                match self { $(Self::$variant(event) => event.to_json()),+ }
-            }
-
-            /// What kind of stream it belongs to.
-            pub fn category(&self) -> Category {
-                match self { $(Self::$variant(_) => Category::$variant),+ }
-            }
-        }
-
-        /// Every event type with its present schema version and JSON Schema.
-        pub fn event_types() -> impl Iterator<Item = &'static EventType> {
-            [$(<$event>::TYPES),+].into_iter().flatten()
-        }
-    };
-}
-
-category_of!(
-    Deal(DealEvent),
-    Pipeline(PipelineEvent),
-    Customer(CustomerEvent),
-    User(UserEvent),
-    Team(TeamEvent),
-    Settings(SettingsEvent)
-);
+use crate::{Event, event_types};
 
 /// An event type as it is written today.
 #[derive(Debug, Clone, Copy)]
@@ -125,13 +64,5 @@ pub fn interpret(event_type: &str, schema: u16, data: &str) -> Result<Event, Rea
         let source = serde::de::Error::custom("expected a JSON object");
         return Err(ReadError::Data { event_type: event_type.into(), source });
     }
-    match event_type.split_once('.').map(|(category, _)| category) {
-        Some("deal") => DealEvent::from_json(event_type, &data).map(Event::Deal),
-        Some("pipeline") => PipelineEvent::from_json(event_type, &data).map(Event::Pipeline),
-        Some("customer") => CustomerEvent::from_json(event_type, &data).map(Event::Customer),
-        Some("user") => UserEvent::from_json(event_type, &data).map(Event::User),
-        Some("team") => TeamEvent::from_json(event_type, &data).map(Event::Team),
-        Some("settings") => SettingsEvent::from_json(event_type, &data).map(Event::Settings),
-        _ => Err(ReadError::UnknownType(event_type.into())),
-    }
+    Event::from_json(event_type, &data)
 }

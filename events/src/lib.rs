@@ -9,6 +9,7 @@
 #[macro_use]
 mod macros;
 
+mod aggregates;
 pub mod customer;
 pub mod deal;
 mod envelope;
@@ -25,15 +26,15 @@ mod text;
 mod time;
 pub mod user;
 
+pub use aggregates::{Category, Event, StreamId, event_types};
 pub use envelope::{Actor, CommandId, Envelope, Position, Version};
-pub use event::{Event, EventType, ReadError, event_types, interpret, upcast};
+pub use event::{EventType, ReadError, interpret, upcast};
 pub use field::{FieldText, FieldValue, Fields};
 pub use ids::{CampaignId, CustomerId, DealId, PipelineId, TeamId, UserId};
 #[cfg(feature = "openapi")]
 pub use money::decimal_with_currency;
 pub use money::{AMOUNT_MAX, Currency, Money, Probability};
 pub use personal::Personal;
-pub use stream::{Category, StreamId};
 pub use text::{Email, Label, Note, Reason, Slug, Text, Title};
 pub use time::{TimeZone, Timestamp, optional_day, parse_day};
 

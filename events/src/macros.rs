@@ -1,4 +1,4 @@
-//! The two shapes that repeat: a type that is a string in JSON, and the closed set of event types of one category.
+//! The two shapes that repeat: a type that is a string in JSON, and the closed set of event types of one aggregate.
 
 /// A type that is written as a string: JSON through `Display` and `FromStr`, and its schemas.
 macro_rules! string_type {
@@ -55,7 +55,7 @@ macro_rules! string_type {
     };
 }
 
-/// The event types of one category: an enum with one variant for each, its type name and its present schema version.
+/// The event types of one aggregate: an enum with one variant for each, its type name and its present schema version.
 macro_rules! events {
     ($(#[$meta:meta])* $name:ident { $($variant:ident = $type:literal v $schema:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -65,7 +65,7 @@ macro_rules! events {
         }
 
         impl $name {
-            /// Every type of this category with its present schema version and its JSON Schema.
+            /// Every type of this aggregate with its present schema version and its JSON Schema.
             pub(crate) const TYPES: &[crate::EventType] = &[
                 $(crate::EventType { name: $type, schema: $schema, json_schema: || schemars::schema_for!($variant) }),+
             ];

@@ -266,7 +266,7 @@ impl<T> Asked<T> {
     ) -> Result<Response, Problem> {
         let outcome = self.execute(app, stream, command).await?;
         let mut response = answer(StatusCode::CREATED, outcome);
-        if let Some(id) = id(outcome.stream)
+        if let Some(id) = outcome.stream.id()
             && let Ok(location) = HeaderValue::try_from(format!("{path}/{id}"))
         {
             response.headers_mut().insert(header::LOCATION, location);
@@ -292,7 +292,7 @@ impl<T> Asked<T> {
 fn answer(status: StatusCode, outcome: Outcome) -> Response {
     let Outcome { stream, version, position, events, replayed } = outcome;
     let mut response =
-        (status, Json(Answer { id: id(stream), stream, version, position, events, replayed })).into_response();
+        (status, Json(Answer { id: stream.id(), stream, version, position, events, replayed })).into_response();
     response.headers_mut().extend(etag(version).map(|etag| (header::ETAG, etag)));
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -302,15 +302,4 @@ fn answer(status: StatusCode, outcome: Outcome) -> Response {
 
 pub(crate) fn etag(version: Version) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("\"{version}\"")).ok()
-}
-
-fn id(stream: StreamId) -> Option<Uuid> {
-    match stream {
-        StreamId::Deal(id) => Some(id.0),
-        StreamId::Pipeline(id) => Some(id.0),
-        StreamId::Customer(id) => Some(id.0),
-        StreamId::User(id) => Some(id.0),
-        StreamId::Team(id) => Some(id.0),
-        StreamId::Settings => None,
-    }
 }

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dealog_commands::CommandError;
-use dealog_domain::Kind;
+use dealog_domain::{Details, Kind};
 use dealog_projections::ProjectionError;
 use dealog_store::{AppendError, StoreError};
 use problem_details::ProblemDetails;
@@ -184,14 +184,14 @@ impl From<CommandError> for Problem {
         let detail = error.to_string();
         match error {
             CommandError::Rejected(rejection) => {
-                let status = match rejection.kind() {
+                let Details { code, kind, field, allowed, missing } = rejection.details();
+                let status = match kind {
                     Kind::NotFound => StatusCode::NOT_FOUND,
                     Kind::Conflict => StatusCode::CONFLICT,
                     Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
                     Kind::Forbidden => StatusCode::FORBIDDEN,
                 };
-                let problem = Self::new(status, rejection.code(), detail).allowed(rejection.allowed());
-                Self { field: rejection.field(), missing: rejection.missing().into(), ..problem }
+                Self { field, allowed, missing: missing.into(), ..Self::new(status, code, detail) }
             }
             CommandError::Precondition { .. } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "stale_version", detail).field("If-Match")

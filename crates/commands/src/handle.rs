@@ -1,4 +1,4 @@
-//! The one path of all commands.
+//! The one path of all commands: load, decide, append.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     Clock, CommandError, Limits, Outcome, Request,
-    state::{Known, States},
+    state::{Loaded, States},
 };
 
 /// Carries out commands. Cheap to clone; one for each process.
@@ -25,8 +25,8 @@ struct Inner {
     limits: Limits,
 }
 
-/// Where the states that a command is decided on come from.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Where the states that a command is decided on are loaded from.
+#[derive(Clone, Copy)]
 enum Source {
     /// Memory, where it has them.
     Cache,
@@ -34,12 +34,30 @@ enum Source {
     Log,
 }
 
-/// A command that has been decided once.
-enum Attempt {
-    /// It has its answer.
-    Answered(Result<Outcome, CommandError>),
-    /// Its events are on their way into the log, or that there are none.
-    Sent { append: BoxFuture<'static, Result<Appended, AppendError>>, before: Known, events: Vec<Event>, at: Timestamp },
+/// What a command is decided on.
+struct Basis {
+    /// Its own stream.
+    own: Loaded,
+    /// The streams that its rule reads.
+    read: Vec<Loaded>,
+}
+
+/// What was decided.
+struct Decided {
+    /// None if all is already as the command asks.
+    events: Vec<Event>,
+    /// When they occurred.
+    at: Timestamp,
+    /// The instant of deciding.
+    now: Timestamp,
+}
+
+/// A command whose events, or that there are none, are on their way into the log.
+struct Appending {
+    appended: BoxFuture<'static, Result<Appended, AppendError>>,
+    before: Loaded,
+    events: Vec<Event>,
+    at: Timestamp,
 }
 
 impl Commands {
@@ -66,8 +84,8 @@ impl Commands {
 
     /// Carries out one command.
     pub async fn execute(&self, request: &Request) -> Result<Outcome, CommandError> {
-        let attempt = self.inner.attempt(request, Source::Cache).await;
-        let outcome = self.inner.settle(request, attempt).await;
+        let appending = self.inner.begin(request).await;
+        let outcome = self.inner.finish(request, appending).await;
         count(&outcome);
         outcome
     }
@@ -75,95 +93,106 @@ impl Commands {
     /// Carries out commands for different streams, appending them in the order given: the same commands on the same log
     /// give the same positions. All are queued before the first is waited for, so they share commits.
     pub async fn execute_in_order(&self, requests: &[Request]) -> Vec<Result<Outcome, CommandError>> {
-        let mut attempts = Vec::with_capacity(requests.len());
+        let mut begun = Vec::with_capacity(requests.len());
         for request in requests {
-            attempts.push(self.inner.attempt(request, Source::Cache).await);
+            begun.push(self.inner.begin(request).await);
         }
         let mut outcomes = Vec::with_capacity(requests.len());
-        for (request, attempt) in requests.iter().zip(attempts) {
-            outcomes.push(self.inner.settle(request, attempt).await);
+        for (request, appending) in requests.iter().zip(begun) {
+            outcomes.push(self.inner.finish(request, appending).await);
         }
         outcomes
     }
 }
 
 impl Inner {
-    /// Waits for the append, and decides again as long as others get in between.
-    async fn settle(&self, request: &Request, mut attempt: Attempt) -> Result<Outcome, CommandError> {
+    /// The path of every command. It ends once the append is queued, so that those that follow can share its commit.
+    async fn load_decide_append(&self, request: &Request, source: Source) -> Result<Appending, CommandError> {
+        let basis = self.load(request, source).await?;
+        let decided = self.decide(request, &basis)?;
+        self.append(request, basis, decided)
+    }
+
+    /// Takes a command down the path, again on the log if it was refused on states from memory.
+    async fn begin(&self, request: &Request) -> Result<Appending, CommandError> {
+        match self.load_decide_append(request, Source::Cache).await {
+            // What was decided on memory may be out of date; only an append would have found that out.
+            Err(error) if error.is_decided_on_a_state() => self.load_decide_append(request, Source::Log).await,
+            appending => appending,
+        }
+    }
+
+    /// Waits for the append, and takes the command down the path again as long as others append in between.
+    async fn finish(
+        &self,
+        request: &Request,
+        mut appending: Result<Appending, CommandError>,
+    ) -> Result<Outcome, CommandError> {
         let mut attempts = 1;
         loop {
-            match self.answer(attempt).await {
-                Err(CommandError::Append(AppendError::Conflict { .. })) if attempts < self.limits.attempts_max => {
-                    attempts += 1;
-                    attempt = self.attempt(request, Source::Log).await;
-                }
-                Err(CommandError::Append(AppendError::Conflict { .. })) => {
+            let outcome = match appending {
+                Ok(appending) => self.appended(appending).await,
+                Err(error) => return self.remembered_or(request, error).await,
+            };
+            match outcome {
+                Err(AppendError::Conflict { .. }) if attempts < self.limits.attempts_max => attempts += 1,
+                Err(AppendError::Conflict { .. }) => {
                     return Err(CommandError::Contended { stream: request.stream, attempts });
                 }
-                answer => return answer,
+                outcome => return outcome.map_err(CommandError::Append),
             }
+            appending = self.load_decide_append(request, Source::Log).await;
         }
     }
 
-    async fn answer(&self, attempt: Attempt) -> Result<Outcome, CommandError> {
-        let (append, before, events, at) = match attempt {
-            Attempt::Answered(answer) => return answer,
-            Attempt::Sent { append, before, events, at } => (append, before, events, at),
-        };
-        let appended = append.await.map_err(CommandError::Append)?;
-        // What was looked up may have been decided elsewhere, on a state that this process has never seen.
-        if !events.is_empty() && !appended.replayed && !appended.looked_up {
-            self.states.keep(&before.after(&events, at, appended.version));
-        }
-        Ok(outcome(appended))
-    }
-
-    /// Decides a command once. Accepted, its events are queued, or that there are none; refused on what the log says, it is
-    /// answered.
-    async fn attempt(&self, request: &Request, source: Source) -> Attempt {
-        let mut decided = self.decide(request, source).await;
-        // What was decided on memory may be out of date; only an append would have found that out.
-        let refused = matches!(&decided, Err(error) if error.is_decided_on_a_state());
-        if refused && source == Source::Cache {
-            decided = self.decide(request, Source::Log).await;
-        }
-        match decided {
-            Ok(sent) => sent,
-            Err(error) => Attempt::Answered(self.remembered_or(request, error).await),
-        }
-    }
-
-    async fn decide(&self, request: &Request, source: Source) -> Result<Attempt, CommandError> {
-        let before = match source {
+    async fn load(&self, request: &Request, source: Source) -> Result<Basis, CommandError> {
+        let own = match source {
             // A new stream is most likely new indeed, and the append checks it.
             Source::Cache if request.command.begins_stream() => {
-                self.states.cached(request.stream).unwrap_or_else(|| Known::nothing(request.stream))
+                self.states.cached(request.stream).unwrap_or_else(|| Loaded::nothing(request.stream))
             }
-            _ => self.known(request.stream, source).await?,
+            _ => self.load_stream(request.stream, source).await?,
         };
-        check_precondition(request, &before)?;
+        let mut read = Vec::new();
+        for stream in reads(&own.state, &request.command) {
+            read.push(self.load_stream(stream, source).await?);
+        }
+        Ok(Basis { own, read })
+    }
 
+    async fn load_stream(&self, stream: StreamId, source: Source) -> Result<Loaded, CommandError> {
+        let cached = match source {
+            Source::Cache => self.states.cached(stream),
+            Source::Log => None,
+        };
+        match cached {
+            Some(loaded) => Ok(loaded),
+            None => self.states.read(stream).await,
+        }
+    }
+
+    fn decide(&self, request: &Request, Basis { own, read }: &Basis) -> Result<Decided, CommandError> {
+        check_precondition(request, own)?;
         let now = request.meta.now.unwrap_or_else(|| (self.clock)());
         // What another server with a clock ahead of this one has appended to the stream does not lie in the future.
-        let now = before.last.map_or(now, |last| last.max(now));
-        let mut facts = Facts::new(request.stream, now).of(request.meta.standing);
-        let mut unchanged = Vec::new();
-        for stream in reads(&before.state, &request.command) {
-            let known = self.known(stream, source).await?;
-            unchanged.push((stream, known.version));
-            facts = facts.with(stream, known.state);
-        }
+        let now = own.last.map_or(now, |last| last.max(now));
+        let facts = Facts::new(request.stream, now).of(request.meta.standing);
+        let facts = read.iter().fold(facts, |facts, read| facts.with(read.stream, Arc::clone(&read.state)));
 
-        let events = decide(&before.state, &facts, &request.command)?;
-        let at = if events.is_empty() {
-            now
-        } else {
-            let at = occurred_at(request.meta.occurred, before.last, now)?;
-            facts.may_backdate(at, self.limits.backdate_days_max)?;
-            self.check_room(request, &before, events.len() as u64)?;
-            at
-        };
-        let append = self.store.append(Append {
+        let events = decide(&own.state, &facts, &request.command)?;
+        if events.is_empty() {
+            return Ok(Decided { events, at: now, now });
+        }
+        let at = occurred_at(request.meta.occurred, own.last, now)?;
+        facts.may_backdate(at, self.limits.backdate_days_max)?;
+        self.check_room(request, own.version, events.len() as u64)?;
+        Ok(Decided { events, at, now })
+    }
+
+    /// Queues the append, without events if there is nothing to do.
+    fn append(&self, request: &Request, basis: Basis, decided: Decided) -> Result<Appending, CommandError> {
+        let (Basis { own: before, read }, Decided { events, at, now }) = (basis, decided);
+        let appended = self.store.append(Append {
             actor: request.meta.actor,
             command_id: request.meta.command_id,
             fingerprint: request.meta.fingerprint,
@@ -172,22 +201,28 @@ impl Inner {
             now,
             stream: request.stream,
             expected: before.version,
-            unchanged,
+            unchanged: read.iter().map(|read| (read.stream, read.version)).collect(),
             events: events.iter().map(|event| written(event, at)).collect::<Result<_, _>>()?,
         });
-        Ok(Attempt::Sent { append, before, events, at })
+        Ok(Appending { appended, before, events, at })
+    }
+
+    async fn appended(&self, appending: Appending) -> Result<Outcome, AppendError> {
+        let Appending { appended, before, events, at } = appending;
+        let appended = appended.await?;
+        // What was looked up may have been decided elsewhere, on a state that this process has never seen.
+        if !events.is_empty() && !appended.replayed && !appended.looked_up {
+            self.states.keep(&before.after(&events, at, appended.version));
+        }
+        Ok(outcome(appended))
     }
 
     /// Refuses events that a stream has no room for, or none for this caller. It is as sound as any rule: the append is refused
     /// where the stream has grown meanwhile.
-    fn check_room(&self, request: &Request, before: &Known, events: u64) -> Result<(), CommandError> {
-        let (stream, version, max) = (request.stream, before.version, self.limits.stream_events_max);
+    fn check_room(&self, request: &Request, version: Version, events: u64) -> Result<(), CommandError> {
+        let (stream, max) = (request.stream, self.limits.stream_events_max);
         let after = version.0.saturating_add(events);
         let reserved = max.saturating_mul(self.limits.stream_reserved_percent.min(100)) / 100;
-        // What appends nothing needs no room.
-        if events == 0 {
-            return Ok(());
-        }
         if after > max {
             return Err(CommandError::StreamFull { stream, version, max });
         }
@@ -195,16 +230,6 @@ impl Inner {
             return Err(CommandError::StreamReserved { stream, version, max, reserved });
         }
         Ok(())
-    }
-
-    async fn known(&self, stream: StreamId, source: Source) -> Result<Known, CommandError> {
-        match source {
-            Source::Cache => match self.states.cached(stream) {
-                Some(known) => Ok(known),
-                None => self.states.read(stream).await,
-            },
-            Source::Log => self.states.read(stream).await,
-        }
     }
 
     /// The first outcome of a command that had been carried out before: what it would lead to now is no answer to a retry.
@@ -240,12 +265,13 @@ fn count(outcome: &Result<Outcome, CommandError>) {
     metrics::counter!("dealog_commands_total", "outcome" => outcome).increment(1);
 }
 
-fn check_precondition(request: &Request, before: &Known) -> Result<(), CommandError> {
-    // A command for a stream that should be there and is not has a better answer than its version.
-    let may_begin = request.command.begins_stream() || request.stream == StreamId::Settings;
+fn check_precondition(request: &Request, own: &Loaded) -> Result<(), CommandError> {
+    // A command for a stream that should be there and is not has a better answer than its version. The only stream of its
+    // kind is always there.
+    let may_begin = request.command.begins_stream() || request.stream.id().is_none();
     match &request.meta.if_match {
-        Some(seen) if !seen.contains(&before.version) && (before.version != Version::ZERO || may_begin) => {
-            Err(CommandError::Precondition { stream: request.stream, found: before.version })
+        Some(seen) if !seen.contains(&own.version) && (own.version != Version::ZERO || may_begin) => {
+            Err(CommandError::Precondition { stream: request.stream, found: own.version })
         }
         _ => Ok(()),
     }

@@ -14,7 +14,7 @@ const PAGE_EVENTS: usize = 1_000;
 
 /// A stream's state at a version.
 #[derive(Debug, Clone)]
-pub(crate) struct Known {
+pub(crate) struct Loaded {
     pub(crate) stream: StreamId,
     pub(crate) version: Version,
     /// When its last event occurred.
@@ -22,7 +22,7 @@ pub(crate) struct Known {
     pub(crate) state: Arc<State>,
 }
 
-impl Known {
+impl Loaded {
     /// A stream that has no event yet, or none that is known.
     pub(crate) fn nothing(stream: StreamId) -> Self {
         Self { stream, version: Version::ZERO, last: None, state: Arc::new(State::empty(stream.category())) }
@@ -51,7 +51,7 @@ impl Known {
 /// The states that were used last.
 pub(crate) struct States {
     store: Arc<dyn EventStore>,
-    cache: Cache<StreamId, Known>,
+    cache: Cache<StreamId, Loaded>,
 }
 
 impl States {
@@ -60,34 +60,34 @@ impl States {
     }
 
     /// What is in memory, which may be behind the log.
-    pub(crate) fn cached(&self, stream: StreamId) -> Option<Known> {
+    pub(crate) fn cached(&self, stream: StreamId) -> Option<Loaded> {
         self.cache.get(&stream)
     }
 
     /// What the log says now. Only what has come since the version in memory is read.
-    pub(crate) async fn read(&self, stream: StreamId) -> Result<Known, CommandError> {
-        let mut known = self.cached(stream).unwrap_or_else(|| Known::nothing(stream));
+    pub(crate) async fn read(&self, stream: StreamId) -> Result<Loaded, CommandError> {
+        let mut loaded = self.cached(stream).unwrap_or_else(|| Loaded::nothing(stream));
         loop {
-            let page = self.store.read_stream_for_command(stream, known.version, PAGE_EVENTS).await?;
+            let page = self.store.read_stream_for_command(stream, loaded.version, PAGE_EVENTS).await?;
             for envelope in &page {
-                known = known.after_envelope(envelope)?;
+                loaded = loaded.after_envelope(envelope)?;
             }
             // A page may be short and more follow: it ends by bytes, too.
             if page.is_empty() {
                 break;
             }
         }
-        if known.version > Version::ZERO {
-            self.keep(&known);
+        if loaded.version > Version::ZERO {
+            self.keep(&loaded);
         }
-        Ok(known)
+        Ok(loaded)
     }
 
     /// Keeps a state, unless a later one is kept already.
-    pub(crate) fn keep(&self, known: &Known) {
-        self.cache.entry(known.stream).and_upsert_with(|present| match present {
-            Some(present) if present.value().version > known.version => present.into_value(),
-            _ => known.clone(),
+    pub(crate) fn keep(&self, loaded: &Loaded) {
+        self.cache.entry(loaded.stream).and_upsert_with(|present| match present {
+            Some(present) if present.value().version > loaded.version => present.into_value(),
+            _ => loaded.clone(),
         });
     }
 }

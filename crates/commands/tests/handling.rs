@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use dealog_commands::{CommandError, Commands, Limits, Meta, Outcome, Request, fingerprint, system_clock};
 use dealog_domain::{
-    Command, Patch, Rejection,
+    Command, Common, Patch, Rejection,
     deal::{self, Change, Create, Lose, Move, Reopen},
     pipeline, settings,
 };
@@ -178,7 +178,10 @@ async fn a_stream_that_the_rule_read_may_not_have_grown_either() {
     let retire = Command::Pipeline(pipeline::Command::RetireStage(val("contract")));
     done(&two.there, StreamId::Pipeline(PIPELINE), retire).await;
     let refused = two.here.execute(&on(DEAL, to("contract"))).await;
-    assert!(matches!(refused, Err(CommandError::Rejected(Rejection::StageNotOpen { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CommandError::Rejected(Rejection::Pipeline(pipeline::Rejection::StageNotOpen { .. })))),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -295,7 +298,10 @@ async fn what_was_appended_elsewhere_while_a_commit_was_in_doubt_is_not_passed_o
 async fn a_new_stream_is_begun_once() {
     let two = TwoProcesses::at_work().await;
     let refused = two.there.execute(&on(DEAL, create("The same id"))).await;
-    assert!(matches!(refused, Err(CommandError::Rejected(Rejection::AlreadyExists(DEAL)))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CommandError::Rejected(Rejection::Common(Common::AlreadyExists(DEAL))))),
+        "{refused:?}"
+    );
     let mut expecting = on(StreamId::Deal(DealId(Uuid::from_u128(9))), create("New"));
     expecting.meta.if_match = Some(vec![Version(3)]);
     let refused = two.here.execute(&expecting).await;

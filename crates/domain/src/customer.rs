@@ -1,15 +1,20 @@
 //! A customer: to whom something is sold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dealog_events::{
-    Event, FieldValue, Fields, Label, Slug, StreamId, Title,
+    Event, FieldValue, Fields, Label, Slug, Title,
     customer::{CustomerEvent, FieldSet, Registered, Renamed},
     settings::FieldOwner,
 };
 use serde::Deserialize;
 
-use crate::{Facts, Patch, Rejection, fields};
+use crate::{
+    Details, Patch,
+    aggregates::Aggregate,
+    facts::Rule,
+    fields::{self, Filled},
+};
 
 /// A customer as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,60 +77,85 @@ pub struct Change {
     pub fields: BTreeMap<Slug, Patch<FieldValue>>,
 }
 
-pub(crate) fn reads(command: &Command) -> BTreeSet<StreamId> {
-    let uses_fields = match command {
-        Command::Register(register) => !register.fields.is_empty(),
-        Command::Change(change) => !change.fields.is_empty(),
-    };
-    if uses_fields { [StreamId::Settings].into() } else { BTreeSet::new() }
-}
+/// A customer is refused nothing but for a reason in [`Common`](crate::Common).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {}
 
-pub(crate) fn decide(state: Option<&Customer>, facts: &Facts, command: &Command) -> Result<Vec<Event>, Rejection> {
-    match (state, command) {
-        (None, Command::Register(register)) => self::register(facts, register),
-        (Some(_), Command::Register(_)) => Err(Rejection::AlreadyExists(facts.stream())),
-        (None, Command::Change(_)) => Err(Rejection::NotFound(facts.stream())),
-        (Some(customer), Command::Change(change)) => self::change(customer, facts, change),
+impl Rejection {
+    pub(crate) fn details(&self) -> Details {
+        match *self {}
     }
 }
 
-fn register(facts: &Facts, register: &Register) -> Result<Vec<Event>, Rejection> {
-    for (field, value) in &register.fields {
-        fields::check(facts.settings(), FieldOwner::Customer, field, value)?;
+impl Aggregate for Option<Customer> {
+    type Command = Command;
+    type Event = CustomerEvent;
+
+    fn begins_stream(command: &Command) -> bool {
+        match command {
+            Command::Register(_) => true,
+            Command::Change(_) => false,
+        }
     }
-    let Register { kind: CustomerKind::Organisation, name, sector, fields } = register.clone();
+
+    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+        match command {
+            Command::Register(command) => Rule::reading(fields::filled(&command.fields), move |facts, fields| {
+                facts.not_begun(self.as_ref())?;
+                register(command, fields)
+            }),
+            Command::Change(command) => Rule::reading(fields::filled(&command.fields), move |facts, fields| {
+                change(facts.begun(self.as_ref())?, command, fields)
+            }),
+        }
+    }
+
+    fn evolve(self, event: &CustomerEvent) -> Self {
+        if let CustomerEvent::Registered(Registered::Organisation { name, fields, .. }) = event {
+            return Some(Customer { name: name.clone(), fields: fields.clone() });
+        }
+        let mut customer = self?;
+        match event {
+            CustomerEvent::Registered(_) => {}
+            CustomerEvent::Renamed(event) => customer.name = event.to.clone(),
+            CustomerEvent::FieldSet(event) => match &event.to {
+                Some(value) => drop(customer.fields.insert(event.field.clone(), value.clone())),
+                None => drop(customer.fields.remove(&event.field)),
+            },
+        }
+        Some(customer)
+    }
+}
+
+fn register(command: &Register, fields: Filled<FieldValue>) -> Result<Vec<Event>, crate::Rejection> {
+    if let Some((fields, settings)) = fields {
+        for (field, value) in fields {
+            fields::check(&settings, FieldOwner::Customer, field, value)?;
+        }
+    }
+    let Register { kind: CustomerKind::Organisation, name, sector, fields } = command.clone();
     Ok(vec![Registered::Organisation { name, sector, fields }.into()])
 }
 
-fn change(customer: &Customer, facts: &Facts, change: &Change) -> Result<Vec<Event>, Rejection> {
+fn change(
+    customer: &Customer,
+    command: &Change,
+    fields: Filled<Patch<FieldValue>>,
+) -> Result<Vec<Event>, crate::Rejection> {
     let mut events: Vec<Event> = Vec::new();
-    if let Some(to) = change.name.as_ref().filter(|to| **to != customer.name) {
+    if let Some(to) = command.name.as_ref().filter(|to| **to != customer.name) {
         events.push(Renamed { from: customer.name.clone(), to: to.clone() }.into());
     }
-    for (field, patch) in &change.fields {
-        let from = customer.fields.get(field).cloned();
-        if let Patch::Set(value) = patch {
-            fields::check(facts.settings(), FieldOwner::Customer, field, value)?;
-        }
-        if let Some(to) = patch.change(from.as_ref()) {
-            events.push(FieldSet { field: field.clone(), from, to }.into());
+    if let Some((fields, settings)) = fields {
+        for (field, patch) in fields {
+            if let Patch::Set(value) = patch {
+                fields::check(&settings, FieldOwner::Customer, field, value)?;
+            }
+            let from = customer.fields.get(field).cloned();
+            if let Some(to) = patch.change(from.as_ref()) {
+                events.push(FieldSet { field: field.clone(), from, to }.into());
+            }
         }
     }
     Ok(events)
-}
-
-pub(crate) fn evolve(state: Option<Customer>, event: &CustomerEvent) -> Option<Customer> {
-    if let CustomerEvent::Registered(Registered::Organisation { name, fields, .. }) = event {
-        return Some(Customer { name: name.clone(), fields: fields.clone() });
-    }
-    let mut customer = state?;
-    match event {
-        CustomerEvent::Registered(_) => {}
-        CustomerEvent::Renamed(event) => customer.name = event.to.clone(),
-        CustomerEvent::FieldSet(event) => match &event.to {
-            Some(value) => drop(customer.fields.insert(event.field.clone(), value.clone())),
-            None => drop(customer.fields.remove(&event.field)),
-        },
-    }
-    Some(customer)
 }

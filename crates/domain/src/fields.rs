@@ -1,23 +1,37 @@
 //! Values against the definitions of the company's own fields.
 
+use std::collections::BTreeMap;
+
 use dealog_events::{
     FieldValue, Slug,
     settings::{FieldDefinition, FieldKind, FieldOwner},
 };
 
-use crate::{Rejection, settings::Settings};
+use crate::{
+    Common, Rejection,
+    facts::{For, Found},
+    settings::{Settings, TheSettings},
+};
+
+/// Fields that a command fills, with the settings that define what they take; nothing if it fills none.
+pub(crate) fn filled<V>(fields: &BTreeMap<Slug, V>) -> Option<(For<&BTreeMap<Slug, V>>, TheSettings)> {
+    (!fields.is_empty()).then_some((For(fields), TheSettings))
+}
+
+/// What a rule is given for them.
+pub(crate) type Filled<'a, V> = Option<(&'a BTreeMap<Slug, V>, Found<TheSettings>)>;
 
 /// Checks that `field` exists for `owner` and takes `value`.
 pub(crate) fn check(settings: &Settings, owner: FieldOwner, field: &Slug, value: &FieldValue) -> Result<(), Rejection> {
     let mine = || settings.fields.iter().filter(|definition| definition.of == owner);
     let Some(definition) = mine().find(|definition| definition.slug == *field) else {
         let allowed = mine().map(|definition| definition.slug.clone()).collect();
-        return Err(Rejection::UnknownField { field: field.clone(), allowed });
+        return Err(Common::UnknownField { field: field.clone(), allowed }.into());
     };
     if fits(definition, value) {
         return Ok(());
     }
-    Err(Rejection::FieldValue { field: field.clone(), expected: expected(definition) })
+    Err(Common::FieldValue { field: field.clone(), expected: expected(definition) }.into())
 }
 
 fn fits(definition: &FieldDefinition, value: &FieldValue) -> bool {

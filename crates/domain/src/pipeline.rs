@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use dealog_events::{
-    Event, Probability, Slug, StreamId, Title,
+    Event, Probability, Slug, Title,
     pipeline::{
         Archived, Defined, ForecastCategory, PipelineEvent, RequiredField, Stage, StageAdded, StageRetired,
         StageRevised, StagesReordered,
@@ -12,7 +12,13 @@ use dealog_events::{
 };
 use serde::Deserialize;
 
-use crate::{Facts, Patch, Rejection, settings::Settings};
+use crate::{
+    Common, Details, Kind, Patch,
+    aggregates::Aggregate,
+    facts::Rule,
+    rejection::list,
+    settings::{Settings, TheSettings},
+};
 
 /// Stages that a pipeline may have, the retired ones among them.
 pub const STAGES_MAX: usize = 50;
@@ -158,53 +164,151 @@ pub struct Reorder {
     pub stages: Vec<Slug>,
 }
 
-pub(crate) fn reads(command: &Command) -> BTreeSet<StreamId> {
-    match command {
-        Command::Define(_) | Command::AddStage(_) | Command::ReviseStage(..) => [StreamId::Settings].into(),
-        Command::RetireStage(_) | Command::Reorder(_) | Command::Archive => BTreeSet::new(),
+/// Why a command about a pipeline or its stages was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No such stage in that pipeline.
+    #[error("`{stage}` is not a stage of this pipeline that a deal can enter; these are: {}", list(allowed))]
+    StageNotOpen {
+        /// What was asked for.
+        stage: Slug,
+        /// The stages that can be entered.
+        allowed: Vec<Slug>,
+    },
+    /// The pipeline forbids to skip stages.
+    #[error("this pipeline allows no skipping: from `{from}` forward only to `{next}`")]
+    SkipsStages {
+        /// Where the deal stands.
+        from: Slug,
+        /// The next stage that can be entered.
+        next: Slug,
+    },
+    /// The pipeline takes no more deals.
+    #[error("the pipeline is archived and takes no more deals")]
+    Archived,
+    /// A pipeline that no deal could enter.
+    #[error("a pipeline needs at least one stage that deals can enter")]
+    NoStageLeft,
+    /// An order that leaves out, repeats or invents stages.
+    #[error("the order must name each stage once; the stages are: {}", list(stages))]
+    NotAnOrder {
+        /// All stages.
+        stages: Vec<Slug>,
+    },
+}
+
+impl Rejection {
+    pub(crate) fn details(&self) -> Details {
+        match self {
+            Self::StageNotOpen { allowed, .. } => {
+                Details::new(Kind::Invalid, "stage_not_open").field("stage").allowed(allowed)
+            }
+            Self::SkipsStages { next, .. } => {
+                Details::new(Kind::Conflict, "skips_stages").field("stage").allowed(&[next])
+            }
+            Self::Archived => Details::new(Kind::Conflict, "pipeline_archived").field("pipeline"),
+            Self::NoStageLeft => Details::new(Kind::Conflict, "no_stage_left").field("stages"),
+            Self::NotAnOrder { stages } => Details::new(Kind::Invalid, "not_an_order").field("stages").allowed(stages),
+        }
     }
 }
 
-pub(crate) fn decide(state: Option<&Pipeline>, facts: &Facts, command: &Command) -> Result<Vec<Event>, Rejection> {
-    let pipeline = match (state, command) {
-        (None, Command::Define(define)) => return self::define(facts, define),
-        (Some(_), Command::Define(_)) => return Err(Rejection::AlreadyExists(facts.stream())),
-        (None, _) => return Err(Rejection::NotFound(facts.stream())),
-        (Some(pipeline), _) => pipeline,
-    };
-    match command {
-        Command::Define(_) => Ok(Vec::new()),
-        Command::AddStage(add) => add_stage(pipeline, facts, add),
-        Command::ReviseStage(slug, revise) => revise_stage(pipeline, facts, slug, revise),
-        Command::RetireStage(slug) => retire_stage(pipeline, slug),
-        Command::Reorder(reorder) => self::reorder(pipeline, reorder),
-        Command::Archive if pipeline.archived => Ok(Vec::new()),
-        Command::Archive => Ok(vec![Archived {}.into()]),
+impl Aggregate for Option<Pipeline> {
+    type Command = Command;
+    type Event = PipelineEvent;
+
+    fn begins_stream(command: &Command) -> bool {
+        match command {
+            Command::Define(_) => true,
+            Command::AddStage(_)
+            | Command::ReviseStage(..)
+            | Command::RetireStage(_)
+            | Command::Reorder(_)
+            | Command::Archive => false,
+        }
+    }
+
+    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+        match command {
+            Command::Define(command) => Rule::reading(TheSettings, move |facts, settings| {
+                facts.not_begun(self.as_ref())?;
+                define(&settings, command)
+            }),
+            Command::AddStage(command) => Rule::reading(TheSettings, move |facts, settings| {
+                add_stage(facts.begun(self.as_ref())?, &settings, command)
+            }),
+            Command::ReviseStage(stage, command) => Rule::reading(TheSettings, move |facts, settings| {
+                revise_stage(facts.begun(self.as_ref())?, &settings, stage, command)
+            }),
+            Command::RetireStage(stage) => Rule::alone(move |facts| retire_stage(facts.begun(self.as_ref())?, stage)),
+            Command::Reorder(command) => Rule::alone(move |facts| reorder(facts.begun(self.as_ref())?, command)),
+            Command::Archive => Rule::alone(move |facts| {
+                let archived = facts.begun(self.as_ref())?.archived;
+                Ok(if archived { Vec::new() } else { vec![Archived {}.into()] })
+            }),
+        }
+    }
+
+    fn evolve(self, event: &PipelineEvent) -> Self {
+        if let PipelineEvent::Defined(event) = event {
+            let stages = event.stages.iter().map(|stage| Placed { stage: stage.clone(), retired: false }).collect();
+            return Some(Pipeline {
+                name: event.name.clone(),
+                stages,
+                skipping_allowed: event.skipping_allowed,
+                archived: false,
+            });
+        }
+        let mut pipeline = self?;
+        let stages = &mut pipeline.stages;
+        let place = |stages: &[Placed], slug: &Slug| stages.iter().position(|placed| placed.stage.slug == *slug);
+        match event {
+            PipelineEvent::Defined(_) => {}
+            PipelineEvent::StageAdded(event) => {
+                let at = event.after.as_ref().and_then(|after| place(stages, after)).map_or(0, |index| index + 1);
+                stages.insert(at, Placed { stage: event.stage.clone(), retired: false });
+            }
+            PipelineEvent::StageRevised(event) => {
+                if let Some(placed) = stages.iter_mut().find(|placed| placed.stage.slug == event.to.slug) {
+                    placed.stage = event.to.clone();
+                }
+            }
+            PipelineEvent::StageRetired(event) => {
+                if let Some(placed) = stages.iter_mut().find(|placed| placed.stage.slug == event.stage) {
+                    placed.retired = true;
+                }
+            }
+            PipelineEvent::StagesReordered(event) => {
+                stages.sort_by_key(|placed| event.to.iter().position(|slug| *slug == placed.stage.slug));
+            }
+            PipelineEvent::Archived(_) => pipeline.archived = true,
+        }
+        Some(pipeline)
     }
 }
 
-fn define(facts: &Facts, define: &Define) -> Result<Vec<Event>, Rejection> {
+fn define(settings: &Settings, define: &Define) -> Result<Vec<Event>, crate::Rejection> {
     if define.stages.is_empty() {
-        return Err(Rejection::NoStageLeft);
+        return Err(Rejection::NoStageLeft.into());
     }
     check_stage_count(define.stages.len())?;
     let mut seen = HashSet::new();
     for stage in &define.stages {
         if !seen.insert(&stage.slug) {
-            return Err(Rejection::SlugTaken { field: "stages", slug: stage.slug.clone() });
+            return Err(Common::SlugTaken { field: "stages", slug: stage.slug.clone() }.into());
         }
-        check_required(facts.settings(), &stage.required_fields)?;
+        check_required(settings, &stage.required_fields)?;
     }
     let Define { name, stages, skipping_allowed } = define.clone();
     Ok(vec![Defined { name, stages, skipping_allowed }.into()])
 }
 
-fn add_stage(pipeline: &Pipeline, facts: &Facts, add: &AddStage) -> Result<Vec<Event>, Rejection> {
+fn add_stage(pipeline: &Pipeline, settings: &Settings, add: &AddStage) -> Result<Vec<Event>, crate::Rejection> {
     check_stage_count(pipeline.stages.len() + 1)?;
     if pipeline.stages.iter().any(|placed| placed.stage.slug == add.stage.slug) {
-        return Err(Rejection::SlugTaken { field: "stage", slug: add.stage.slug.clone() });
+        return Err(Common::SlugTaken { field: "stage", slug: add.stage.slug.clone() }.into());
     }
-    check_required(facts.settings(), &add.stage.required_fields)?;
+    check_required(settings, &add.stage.required_fields)?;
     let after = match &add.after {
         Some(after) => Some(pipeline.stage(after)?.stage.slug.clone()),
         None => pipeline.stages.last().map(|placed| placed.stage.slug.clone()),
@@ -214,10 +318,10 @@ fn add_stage(pipeline: &Pipeline, facts: &Facts, add: &AddStage) -> Result<Vec<E
 
 fn revise_stage(
     pipeline: &Pipeline,
-    facts: &Facts,
+    settings: &Settings,
     slug: &Slug,
     revise: &ReviseStage,
-) -> Result<Vec<Event>, Rejection> {
+) -> Result<Vec<Event>, crate::Rejection> {
     let from = pipeline.stage(slug)?.stage.clone();
     let mut to = from.clone();
     if let Some(name) = &revise.name {
@@ -230,7 +334,7 @@ fn revise_stage(
         to.stale_after_days = days;
     }
     if let Some(required) = &revise.required_fields {
-        check_required(facts.settings(), required)?;
+        check_required(settings, required)?;
         to.required_fields.clone_from(required);
     }
     if let Some(category) = revise.forecast_category {
@@ -242,21 +346,21 @@ fn revise_stage(
     Ok(vec![StageRevised { from, to }.into()])
 }
 
-fn retire_stage(pipeline: &Pipeline, slug: &Slug) -> Result<Vec<Event>, Rejection> {
+fn retire_stage(pipeline: &Pipeline, slug: &Slug) -> Result<Vec<Event>, crate::Rejection> {
     if pipeline.stage(slug)?.retired {
         return Ok(Vec::new());
     }
     if pipeline.open_stages().count() == 1 {
-        return Err(Rejection::NoStageLeft);
+        return Err(Rejection::NoStageLeft.into());
     }
     Ok(vec![StageRetired { stage: slug.clone() }.into()])
 }
 
-fn reorder(pipeline: &Pipeline, reorder: &Reorder) -> Result<Vec<Event>, Rejection> {
+fn reorder(pipeline: &Pipeline, reorder: &Reorder) -> Result<Vec<Event>, crate::Rejection> {
     let from = pipeline.slugs();
     let as_set = |slugs: &[Slug]| slugs.iter().cloned().collect::<BTreeSet<_>>();
     if reorder.stages.len() != from.len() || as_set(&reorder.stages) != as_set(&from) {
-        return Err(Rejection::NotAnOrder { stages: from });
+        return Err(Rejection::NotAnOrder { stages: from }.into());
     }
     if reorder.stages == from {
         return Ok(Vec::new());
@@ -264,59 +368,22 @@ fn reorder(pipeline: &Pipeline, reorder: &Reorder) -> Result<Vec<Event>, Rejecti
     Ok(vec![StagesReordered { from, to: reorder.stages.clone() }.into()])
 }
 
-fn check_stage_count(count: usize) -> Result<(), Rejection> {
+fn check_stage_count(count: usize) -> Result<(), Common> {
     if count > STAGES_MAX {
-        return Err(Rejection::Limit { field: "stages", what: "stages of a pipeline", max: STAGES_MAX });
+        return Err(Common::Limit { field: "stages", what: "stages of a pipeline", max: STAGES_MAX });
     }
     Ok(())
 }
 
 /// A stage may only require fields that exist: nothing could ever fill another.
-fn check_required(settings: &Settings, required: &[RequiredField]) -> Result<(), Rejection> {
+fn check_required(settings: &Settings, required: &[RequiredField]) -> Result<(), Common> {
     for field in required {
         let RequiredField::Custom(slug) = field else { continue };
         let of_deals = || settings.fields.iter().filter(|field| field.of == FieldOwner::Deal);
         if !of_deals().any(|field| field.slug == *slug) {
             let allowed = of_deals().map(|field| field.slug.clone()).collect();
-            return Err(Rejection::UnknownField { field: slug.clone(), allowed });
+            return Err(Common::UnknownField { field: slug.clone(), allowed });
         }
     }
     Ok(())
-}
-
-pub(crate) fn evolve(state: Option<Pipeline>, event: &PipelineEvent) -> Option<Pipeline> {
-    if let PipelineEvent::Defined(event) = event {
-        let stages = event.stages.iter().map(|stage| Placed { stage: stage.clone(), retired: false }).collect();
-        return Some(Pipeline {
-            name: event.name.clone(),
-            stages,
-            skipping_allowed: event.skipping_allowed,
-            archived: false,
-        });
-    }
-    let mut pipeline = state?;
-    let stages = &mut pipeline.stages;
-    let place = |stages: &[Placed], slug: &Slug| stages.iter().position(|placed| placed.stage.slug == *slug);
-    match event {
-        PipelineEvent::Defined(_) => {}
-        PipelineEvent::StageAdded(event) => {
-            let at = event.after.as_ref().and_then(|after| place(stages, after)).map_or(0, |index| index + 1);
-            stages.insert(at, Placed { stage: event.stage.clone(), retired: false });
-        }
-        PipelineEvent::StageRevised(event) => {
-            if let Some(placed) = stages.iter_mut().find(|placed| placed.stage.slug == event.to.slug) {
-                placed.stage = event.to.clone();
-            }
-        }
-        PipelineEvent::StageRetired(event) => {
-            if let Some(placed) = stages.iter_mut().find(|placed| placed.stage.slug == event.stage) {
-                placed.retired = true;
-            }
-        }
-        PipelineEvent::StagesReordered(event) => {
-            stages.sort_by_key(|placed| event.to.iter().position(|slug| *slug == placed.stage.slug));
-        }
-        PipelineEvent::Archived(_) => pipeline.archived = true,
-    }
-    Some(pipeline)
 }

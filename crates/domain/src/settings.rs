@@ -1,9 +1,9 @@
 //! What a company sets for itself.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{collections::HashSet, ops::Deref, sync::LazyLock};
 
 use dealog_events::{
-    Currency, Event, Slug, TimeZone,
+    Currency, Event, Slug, StreamId, TimeZone,
     settings::{
         FieldDefinition, FieldKind, FieldsDefined, LossReason, LossReasonsSet, ReportingCurrencySet, SettingsEvent,
         TimeZoneSet,
@@ -11,7 +11,12 @@ use dealog_events::{
 };
 use serde::Deserialize;
 
-use crate::Rejection;
+use crate::{
+    Common, Details, Kind,
+    aggregates::Aggregate,
+    facts::{Found, Rule},
+    rejection::list,
+};
 
 /// Loss reasons that a company may have.
 pub const LOSS_REASONS_MAX: usize = 100;
@@ -36,16 +41,30 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn unset() -> &'static Self {
-        static UNSET: LazyLock<Settings> = LazyLock::new(Settings::default);
-        &UNSET
-    }
-
     pub(crate) fn loss_reason(&self, slug: &Slug) -> Result<&LossReason, Rejection> {
         self.loss_reasons.iter().find(|reason| reason.slug == *slug).ok_or_else(|| Rejection::UnknownLossReason {
             reason: slug.clone(),
             allowed: self.loss_reasons.iter().map(|reason| reason.slug.clone()).collect(),
         })
+    }
+}
+
+/// How a rule names the settings' stream: there is only one, so it takes no id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TheSettings;
+
+impl From<TheSettings> for StreamId {
+    fn from(TheSettings: TheSettings) -> Self {
+        Self::Settings
+    }
+}
+
+impl Deref for Found<TheSettings> {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        static UNSET: LazyLock<Settings> = LazyLock::new(Settings::default);
+        self.state().unwrap_or(&UNSET)
     }
 }
 
@@ -72,29 +91,101 @@ pub struct Change {
     pub fields: Option<Vec<FieldDefinition>>,
 }
 
-pub(crate) fn decide(state: &Settings, command: &Command) -> Result<Vec<Event>, Rejection> {
-    let Command::Change(change) = command;
+/// Why a change of the settings was refused, or of what follows them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// A reason that is not on the company's list.
+    #[error("`{reason}` is not a loss reason; these are: {}", list(allowed))]
+    UnknownLossReason {
+        /// What was given.
+        reason: Slug,
+        /// The company's list.
+        allowed: Vec<Slug>,
+    },
+    /// A field whose values would change their meaning.
+    #[error("the field `{field}` keeps its kind; define another field instead")]
+    FieldKindFixed {
+        /// The field.
+        field: Slug,
+    },
+    /// A field that would be gone while deals, customers or stages still have it.
+    #[error("the field `{field}` stays: the list must have it too; it may be called something else")]
+    FieldDropped {
+        /// The field.
+        field: Slug,
+    },
+    /// A field that has choices but offers none, or offers some and has none.
+    #[error("the field `{field}` needs options if it is a choice, and has none otherwise")]
+    FieldOptions {
+        /// The field.
+        field: Slug,
+    },
+}
+
+impl Rejection {
+    pub(crate) fn details(&self) -> Details {
+        let of_field = |code, field: &Slug| Details::new(Kind::Invalid, code).field(format!("fields.{field}"));
+        match self {
+            Self::UnknownLossReason { allowed, .. } => {
+                Details::new(Kind::Invalid, "unknown_loss_reason").field("reason").allowed(allowed)
+            }
+            Self::FieldKindFixed { field } => of_field("field_kind_fixed", field),
+            Self::FieldDropped { field } => of_field("field_dropped", field),
+            Self::FieldOptions { field } => of_field("field_options", field),
+        }
+    }
+}
+
+impl Aggregate for Settings {
+    type Command = Command;
+    type Event = SettingsEvent;
+
+    fn begins_stream(command: &Command) -> bool {
+        match command {
+            // There are settings from the start, and most changes are not the first.
+            Command::Change(_) => false,
+        }
+    }
+
+    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+        match command {
+            Command::Change(change) => Rule::alone(move |_| self::change(self, change)),
+        }
+    }
+
+    fn evolve(mut self, event: &SettingsEvent) -> Self {
+        match event {
+            SettingsEvent::ReportingCurrencySet(event) => self.reporting_currency = Some(event.to),
+            SettingsEvent::TimeZoneSet(event) => self.time_zone = Some(event.to),
+            SettingsEvent::LossReasonsSet(event) => self.loss_reasons.clone_from(&event.to),
+            SettingsEvent::FieldsDefined(event) => self.fields.clone_from(&event.to),
+        }
+        self
+    }
+}
+
+fn change(settings: &Settings, change: &Change) -> Result<Vec<Event>, crate::Rejection> {
     let mut events: Vec<Event> = Vec::new();
-    if let Some(to) = change.reporting_currency.filter(|to| state.reporting_currency != Some(*to)) {
-        events.push(ReportingCurrencySet { from: state.reporting_currency, to }.into());
+    if let Some(to) = change.reporting_currency.filter(|to| settings.reporting_currency != Some(*to)) {
+        events.push(ReportingCurrencySet { from: settings.reporting_currency, to }.into());
     }
-    if let Some(to) = change.time_zone.filter(|to| state.time_zone != Some(*to)) {
-        events.push(TimeZoneSet { from: state.time_zone, to }.into());
+    if let Some(to) = change.time_zone.filter(|to| settings.time_zone != Some(*to)) {
+        events.push(TimeZoneSet { from: settings.time_zone, to }.into());
     }
-    if let Some(to) = change.loss_reasons.as_ref().filter(|to| state.loss_reasons != **to) {
+    if let Some(to) = change.loss_reasons.as_ref().filter(|to| settings.loss_reasons != **to) {
         check_loss_reasons(to)?;
-        events.push(LossReasonsSet { from: state.loss_reasons.clone(), to: to.clone() }.into());
+        events.push(LossReasonsSet { from: settings.loss_reasons.clone(), to: to.clone() }.into());
     }
-    if let Some(to) = change.fields.as_ref().filter(|to| state.fields != **to) {
-        check_fields(&state.fields, to)?;
-        events.push(FieldsDefined { from: state.fields.clone(), to: to.clone() }.into());
+    if let Some(to) = change.fields.as_ref().filter(|to| settings.fields != **to) {
+        check_fields(&settings.fields, to)?;
+        events.push(FieldsDefined { from: settings.fields.clone(), to: to.clone() }.into());
     }
     Ok(events)
 }
 
-fn check_loss_reasons(reasons: &[LossReason]) -> Result<(), Rejection> {
+fn check_loss_reasons(reasons: &[LossReason]) -> Result<(), Common> {
     if reasons.len() > LOSS_REASONS_MAX {
-        return Err(Rejection::Limit { field: "loss_reasons", what: "loss reasons", max: LOSS_REASONS_MAX });
+        return Err(Common::Limit { field: "loss_reasons", what: "loss reasons", max: LOSS_REASONS_MAX });
     }
     check_bytes(
         "loss_reasons",
@@ -102,36 +193,36 @@ fn check_loss_reasons(reasons: &[LossReason]) -> Result<(), Rejection> {
     )?;
     let mut seen = HashSet::new();
     match reasons.iter().find(|reason| !seen.insert(&reason.slug)) {
-        Some(twice) => Err(Rejection::SlugTaken { field: "loss_reasons", slug: twice.slug.clone() }),
+        Some(twice) => Err(Common::SlugTaken { field: "loss_reasons", slug: twice.slug.clone() }),
         None => Ok(()),
     }
 }
 
-fn check_fields(present: &[FieldDefinition], fields: &[FieldDefinition]) -> Result<(), Rejection> {
+fn check_fields(present: &[FieldDefinition], fields: &[FieldDefinition]) -> Result<(), crate::Rejection> {
     if fields.len() > FIELDS_MAX {
-        return Err(Rejection::Limit { field: "fields", what: "fields", max: FIELDS_MAX });
+        return Err(Common::Limit { field: "fields", what: "fields", max: FIELDS_MAX }.into());
     }
     check_bytes("fields", fields.iter().map(field_size).sum())?;
     let mut seen = HashSet::new();
     for field in fields {
         if !seen.insert((field.of == dealog_events::settings::FieldOwner::Deal, &field.slug)) {
-            return Err(Rejection::SlugTaken { field: "fields", slug: field.slug.clone() });
+            return Err(Common::SlugTaken { field: "fields", slug: field.slug.clone() }.into());
         }
         if field.options.len() > OPTIONS_MAX {
-            return Err(Rejection::Limit { field: "fields", what: "options of a field", max: OPTIONS_MAX });
+            return Err(Common::Limit { field: "fields", what: "options of a field", max: OPTIONS_MAX }.into());
         }
         if (field.kind == FieldKind::Choice) == field.options.is_empty() {
-            return Err(Rejection::FieldOptions { field: field.slug.clone() });
+            return Err(Rejection::FieldOptions { field: field.slug.clone() }.into());
         }
         let before = present.iter().find(|before| before.of == field.of && before.slug == field.slug);
         if before.is_some_and(|before| before.kind != field.kind) {
-            return Err(Rejection::FieldKindFixed { field: field.slug.clone() });
+            return Err(Rejection::FieldKindFixed { field: field.slug.clone() }.into());
         }
     }
     let stays =
         |before: &&FieldDefinition| fields.iter().any(|field| field.of == before.of && field.slug == before.slug);
     if let Some(gone) = present.iter().find(|before| !stays(before)) {
-        return Err(Rejection::FieldDropped { field: gone.slug.clone() });
+        return Err(Rejection::FieldDropped { field: gone.slug.clone() }.into());
     }
     Ok(())
 }
@@ -148,19 +239,9 @@ fn field_size(field: &FieldDefinition) -> usize {
     size(&[field.slug.as_str(), field.name.as_str()]) + options
 }
 
-fn check_bytes(field: &'static str, bytes: usize) -> Result<(), Rejection> {
+fn check_bytes(field: &'static str, bytes: usize) -> Result<(), Common> {
     if bytes > LIST_BYTES_MAX {
-        return Err(Rejection::Limit { field, what: "bytes of text in the list", max: LIST_BYTES_MAX });
+        return Err(Common::Limit { field, what: "bytes of text in the list", max: LIST_BYTES_MAX });
     }
     Ok(())
-}
-
-pub(crate) fn evolve(mut state: Settings, event: &SettingsEvent) -> Settings {
-    match event {
-        SettingsEvent::ReportingCurrencySet(event) => state.reporting_currency = Some(event.to),
-        SettingsEvent::TimeZoneSet(event) => state.time_zone = Some(event.to),
-        SettingsEvent::LossReasonsSet(event) => state.loss_reasons.clone_from(&event.to),
-        SettingsEvent::FieldsDefined(event) => state.fields.clone_from(&event.to),
-    }
-    state
 }

@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 
 use dealog_events::{
-    Event, StreamId, Title, UserId,
+    Event, Title, UserId,
     team::{Formed, MemberAdded, MemberRemoved, TeamEvent},
 };
 use serde::Deserialize;
 
-use crate::{Facts, Rejection};
+use crate::{
+    Common, Details,
+    aggregates::Aggregate,
+    facts::{Found, Rule},
+};
 
 /// Members that a team may have.
 pub const MEMBERS_MAX: usize = 1_000;
@@ -43,41 +47,66 @@ pub struct Form {
     pub name: Title,
 }
 
-pub(crate) fn reads(command: &Command) -> BTreeSet<StreamId> {
-    match command {
-        Command::AddMember(user) => [StreamId::User(*user)].into(),
-        Command::Form(_) | Command::RemoveMember(_) => BTreeSet::new(),
+/// A team is refused nothing but for a reason in [`Common`](crate::Common), or for its members' sake.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {}
+
+impl Rejection {
+    pub(crate) fn details(&self) -> Details {
+        match *self {}
     }
 }
 
-pub(crate) fn decide(state: Option<&Team>, facts: &Facts, command: &Command) -> Result<Vec<Event>, Rejection> {
-    match (state, command) {
-        (None, Command::Form(form)) => Ok(vec![Formed { name: form.name.clone() }.into()]),
-        (Some(_), Command::Form(_)) => Err(Rejection::AlreadyExists(facts.stream())),
-        (None, _) => Err(Rejection::NotFound(facts.stream())),
-        (Some(team), Command::AddMember(user)) if !team.members.contains(user) => {
-            if team.members.len() >= MEMBERS_MAX {
-                return Err(Rejection::Limit { field: "user", what: "members of a team", max: MEMBERS_MAX });
+impl Aggregate for Option<Team> {
+    type Command = Command;
+    type Event = TeamEvent;
+
+    fn begins_stream(command: &Command) -> bool {
+        match command {
+            Command::Form(_) => true,
+            Command::AddMember(_) | Command::RemoveMember(_) => false,
+        }
+    }
+
+    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+        match command {
+            Command::Form(form) => Rule::alone(move |facts| {
+                facts.not_begun(self.as_ref())?;
+                Ok(vec![Formed { name: form.name.clone() }.into()])
+            }),
+            Command::AddMember(user) => {
+                Rule::reading(*user, move |facts, user| add_member(facts.begun(self.as_ref())?, &user))
             }
-            facts.active_user("user", *user)?;
-            Ok(vec![MemberAdded { user: *user }.into()])
+            Command::RemoveMember(user) => Rule::alone(move |facts| {
+                if !facts.begun(self.as_ref())?.members.contains(user) {
+                    return Ok(Vec::new());
+                }
+                Ok(vec![MemberRemoved { user: *user }.into()])
+            }),
         }
-        (Some(team), Command::RemoveMember(user)) if team.members.contains(user) => {
-            Ok(vec![MemberRemoved { user: *user }.into()])
+    }
+
+    fn evolve(self, event: &TeamEvent) -> Self {
+        if let TeamEvent::Formed(event) = event {
+            return Some(Team { name: event.name.clone(), members: BTreeSet::new() });
         }
-        (Some(_), Command::AddMember(_) | Command::RemoveMember(_)) => Ok(Vec::new()),
+        let mut team = self?;
+        match event {
+            TeamEvent::Formed(_) => {}
+            TeamEvent::MemberAdded(event) => drop(team.members.insert(event.user)),
+            TeamEvent::MemberRemoved(event) => drop(team.members.remove(&event.user)),
+        }
+        Some(team)
     }
 }
 
-pub(crate) fn evolve(state: Option<Team>, event: &TeamEvent) -> Option<Team> {
-    if let TeamEvent::Formed(event) = event {
-        return Some(Team { name: event.name.clone(), members: BTreeSet::new() });
+fn add_member(team: &Team, user: &Found<UserId>) -> Result<Vec<Event>, crate::Rejection> {
+    if team.members.contains(&user.id()) {
+        return Ok(Vec::new());
     }
-    let mut team = state?;
-    match event {
-        TeamEvent::Formed(_) => {}
-        TeamEvent::MemberAdded(event) => drop(team.members.insert(event.user)),
-        TeamEvent::MemberRemoved(event) => drop(team.members.remove(&event.user)),
+    if team.members.len() >= MEMBERS_MAX {
+        return Err(Common::Limit { field: "user", what: "members of a team", max: MEMBERS_MAX }.into());
     }
-    Some(team)
+    user.active("user")?;
+    Ok(vec![MemberAdded { user: user.id() }.into()])
 }

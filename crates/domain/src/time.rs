@@ -2,7 +2,7 @@
 
 use dealog_events::Timestamp;
 
-use crate::Rejection;
+use crate::{Common, Rejection};
 
 /// When a command says that it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,11 +23,11 @@ pub fn occurred_at(wanted: Occurred, last: Option<Timestamp>, now: Timestamp) ->
     match wanted {
         Occurred::Now => Ok(not_before_last(now)),
         Occurred::At(time) | Occurred::AtOrAfterLast(time) if time > now => {
-            Err(Rejection::InFuture { occurred_at: time, now })
+            Err(Common::InFuture { occurred_at: time, now }.into())
         }
         Occurred::AtOrAfterLast(time) => Ok(not_before_last(time)),
         Occurred::At(time) => match last {
-            Some(last) if time < last => Err(Rejection::BeforeLast { occurred_at: time, last }),
+            Some(last) if time < last => Err(Common::BeforeLast { occurred_at: time, last }.into()),
             _ => Ok(time),
         },
     }

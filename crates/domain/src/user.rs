@@ -1,12 +1,16 @@
 //! A user: a person who works with Dealog.
 
 use dealog_events::{
-    Email, Event, Personal, Title,
+    Email, Event, Personal, StreamId, Title, UserId,
     user::{Deactivated, Invited, Role, RoleChanged, UserEvent},
 };
 use serde::Deserialize;
 
-use crate::{Facts, Rejection};
+use crate::{
+    Details, Facts, Kind,
+    aggregates::Aggregate,
+    facts::{Found, Rule},
+};
 
 /// A user as they stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,32 +55,96 @@ pub struct ChangeRole {
     pub role: Role,
 }
 
-pub(crate) fn decide(state: Option<&User>, facts: &Facts, command: &Command) -> Result<Vec<Event>, Rejection> {
-    match (state, command) {
-        (None, Command::Invite(Invite { name, email, role })) => {
-            let about = facts.stream();
-            let name = Personal::new(about, name.clone());
-            let email = email.clone().map(|email| Personal::new(about, email));
-            Ok(vec![Invited { name, email, role: *role }.into()])
+/// Why a command about a user was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// A user who may do nothing any more.
+    #[error("user {user} has been deactivated")]
+    Inactive {
+        /// The field that names the user.
+        field: &'static str,
+        /// The user.
+        user: UserId,
+    },
+    /// Nobody gives themselves another role.
+    #[error("nobody changes their own role or deactivates themselves: ask another admin")]
+    OwnRole,
+}
+
+impl Rejection {
+    pub(crate) fn details(&self) -> Details {
+        match self {
+            Self::Inactive { field, .. } => Details::new(Kind::Invalid, "inactive_user").field(*field),
+            Self::OwnRole => Details::new(Kind::Forbidden, "own_role").field("role"),
         }
-        (Some(_), Command::Invite(_)) => Err(Rejection::AlreadyExists(facts.stream())),
-        (None, _) => Err(Rejection::NotFound(facts.stream())),
-        (Some(user), Command::ChangeRole(change)) if user.role != change.role => {
-            facts.may_change_access()?;
-            Ok(vec![RoleChanged { from: user.role, to: change.role }.into()])
-        }
-        (Some(user), Command::Deactivate) if user.active => {
-            facts.may_change_access()?;
-            Ok(vec![Deactivated {}.into()])
-        }
-        (Some(_), Command::ChangeRole(_) | Command::Deactivate) => Ok(Vec::new()),
     }
 }
 
-pub(crate) fn evolve(state: Option<User>, event: &UserEvent) -> Option<User> {
-    match event {
-        UserEvent::Invited(event) => Some(User { role: event.role, active: true }),
-        UserEvent::RoleChanged(event) => state.map(|user| User { role: event.to, ..user }),
-        UserEvent::Deactivated(_) => state.map(|user| User { active: false, ..user }),
+impl Found<UserId> {
+    /// A rejection if the user does not exist or has been deactivated.
+    pub(crate) fn active(&self, field: &'static str) -> Result<(), crate::Rejection> {
+        if self.existing(field)?.active {
+            return Ok(());
+        }
+        Err(Rejection::Inactive { field, user: self.id() }.into())
+    }
+}
+
+impl Aggregate for Option<User> {
+    type Command = Command;
+    type Event = UserEvent;
+
+    fn begins_stream(command: &Command) -> bool {
+        match command {
+            Command::Invite(_) => true,
+            Command::ChangeRole(_) | Command::Deactivate => false,
+        }
+    }
+
+    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+        match command {
+            Command::Invite(command) => Rule::alone(move |facts| {
+                facts.not_begun(self.as_ref())?;
+                Ok(invite(facts.stream(), command))
+            }),
+            Command::ChangeRole(command) => Rule::alone(move |facts| {
+                let user = facts.begun(self.as_ref())?;
+                if user.role == command.role {
+                    return Ok(Vec::new());
+                }
+                check_access(facts)?;
+                Ok(vec![RoleChanged { from: user.role, to: command.role }.into()])
+            }),
+            Command::Deactivate => Rule::alone(move |facts| {
+                if !facts.begun(self.as_ref())?.active {
+                    return Ok(Vec::new());
+                }
+                check_access(facts)?;
+                Ok(vec![Deactivated {}.into()])
+            }),
+        }
+    }
+
+    fn evolve(self, event: &UserEvent) -> Self {
+        match event {
+            UserEvent::Invited(event) => Some(User { role: event.role, active: true }),
+            UserEvent::RoleChanged(event) => self.map(|user| User { role: event.to, ..user }),
+            UserEvent::Deactivated(_) => self.map(|user| User { active: false, ..user }),
+        }
+    }
+}
+
+fn invite(about: StreamId, command: &Invite) -> Vec<Event> {
+    let Invite { name, email, role } = command.clone();
+    let name = Personal::new(about, name);
+    let email = email.map(|email| Personal::new(about, email));
+    vec![Invited { name, email, role }.into()]
+}
+
+/// Refuses a change of the caller's own role or access, which somebody else must make.
+fn check_access(facts: &Facts) -> Result<(), Rejection> {
+    match facts.standing().own_role_of {
+        Some(user) if facts.stream() == StreamId::User(user) => Err(Rejection::OwnRole),
+        _ => Ok(()),
     }
 }

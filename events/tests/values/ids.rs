@@ -60,6 +60,8 @@ fn a_stream_is_named_by_its_category_and_id() {
     let with_id = ["deal", "pipeline", "customer", "user", "team"].map(|category| format!("{category}-{UUID}"));
     assert_eq!(names[..5], with_id);
     assert_eq!(names[5], "settings");
+    assert_eq!(streams[..5].iter().map(|stream| stream.id()).collect::<Vec<_>>(), [UUID.parse().ok(); 5]);
+    assert_eq!(streams[5].id(), None, "the only stream of its category");
     let categories: BTreeSet<Category> = streams.iter().map(|stream| stream.category()).collect();
     assert_eq!(categories.len(), streams.len());
 }

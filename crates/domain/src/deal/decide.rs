@@ -4,90 +4,149 @@ use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
 use dealog_events::{
-    Event, Money, Personal, Slug, StreamId,
+    CustomerId, DealId, Event, FieldValue, Money, Personal, PipelineId, Slug, StreamId, UserId,
     deal::{
         AmountChanged, CampaignChanged, Created, CustomerLinked, ExpectedCloseChanged, FieldSet, ForecastCategorySet,
-        Lost, OwnerAssigned, Place, ProbabilityCleared, ProbabilitySet, Reopened, SourceChanged, StageMoved,
+        Lost, Outcome, OwnerAssigned, Place, ProbabilityCleared, ProbabilitySet, Reopened, SourceChanged, StageMoved,
         TitleChanged, Transferred, Won,
     },
     pipeline::{RequiredField, Stage},
     settings::FieldOwner,
 };
 
-use super::{Change, Command, Create, Deal, Lose, Move, Reopen, Transfer, Win};
-use crate::{Facts, Patch, Rejection, fields, pipeline::Pipeline};
+use super::{Change, Command, Create, Deal, Lose, Move, Rejection, Reopen, Transfer, Win};
+use crate::{
+    Facts, Patch,
+    facts::{Decision, For, Found, Reads, Rule},
+    fields::{self, Filled},
+    pipeline::{self, Pipeline},
+    settings::{Settings, TheSettings},
+};
 
-/// The streams that a rule looks at besides the deal's own.
-pub(crate) fn reads(state: Option<&Deal>, command: &Command) -> BTreeSet<StreamId> {
-    let own_pipeline = || state.map(|deal| StreamId::Pipeline(deal.pipeline));
-    let settings_if = |needed: bool| needed.then_some(StreamId::Settings);
-    let streams: Vec<Option<StreamId>> = match command {
-        Command::Create(create) => vec![
-            Some(StreamId::Pipeline(create.pipeline)),
-            create.customer.map(StreamId::Customer),
-            create.owner.map(StreamId::User),
-            settings_if(create.amount.is_some() || !create.fields.is_empty()),
-        ],
-        Command::Move(_) | Command::Reopen(_) => vec![own_pipeline()],
-        Command::Win(win) => vec![own_pipeline(), settings_if(win.amount.is_some())],
-        Command::Lose(lose) => vec![Some(StreamId::Settings), lose.duplicate_of.map(StreamId::Deal)],
-        Command::Transfer(transfer) => vec![Some(StreamId::Pipeline(transfer.pipeline))],
-        Command::Change(change) => vec![
-            set(&change.customer).map(|id| StreamId::Customer(*id)),
-            set(&change.owner).map(|id| StreamId::User(*id)),
-            settings_if(set(&change.amount).is_some() || !change.fields.is_empty()),
-        ],
-    };
-    streams.into_iter().flatten().collect()
+/// Each command with the streams that its rule reads, and the rule.
+pub(super) fn rule<'a>(deal: Option<&'a Deal>, command: &'a Command) -> Rule<'a> {
+    let own_pipeline = deal.map(|deal| deal.pipeline);
+    match command {
+        Command::Create(command) => Rule::reading(
+            (
+                command.pipeline,
+                command.customer,
+                command.owner,
+                priced(command.amount),
+                fields::filled(&command.fields),
+            ),
+            move |facts, (pipeline, customer, owner, amount, fields)| {
+                facts.not_begun(deal)?;
+                may_work(facts, command.owner)?;
+                create(command, &pipeline, customer, owner, amount, fields)
+            },
+        ),
+        Command::Move(command) => {
+            worked(deal, own_pipeline, move |facts, deal, pipeline| move_stage(deal, &facts.begun(pipeline)?, command))
+        }
+        Command::Win(command) => {
+            worked(deal, (own_pipeline, priced(command.amount)), move |facts, deal, (pipeline, amount)| {
+                win(deal, &facts.begun(pipeline)?, amount, command)
+            })
+        }
+        Command::Lose(command) => {
+            worked(deal, (TheSettings, command.duplicate_of), move |facts, deal, (settings, original)| {
+                lose(facts.stream(), deal, &settings, original, command)
+            })
+        }
+        Command::Reopen(command) => worked(deal, own_pipeline, move |facts, deal, pipeline| {
+            reopen(facts, deal, &facts.begun(pipeline)?, command)
+        }),
+        Command::Transfer(command) => {
+            worked(deal, command.pipeline, move |_, deal, pipeline| transfer(deal, &pipeline, command))
+        }
+        Command::Change(command) => worked(
+            deal,
+            (
+                set(&command.customer),
+                set(&command.owner),
+                priced(set(&command.amount)),
+                fields::filled(&command.fields),
+            ),
+            move |facts, deal, (customer, owner, amount, fields)| {
+                let events = change(deal, command, customer, owner, amount, fields)?;
+                if !events.is_empty() {
+                    may_change_closed(facts, deal.outcome)?;
+                }
+                Ok(events)
+            },
+        ),
+    }
 }
 
-fn set<T>(patch: &Patch<T>) -> Option<&T> {
+/// A rule for a deal that has begun and that the caller may work.
+fn worked<'a, R: Reads + 'a>(
+    deal: Option<&'a Deal>,
+    reads: R,
+    decide: impl FnOnce(&Facts, &'a Deal, R::Found) -> Decision + 'a,
+) -> Rule<'a> {
+    Rule::reading(reads, move |facts, found| {
+        let deal = facts.begun(deal)?;
+        may_work(facts, deal.owner)?;
+        decide(facts, deal, found)
+    })
+}
+
+/// An amount with the settings, which say in what currency it may be; nothing where there is none.
+fn priced(amount: Option<Money>) -> Option<(For<Money>, TheSettings)> {
+    amount.map(|amount| (For(amount), TheSettings))
+}
+
+fn set<T: Copy>(patch: &Patch<T>) -> Option<T> {
     match patch {
-        Patch::Set(value) => Some(value),
+        Patch::Set(value) => Some(*value),
         Patch::Keep | Patch::Clear => None,
     }
 }
 
-pub(crate) fn decide(state: Option<&Deal>, facts: &Facts, command: &Command) -> Result<Vec<Event>, Rejection> {
-    let deal = match (state, command) {
-        (None, Command::Create(create)) => {
-            facts.may_work(create.owner)?;
-            return self::create(facts, create);
-        }
-        (Some(_), Command::Create(_)) => return Err(Rejection::AlreadyExists(facts.stream())),
-        (None, _) => return Err(Rejection::NotFound(facts.stream())),
-        (Some(deal), _) => deal,
-    };
-    facts.may_work(deal.owner)?;
-    match command {
-        Command::Create(_) => Ok(Vec::new()),
-        Command::Move(command) => move_stage(deal, facts, command),
-        Command::Win(command) => win(deal, facts, command),
-        Command::Lose(command) => lose(deal, facts, command),
-        Command::Reopen(command) => reopen(deal, facts, command),
-        Command::Transfer(command) => transfer(deal, facts, command),
-        Command::Change(command) => change(deal, facts, command),
+/// Refuses a deal of this owner to a caller who works own deals only.
+fn may_work(facts: &Facts, owner: Option<UserId>) -> Result<(), Rejection> {
+    match facts.standing().own_deals_of {
+        Some(user) if owner != Some(user) => Err(Rejection::NotYours),
+        _ => Ok(()),
     }
 }
 
-fn create(facts: &Facts, create: &Create) -> Result<Vec<Event>, Rejection> {
-    let pipeline = facts.pipeline("pipeline", create.pipeline)?;
+/// Refuses a change of a deal that ended like this to a caller who changes none of those.
+fn may_change_closed(facts: &Facts, outcome: Option<Outcome>) -> Result<(), Rejection> {
+    match outcome {
+        Some(was) if !facts.standing().changes_closed_deals => Err(Rejection::ClosedNotYours { was }),
+        _ => Ok(()),
+    }
+}
+
+fn create(
+    create: &Create,
+    pipeline: &Found<PipelineId>,
+    customer: Option<Found<CustomerId>>,
+    owner: Option<Found<UserId>>,
+    amount: Option<(Money, Found<TheSettings>)>,
+    fields: Filled<FieldValue>,
+) -> Decision {
+    let pipeline = pipeline.existing("pipeline")?;
     if pipeline.archived {
-        return Err(Rejection::PipelineArchived);
+        return Err(pipeline::Rejection::Archived.into());
     }
     let stage = stage_or_first(pipeline, create.stage.as_ref())?;
-    if let Some(customer) = create.customer {
-        facts.customer(customer)?;
+    if let Some(customer) = customer {
+        customer.existing("customer")?;
     }
-    if let Some(owner) = create.owner {
-        facts.active_user("owner", owner)?;
+    if let Some(owner) = owner {
+        owner.active("owner")?;
     }
-    if let Some(amount) = create.amount {
-        check_currency(facts, None, amount)?;
+    if let Some((amount, settings)) = amount {
+        check_currency(&settings, None, amount)?;
     }
     create.expected_close.map(check_day).transpose()?;
-    for (field, value) in &create.fields {
-        fields::check(facts.settings(), FieldOwner::Deal, field, value)?;
+    if let Some((fields, settings)) = fields {
+        for (field, value) in fields {
+            fields::check(&settings, FieldOwner::Deal, field, value)?;
+        }
     }
     let Create { title, customer, owner, amount, expected_close, source, campaign, fields, .. } = create.clone();
     let created = Created {
@@ -103,18 +162,16 @@ fn create(facts: &Facts, create: &Create) -> Result<Vec<Event>, Rejection> {
         fields,
     };
     // The rules look at the deal as it will be.
-    if let Some(deal) = super::evolve(None, &dealog_events::deal::DealEvent::Created(created.clone())) {
-        check_required(&deal, &stage.required_fields)?;
-    }
+    check_required(&Deal::created(created.clone()), &stage.required_fields)?;
     Ok(vec![created.into()])
 }
 
-fn move_stage(deal: &Deal, facts: &Facts, command: &Move) -> Result<Vec<Event>, Rejection> {
+fn move_stage(deal: &Deal, pipeline: &Found<PipelineId>, command: &Move) -> Decision {
     check_open(deal)?;
     if command.stage == deal.stage {
         return Ok(Vec::new());
     }
-    let pipeline = facts.pipeline("pipeline", deal.pipeline)?;
+    let pipeline = pipeline.existing("pipeline")?;
     let stage = pipeline.open_stage(&command.stage)?;
     pipeline.check_skipping(&deal.stage, &stage.slug)?;
     check_required(deal, &stage.required_fields)?;
@@ -122,14 +179,19 @@ fn move_stage(deal: &Deal, facts: &Facts, command: &Move) -> Result<Vec<Event>, 
     Ok(vec![StageMoved { pipeline: deal.pipeline, from, to, reason: command.reason.clone() }.into()])
 }
 
-fn win(deal: &Deal, facts: &Facts, command: &Win) -> Result<Vec<Event>, Rejection> {
+fn win(
+    deal: &Deal,
+    pipeline: &Found<PipelineId>,
+    amount: Option<(Money, Found<TheSettings>)>,
+    command: &Win,
+) -> Decision {
     check_open(deal)?;
-    if let Some(amount) = command.amount {
-        check_currency(facts, Some(deal), amount)?;
+    if let Some((amount, settings)) = amount {
+        check_currency(&settings, Some(deal), amount)?;
     }
     // A won deal counts as having reached every stage, so what any of them requires must be there.
     let won_at = Deal { amount: command.amount.or(deal.amount), ..deal.clone() };
-    let pipeline = facts.pipeline("pipeline", deal.pipeline)?;
+    let pipeline = pipeline.existing("pipeline")?;
     let of_stages = pipeline.open_stages().flat_map(|stage| stage.required_fields.clone());
     let required: Vec<RequiredField> = of_stages.chain([RequiredField::Amount]).collect();
     check_required(&won_at, &required).map_err(|missing| match missing {
@@ -147,17 +209,23 @@ fn win(deal: &Deal, facts: &Facts, command: &Win) -> Result<Vec<Event>, Rejectio
     Ok(events)
 }
 
-fn lose(deal: &Deal, facts: &Facts, command: &Lose) -> Result<Vec<Event>, Rejection> {
+fn lose(
+    stream: StreamId,
+    deal: &Deal,
+    settings: &Settings,
+    original: Option<Found<DealId>>,
+    command: &Lose,
+) -> Decision {
     check_open(deal)?;
-    let reason = facts.settings().loss_reason(&command.reason)?;
-    if let Some(original) = command.duplicate_of {
-        if StreamId::Deal(original) == facts.stream() {
-            return Err(Rejection::DuplicateOfItself);
+    let reason = settings.loss_reason(&command.reason)?;
+    if let Some(original) = original {
+        if StreamId::Deal(original.id()) == stream {
+            return Err(Rejection::DuplicateOfItself.into());
         }
-        facts.deal("duplicate_of", original)?;
+        original.existing("duplicate_of")?;
     }
     // What is said about a loss is about the customer where there is one, and goes when the customer's data goes.
-    let about = deal.customer.map_or(facts.stream(), StreamId::Customer);
+    let about = deal.customer.map_or(stream, StreamId::Customer);
     let lost = Lost {
         pipeline: deal.pipeline,
         stage: deal.stage.clone(),
@@ -170,24 +238,24 @@ fn lose(deal: &Deal, facts: &Facts, command: &Lose) -> Result<Vec<Event>, Reject
     Ok(vec![lost.into()])
 }
 
-fn reopen(deal: &Deal, facts: &Facts, command: &Reopen) -> Result<Vec<Event>, Rejection> {
-    let was = deal.outcome.ok_or(Rejection::DealOpen)?;
-    facts.may_change_closed(deal.outcome)?;
-    let pipeline = facts.pipeline("pipeline", deal.pipeline)?;
+fn reopen(facts: &Facts, deal: &Deal, pipeline: &Found<PipelineId>, command: &Reopen) -> Decision {
+    let was = deal.outcome.ok_or(Rejection::Open)?;
+    may_change_closed(facts, deal.outcome)?;
+    let pipeline = pipeline.existing("pipeline")?;
     let stage = pipeline.open_stage(command.stage.as_ref().unwrap_or(&deal.stage))?;
     check_required(deal, &stage.required_fields)?;
     let (stage, reason) = (stage.slug.clone(), command.reason.clone());
     Ok(vec![Reopened { pipeline: deal.pipeline, stage, was, reason }.into()])
 }
 
-fn transfer(deal: &Deal, facts: &Facts, command: &Transfer) -> Result<Vec<Event>, Rejection> {
+fn transfer(deal: &Deal, pipeline: &Found<PipelineId>, command: &Transfer) -> Decision {
     check_open(deal)?;
     if command.pipeline == deal.pipeline {
-        return Err(Rejection::SamePipeline);
+        return Err(Rejection::SamePipeline.into());
     }
-    let pipeline = facts.pipeline("pipeline", command.pipeline)?;
+    let pipeline = pipeline.existing("pipeline")?;
     if pipeline.archived {
-        return Err(Rejection::PipelineArchived);
+        return Err(pipeline::Rejection::Archived.into());
     }
     let stage = stage_or_first(pipeline, command.stage.as_ref())?;
     check_required(deal, &stage.required_fields)?;
@@ -196,17 +264,28 @@ fn transfer(deal: &Deal, facts: &Facts, command: &Transfer) -> Result<Vec<Event>
     Ok(vec![Transferred { from, to }.into()])
 }
 
-fn change(deal: &Deal, facts: &Facts, change: &Change) -> Result<Vec<Event>, Rejection> {
+fn change(
+    deal: &Deal,
+    change: &Change,
+    customer: Option<Found<CustomerId>>,
+    owner: Option<Found<UserId>>,
+    amount: Option<(Money, Found<TheSettings>)>,
+    fields: Filled<Patch<FieldValue>>,
+) -> Decision {
     let mut events: Vec<Event> = Vec::new();
     if let Some(to) = change.title.as_ref().filter(|to| **to != deal.title) {
         events.push(TitleChanged { from: deal.title.clone(), to: to.clone() }.into());
     }
     if let Some(to) = change.customer.change(deal.customer.as_ref()) {
-        to.map(|customer| facts.customer(customer)).transpose()?;
+        if let Some(customer) = customer {
+            customer.existing("customer")?;
+        }
         events.push(CustomerLinked { from: deal.customer, to }.into());
     }
     if let Some(to) = change.owner.change(deal.owner.as_ref()) {
-        to.map(|owner| facts.active_user("owner", owner)).transpose()?;
+        if let Some(owner) = owner {
+            owner.active("owner")?;
+        }
         events.push(OwnerAssigned { from: deal.owner, to }.into());
     }
     if let Some(to) = change.source.change(deal.source.as_ref()) {
@@ -217,7 +296,9 @@ fn change(deal: &Deal, facts: &Facts, change: &Change) -> Result<Vec<Event>, Rej
     }
     if let Some(to) = change.amount.change(deal.amount.as_ref()) {
         check_open(deal)?;
-        to.map(|amount| check_currency(facts, Some(deal), amount)).transpose()?;
+        if let Some((amount, settings)) = amount {
+            check_currency(&settings, Some(deal), amount)?;
+        }
         events.push(AmountChanged { from: deal.amount, to }.into());
     }
     if let Some(to) = change.expected_close.change(deal.expected_close.as_ref()) {
@@ -232,17 +313,16 @@ fn change(deal: &Deal, facts: &Facts, change: &Change) -> Result<Vec<Event>, Rej
     if let Some(to) = change.forecast_category.change(deal.forecast_category.as_ref()) {
         events.push(ForecastCategorySet { from: deal.forecast_category, to }.into());
     }
-    for (field, patch) in &change.fields {
-        if let Patch::Set(value) = patch {
-            fields::check(facts.settings(), FieldOwner::Deal, field, value)?;
+    if let Some((fields, settings)) = fields {
+        for (field, patch) in fields {
+            if let Patch::Set(value) = patch {
+                fields::check(&settings, FieldOwner::Deal, field, value)?;
+            }
+            let from = deal.fields.get(field).cloned();
+            if let Some(to) = patch.change(from.as_ref()) {
+                events.push(FieldSet { field: field.clone(), from, to }.into());
+            }
         }
-        let from = deal.fields.get(field).cloned();
-        if let Some(to) = patch.change(from.as_ref()) {
-            events.push(FieldSet { field: field.clone(), from, to }.into());
-        }
-    }
-    if !events.is_empty() {
-        facts.may_change_closed(deal.outcome)?;
     }
     Ok(events)
 }
@@ -250,7 +330,7 @@ fn change(deal: &Deal, facts: &Facts, change: &Change) -> Result<Vec<Event>, Rej
 fn check_open(deal: &Deal) -> Result<(), Rejection> {
     match deal.outcome {
         None => Ok(()),
-        Some(was) => Err(Rejection::DealClosed { was }),
+        Some(was) => Err(Rejection::Closed { was }),
     }
 }
 
@@ -262,10 +342,10 @@ fn check_day(day: NaiveDate) -> Result<(), Rejection> {
     Err(Rejection::DayOutOfRange { field: "expected_close" })
 }
 
-fn stage_or_first<'a>(pipeline: &'a Pipeline, wanted: Option<&Slug>) -> Result<&'a Stage, Rejection> {
+fn stage_or_first<'a>(pipeline: &'a Pipeline, wanted: Option<&Slug>) -> Result<&'a Stage, pipeline::Rejection> {
     match wanted {
         Some(slug) => pipeline.open_stage(slug),
-        None => pipeline.open_stages().next().ok_or(Rejection::NoStageLeft),
+        None => pipeline.open_stages().next().ok_or(pipeline::Rejection::NoStageLeft),
     }
 }
 
@@ -278,12 +358,12 @@ fn check_required(deal: &Deal, required: &[RequiredField]) -> Result<(), Rejecti
 }
 
 /// One currency a deal, and only one there is a rate for: until rates are published, the reporting currency.
-fn check_currency(facts: &Facts, deal: Option<&Deal>, amount: Money) -> Result<(), Rejection> {
+fn check_currency(settings: &Settings, deal: Option<&Deal>, amount: Money) -> Result<(), Rejection> {
     let found = amount.currency();
     if let Some(own) = deal.and_then(|deal| deal.currency).filter(|own| *own != found) {
         return Err(Rejection::OtherCurrency { deal: own, found });
     }
-    match facts.settings().reporting_currency {
+    match settings.reporting_currency {
         None => Err(Rejection::NoReportingCurrency),
         Some(accepted) if accepted != found => Err(Rejection::CurrencyWithoutRate { found, accepted }),
         Some(_) => Ok(()),

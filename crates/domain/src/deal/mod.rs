@@ -2,15 +2,18 @@
 
 mod command;
 mod decide;
+mod rejection;
 
 use dealog_events::{
     CampaignId, Currency, CustomerId, Fields, Label, Money, PipelineId, Probability, Slug, Title, UserId,
-    deal::{DealEvent, Outcome},
+    deal::{Created, DealEvent, Outcome},
     pipeline::{ForecastCategory, RequiredField},
 };
 
 pub use command::{Change, Command, Create, Lose, Move, Reopen, Transfer, Win};
-pub(crate) use decide::{decide, reads};
+pub use rejection::Rejection;
+
+use crate::{aggregates::Aggregate, facts::Rule};
 
 /// A deal as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +61,9 @@ impl Deal {
             RequiredField::Custom(field) => self.fields.contains_key(field),
         }
     }
-}
 
-pub(crate) fn evolve(state: Option<Deal>, event: &DealEvent) -> Option<Deal> {
-    if let DealEvent::Created(event) = event {
-        let event = event.clone();
-        return Some(Deal {
+    fn created(event: Created) -> Self {
+        Self {
             title: event.title,
             pipeline: event.pipeline,
             stage: event.stage,
@@ -78,39 +78,66 @@ pub(crate) fn evolve(state: Option<Deal>, event: &DealEvent) -> Option<Deal> {
             source: event.source,
             campaign: event.campaign,
             fields: event.fields,
-        });
+        }
     }
-    let mut deal = state?;
-    match event {
-        DealEvent::Created(_) => {}
-        DealEvent::StageMoved(event) => deal.stage = event.to.clone(),
-        DealEvent::Won(_) => deal.outcome = Some(Outcome::Won),
-        DealEvent::Lost(_) => deal.outcome = Some(Outcome::Lost),
-        DealEvent::Reopened(event) => {
-            deal.outcome = None;
-            deal.stage = event.stage.clone();
+}
+
+impl Aggregate for Option<Deal> {
+    type Command = Command;
+    type Event = DealEvent;
+
+    fn begins_stream(command: &Command) -> bool {
+        match command {
+            Command::Create(_) => true,
+            Command::Move(_)
+            | Command::Win(_)
+            | Command::Lose(_)
+            | Command::Reopen(_)
+            | Command::Transfer(_)
+            | Command::Change(_) => false,
         }
-        DealEvent::Transferred(event) => {
-            deal.pipeline = event.to.pipeline;
-            deal.stage = event.to.stage.clone();
-        }
-        DealEvent::TitleChanged(event) => deal.title = event.to.clone(),
-        DealEvent::AmountChanged(event) => {
-            deal.amount = event.to;
-            deal.currency = deal.currency.or(event.to.map(Money::currency));
-        }
-        DealEvent::ExpectedCloseChanged(event) => deal.expected_close = event.to,
-        DealEvent::OwnerAssigned(event) => deal.owner = event.to,
-        DealEvent::ProbabilitySet(event) => deal.probability = Some(event.to),
-        DealEvent::ProbabilityCleared(_) => deal.probability = None,
-        DealEvent::ForecastCategorySet(event) => deal.forecast_category = event.to,
-        DealEvent::CustomerLinked(event) => deal.customer = event.to,
-        DealEvent::SourceChanged(event) => deal.source.clone_from(&event.to),
-        DealEvent::CampaignChanged(event) => deal.campaign = event.to,
-        DealEvent::FieldSet(event) => match &event.to {
-            Some(value) => drop(deal.fields.insert(event.field.clone(), value.clone())),
-            None => drop(deal.fields.remove(&event.field)),
-        },
     }
-    Some(deal)
+
+    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+        decide::rule(self.as_ref(), command)
+    }
+
+    fn evolve(self, event: &DealEvent) -> Self {
+        if let DealEvent::Created(event) = event {
+            return Some(Deal::created(event.clone()));
+        }
+        let mut deal = self?;
+        match event {
+            DealEvent::Created(_) => {}
+            DealEvent::StageMoved(event) => deal.stage = event.to.clone(),
+            DealEvent::Won(_) => deal.outcome = Some(Outcome::Won),
+            DealEvent::Lost(_) => deal.outcome = Some(Outcome::Lost),
+            DealEvent::Reopened(event) => {
+                deal.outcome = None;
+                deal.stage = event.stage.clone();
+            }
+            DealEvent::Transferred(event) => {
+                deal.pipeline = event.to.pipeline;
+                deal.stage = event.to.stage.clone();
+            }
+            DealEvent::TitleChanged(event) => deal.title = event.to.clone(),
+            DealEvent::AmountChanged(event) => {
+                deal.amount = event.to;
+                deal.currency = deal.currency.or(event.to.map(Money::currency));
+            }
+            DealEvent::ExpectedCloseChanged(event) => deal.expected_close = event.to,
+            DealEvent::OwnerAssigned(event) => deal.owner = event.to,
+            DealEvent::ProbabilitySet(event) => deal.probability = Some(event.to),
+            DealEvent::ProbabilityCleared(_) => deal.probability = None,
+            DealEvent::ForecastCategorySet(event) => deal.forecast_category = event.to,
+            DealEvent::CustomerLinked(event) => deal.customer = event.to,
+            DealEvent::SourceChanged(event) => deal.source.clone_from(&event.to),
+            DealEvent::CampaignChanged(event) => deal.campaign = event.to,
+            DealEvent::FieldSet(event) => match &event.to {
+                Some(value) => drop(deal.fields.insert(event.field.clone(), value.clone())),
+                None => drop(deal.fields.remove(&event.field)),
+            },
+        }
+        Some(deal)
+    }
 }

@@ -1,7 +1,7 @@
 //! The rules of a customer.
 
 use dealog_domain::{
-    Patch, Rejection,
+    Patch,
     customer::{Change, CustomerKind, Register},
 };
 use dealog_events::{
@@ -39,12 +39,12 @@ fn a_customer_becomes_known_with_all_that_is_said_of_it() {
 
 #[test]
 fn a_customer_becomes_known_once() {
-    given([registered()]).when(register()).rejected(Rejection::AlreadyExists(StreamId::Customer(ACME)));
+    given([registered()]).when(register()).rejected(Common::AlreadyExists(StreamId::Customer(ACME)));
 }
 
 #[test]
 fn only_a_customer_that_is_known_changes() {
-    given([]).when(rename("Acme Ltd")).rejected(Rejection::NotFound(StreamId::Customer(ACME)));
+    given([]).when(rename("Acme Ltd")).rejected(Common::NotFound(StreamId::Customer(ACME)));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_field_is_set_changed_and_emptied() {
 
 #[test]
 fn the_fields_of_a_customer_are_those_defined_for_customers() {
-    let refused = || Rejection::UnknownField { field: val("remark"), allowed: vals(&["region"]) };
+    let refused = || Common::UnknownField { field: val("remark"), allowed: vals(&["region"]) };
     given([])
         .in_a_company()
         .when(Register { fields: [(val("remark"), field_text("good"))].into(), ..register() })
@@ -90,5 +90,5 @@ fn the_values_of_a_customer_fit_their_fields() {
     given([registered()])
         .in_a_company()
         .when(Change { name: None, fields: [(val("region"), Patch::Set(FieldValue::Integer(1)))].into() })
-        .rejected(Rejection::FieldValue { field: val("region"), expected: "a text of 1 to 1,000 characters".into() });
+        .rejected(Common::FieldValue { field: val("region"), expected: "a text of 1 to 1,000 characters".into() });
 }

@@ -1,9 +1,9 @@
 //! What holds for all aggregates, and how commands are written.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use dealog_domain::{
-    Command, Facts, Patch, Rejection, State, customer, deal, decide, evolve, pipeline, reads, settings, team, user,
+    Command, Facts, Patch, State, customer, deal, decide, evolve, pipeline, reads, settings, team, user,
 };
 use dealog_events::{Category, Event, StreamId, deal::ProbabilityCleared, team::Formed, user::Role};
 
@@ -37,7 +37,7 @@ fn a_command_of_one_aggregate_is_refused_on_the_stream_of_another() {
             let stream = own_stream(category);
             let facts = Facts::new(stream, now());
             let decision = decide(&State::empty(category), &facts, &command);
-            let refused = decision == Err(Rejection::WrongStream(stream));
+            let refused = decision == Err(Common::WrongStream(stream).into());
             assert_eq!(refused, category != other, "{command:?} for {stream}");
         }
     }
@@ -93,6 +93,41 @@ fn a_rule_reads_no_more_than_it_needs() {
     assert_eq!(read(deal::Change::default().asked()), BTreeSet::new());
     let change = deal::Change { owner: Patch::Set(ANNA), customer: Patch::Set(ACME), ..deal::Change::default() };
     assert_eq!(read(change.asked()), [StreamId::User(ANNA), StreamId::Customer(ACME)].into());
+}
+
+#[test]
+fn what_a_command_names_is_read_even_if_its_deal_does_not_exist() {
+    let read = |command: Command| reads(&State::empty(Category::Deal), &command);
+    let lose = deal::Lose { duplicate_of: Some(OTHER_DEAL), ..lose_for("price") };
+    assert_eq!(read(lose.asked()), [StreamId::Settings, StreamId::Deal(OTHER_DEAL)].into());
+    assert_eq!(read(move_to("qualified").asked()), BTreeSet::new(), "only the deal knows its pipeline");
+}
+
+#[test]
+fn rules_of_all_aggregates_read_what_they_need() {
+    let read = |command: Command, category: Category| reads(&State::empty(category), &command);
+    let add = pipeline::Command::AddStage(pipeline::AddStage { stage: stage("offer"), after: None });
+    assert_eq!(read(Command::Pipeline(add), Category::Pipeline), [StreamId::Settings].into());
+    assert_eq!(read(pipeline::Command::Archive.asked(), Category::Pipeline), BTreeSet::new());
+    let regional = customer::Change { fields: [(val("region"), Patch::Clear)].into(), ..customer::Change::default() };
+    assert_eq!(read(regional.asked(), Category::Customer), [StreamId::Settings].into());
+    assert_eq!(read(customer::Change::default().asked(), Category::Customer), BTreeSet::new());
+    assert_eq!(read(team::Command::AddMember(ANNA).asked(), Category::Team), [StreamId::User(ANNA)].into());
+    assert_eq!(read(team::Command::RemoveMember(ANNA).asked(), Category::Team), BTreeSet::new());
+    assert_eq!(read(user::Command::Deactivate.asked(), Category::User), BTreeSet::new());
+    assert_eq!(read(settings::Change::default().asked(), Category::Settings), BTreeSet::new());
+}
+
+#[test]
+fn the_state_of_a_stream_that_a_rule_does_not_read_makes_no_difference() {
+    let deal = folded(StreamId::Deal(DEAL), &[created()]);
+    let command = lose_for("price").asked();
+    let settings = Arc::new(folded(StreamId::Settings, &[reasons_set()]));
+    let needed = Facts::new(StreamId::Deal(DEAL), now()).with(StreamId::Settings, settings);
+    let pipeline = Arc::new(folded(StreamId::Pipeline(SALES), &[defined()]));
+    let more = needed.clone().with(StreamId::Pipeline(SALES), pipeline);
+    assert_eq!(decide(&deal, &needed, &command), decide(&deal, &more, &command));
+    assert!(decide(&deal, &needed, &command).is_ok());
 }
 
 #[test]

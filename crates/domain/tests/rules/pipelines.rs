@@ -1,7 +1,7 @@
 //! The rules of a pipeline.
 
 use dealog_domain::{
-    Patch, Rejection,
+    Patch,
     pipeline::{AddStage, Command, Define, Reorder, ReviseStage, STAGES_MAX},
 };
 use dealog_events::{
@@ -39,9 +39,9 @@ fn requiring(slug: &str, required: &[&str]) -> Stage {
     Stage { required_fields: vals(required), ..stage(slug) }
 }
 
-fn unknown_field(field: &str) -> Rejection {
+fn unknown_field(field: &str) -> Common {
     let allowed = vals(&["remark", "licences", "discount", "approved", "trial_ends", "size"]);
-    Rejection::UnknownField { field: val(field), allowed }
+    Common::UnknownField { field: val(field), allowed }
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_pipeline_is_defined_with_its_stages() {
 
 #[test]
 fn a_pipeline_is_defined_once() {
-    given([defined()]).when(define(&STAGES)).rejected(Rejection::AlreadyExists(StreamId::Pipeline(SALES)));
+    given([defined()]).when(define(&STAGES)).rejected(Common::AlreadyExists(StreamId::Pipeline(SALES)));
 }
 
 #[test]
@@ -64,25 +64,25 @@ fn nothing_but_define_begins_a_pipeline() {
         Command::Archive,
     ];
     for command in commands {
-        given([]).when(command).rejected(Rejection::NotFound(StreamId::Pipeline(SALES)));
+        given([]).when(command).rejected(Common::NotFound(StreamId::Pipeline(SALES)));
     }
 }
 
 #[test]
 fn a_pipeline_has_a_stage_from_the_first() {
-    given([]).when(define(&[])).rejected(Rejection::NoStageLeft);
+    given([]).when(define(&[])).rejected(PipelineRejection::NoStageLeft);
 }
 
 #[test]
 fn the_stages_of_a_new_pipeline_have_different_names() {
     given([])
         .when(define(&["qualified", "contract", "qualified"]))
-        .rejected(Rejection::SlugTaken { field: "stages", slug: val("qualified") });
+        .rejected(Common::SlugTaken { field: "stages", slug: val("qualified") });
 }
 
 #[test]
 fn a_pipeline_has_a_limit_of_stages() {
-    let limit = || Rejection::Limit { field: "stages", what: "stages of a pipeline", max: STAGES_MAX };
+    let limit = || Common::Limit { field: "stages", what: "stages of a pipeline", max: STAGES_MAX };
     let full = || Define { stages: numbered(STAGES_MAX), ..define(&[]) };
     let happened: Event = dealog_events::pipeline::Defined { stages: numbered(STAGES_MAX), ..sales() }.into();
     given([]).when(full()).then([happened.clone()]);
@@ -155,12 +155,12 @@ fn a_stage_may_follow_a_retired_one() {
 fn a_stage_follows_only_a_stage_of_the_pipeline() {
     given([defined()])
         .when(AddStage { after: Some(val("delivered")), ..add("demo") })
-        .rejected(Rejection::StageNotOpen { stage: val("delivered"), allowed: vals(&STAGES) });
+        .rejected(PipelineRejection::StageNotOpen { stage: val("delivered"), allowed: vals(&STAGES) });
 }
 
 #[test]
 fn the_name_of_a_stage_is_used_once_for_ever() {
-    let taken = || Rejection::SlugTaken { field: "stage", slug: val("qualified") };
+    let taken = || Common::SlugTaken { field: "stage", slug: val("qualified") };
     given([defined()]).when(add("qualified")).rejected(taken());
     given([defined(), retired("qualified")]).when(add("qualified")).rejected(taken());
 }
@@ -208,7 +208,7 @@ fn a_revision_of_nothing_is_no_event() {
 
 #[test]
 fn only_a_stage_of_the_pipeline_is_revised_or_retired() {
-    let unknown = || Rejection::StageNotOpen { stage: val("delivered"), allowed: vals(&STAGES) };
+    let unknown = || PipelineRejection::StageNotOpen { stage: val("delivered"), allowed: vals(&STAGES) };
     given([defined()]).when(revise("delivered", ReviseStage::default())).rejected(unknown());
     given([defined()]).when(retire("delivered")).rejected(unknown());
 }
@@ -222,7 +222,9 @@ fn a_stage_is_retired_once() {
 #[test]
 fn the_last_stage_that_can_be_entered_is_not_retired() {
     let all_but_contract = STAGES[..5].iter().map(|slug| retired(slug));
-    given([defined()].into_iter().chain(all_but_contract)).when(retire("contract")).rejected(Rejection::NoStageLeft);
+    given([defined()].into_iter().chain(all_but_contract))
+        .when(retire("contract"))
+        .rejected(PipelineRejection::NoStageLeft);
 }
 
 #[test]
@@ -246,11 +248,11 @@ fn the_order_names_each_stage_once() {
     let all_and_one_again =
         ["first_contact", "qualified", "needs_found", "offer_made", "negotiation", "contract", "contract"];
     for wrong in [&STAGES[..5], &invented, &repeated, &all_and_one_again, &[]] {
-        given([defined()]).when(reorder(wrong)).rejected(Rejection::NotAnOrder { stages: vals(&STAGES) });
+        given([defined()]).when(reorder(wrong)).rejected(PipelineRejection::NotAnOrder { stages: vals(&STAGES) });
     }
     given([defined(), retired("contract")])
         .when(reorder(&STAGES[..5]))
-        .rejected(Rejection::NotAnOrder { stages: vals(&STAGES) });
+        .rejected(PipelineRejection::NotAnOrder { stages: vals(&STAGES) });
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! The rules of the settings.
 
-use dealog_domain::{
-    Rejection,
-    settings::{Change, FIELDS_MAX, LIST_BYTES_MAX, LOSS_REASONS_MAX, OPTIONS_MAX},
-};
+use dealog_domain::settings::{Change, FIELDS_MAX, LIST_BYTES_MAX, LOSS_REASONS_MAX, OPTIONS_MAX};
 use dealog_events::{
     Event,
     settings::{
@@ -82,7 +79,7 @@ fn another_order_of_loss_reasons_is_another_list() {
 fn a_loss_reason_is_listed_once() {
     given([])
         .when(reasons_to(vec![reason("price", true), reason("error", false), reason("price", false)]))
-        .rejected(Rejection::SlugTaken { field: "loss_reasons", slug: val("price") });
+        .rejected(Common::SlugTaken { field: "loss_reasons", slug: val("price") });
 }
 
 #[test]
@@ -93,7 +90,7 @@ fn there_is_a_limit_of_loss_reasons() {
         to: many(LOSS_REASONS_MAX),
     }
     .into()]);
-    given([]).when(reasons_to(many(LOSS_REASONS_MAX + 1))).rejected(Rejection::Limit {
+    given([]).when(reasons_to(many(LOSS_REASONS_MAX + 1))).rejected(Common::Limit {
         field: "loss_reasons",
         what: "loss reasons",
         max: LOSS_REASONS_MAX,
@@ -104,7 +101,7 @@ fn there_is_a_limit_of_loss_reasons() {
 fn a_field_is_defined_once_for_deals_and_once_for_customers() {
     given([])
         .when(fields_to(vec![deal_field("size", FieldKind::Text), deal_field("size", FieldKind::Text)]))
-        .rejected(Rejection::SlugTaken { field: "fields", slug: val("size") });
+        .rejected(Common::SlugTaken { field: "fields", slug: val("size") });
     let both = || vec![deal_field("size", FieldKind::Text), field(FieldOwner::Customer, "size", FieldKind::Integer)];
     given([]).when(fields_to(both())).then([FieldsDefined { from: vec![], to: both() }.into()]);
 }
@@ -112,13 +109,13 @@ fn a_field_is_defined_once_for_deals_and_once_for_customers() {
 #[test]
 fn a_field_keeps_its_kind() {
     let kind_changed = || fields_to(vec![deal_field("size", FieldKind::Text)]);
-    given([fields_defined()]).when(kind_changed()).rejected(Rejection::FieldKindFixed { field: val("size") });
+    given([fields_defined()]).when(kind_changed()).rejected(SettingsRejection::FieldKindFixed { field: val("size") });
 }
 
 #[test]
 fn a_field_stays_on_the_list() {
     let (gone, rest) = (fields()[0].slug.clone(), fields()[1..].to_vec());
-    given([fields_defined()]).when(fields_to(rest)).rejected(Rejection::FieldDropped { field: gone });
+    given([fields_defined()]).when(fields_to(rest)).rejected(SettingsRejection::FieldDropped { field: gone });
 }
 
 #[test]
@@ -127,7 +124,7 @@ fn a_list_of_settings_fits_into_one_event() {
         options: (0..100).map(|option| val(&format!("{}{option:02}", "ы".repeat(40)))).collect(),
         ..deal_field(&format!("f{number}"), FieldKind::Choice)
     };
-    given([]).when(fields_to((0..5).map(wide).collect())).rejected(Rejection::Limit {
+    given([]).when(fields_to((0..5).map(wide).collect())).rejected(Common::Limit {
         field: "fields",
         what: "bytes of text in the list",
         max: LIST_BYTES_MAX,
@@ -146,7 +143,7 @@ fn a_field_has_options_if_and_only_if_it_is_a_choice() {
     let without = FieldDefinition { options: vec![], ..deal_field("size", FieldKind::Choice) };
     let with = FieldDefinition { options: vals(&["small"]), ..deal_field("size", FieldKind::Text) };
     for wrong in [without, with] {
-        given([]).when(fields_to(vec![wrong])).rejected(Rejection::FieldOptions { field: val("size") });
+        given([]).when(fields_to(vec![wrong])).rejected(SettingsRejection::FieldOptions { field: val("size") });
     }
 }
 
@@ -163,7 +160,7 @@ fn a_choice_gets_other_options() {
 fn there_is_a_limit_of_fields_and_of_options() {
     let many = |count: usize| (0..count).map(|number| deal_field(&format!("f{number}"), FieldKind::Text)).collect();
     given([]).when(fields_to(many(FIELDS_MAX))).then([FieldsDefined { from: vec![], to: many(FIELDS_MAX) }.into()]);
-    given([]).when(fields_to(many(FIELDS_MAX + 1))).rejected(Rejection::Limit {
+    given([]).when(fields_to(many(FIELDS_MAX + 1))).rejected(Common::Limit {
         field: "fields",
         what: "fields",
         max: FIELDS_MAX,
@@ -171,5 +168,5 @@ fn there_is_a_limit_of_fields_and_of_options() {
     let options = (0..=OPTIONS_MAX).map(|number| val(&format!("option {number}"))).collect();
     given([])
         .when(fields_to(vec![FieldDefinition { options, ..deal_field("size", FieldKind::Choice) }]))
-        .rejected(Rejection::Limit { field: "fields", what: "options of a field", max: OPTIONS_MAX });
+        .rejected(Common::Limit { field: "fields", what: "options of a field", max: OPTIONS_MAX });
 }

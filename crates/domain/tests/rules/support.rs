@@ -18,6 +18,11 @@ use dealog_events::{
 };
 use uuid::Uuid;
 
+pub(crate) use dealog_domain::{
+    Common, deal::Rejection as DealRejection, pipeline::Rejection as PipelineRejection,
+    settings::Rejection as SettingsRejection, user::Rejection as UserRejection,
+};
+
 /// The deal that commands for deals are for.
 pub(crate) const DEAL: DealId = DealId(Uuid::from_u128(0xd1));
 /// Another one.
@@ -145,8 +150,8 @@ impl Decided {
 
     /// It was refused.
     #[track_caller]
-    pub(crate) fn rejected(self, rejection: Rejection) {
-        assert_eq!(self.decision, Err(rejection));
+    pub(crate) fn rejected(self, rejection: impl Into<Rejection>) {
+        assert_eq!(self.decision, Err(rejection.into()));
     }
 }
 

@@ -1,9 +1,6 @@
 //! The rules of a team.
 
-use dealog_domain::{
-    Rejection,
-    team::{Command, Form, MEMBERS_MAX},
-};
+use dealog_domain::team::{Command, Form, MEMBERS_MAX};
 use dealog_events::{
     Event, StreamId, UserId,
     team::{Formed, MemberAdded, MemberRemoved},
@@ -35,12 +32,12 @@ fn a_team_is_formed() {
 
 #[test]
 fn a_team_is_formed_once() {
-    given([formed()]).when(form()).rejected(Rejection::AlreadyExists(StreamId::Team(NORTH)));
+    given([formed()]).when(form()).rejected(Common::AlreadyExists(StreamId::Team(NORTH)));
 }
 
 #[test]
 fn only_a_team_that_was_formed_has_members() {
-    let missing = || Rejection::NotFound(StreamId::Team(NORTH));
+    let missing = || Common::NotFound(StreamId::Team(NORTH));
     given([]).in_a_company().when(Command::AddMember(ANNA)).rejected(missing());
     given([]).in_a_company().when(Command::RemoveMember(ANNA)).rejected(missing());
 }
@@ -64,7 +61,7 @@ fn no_one_joins_who_does_not_exist() {
     given([formed()])
         .in_a_company()
         .when(Command::AddMember(user))
-        .rejected(Rejection::UnknownReference { field: "user", stream: StreamId::User(user) });
+        .rejected(Common::UnknownReference { field: "user", stream: StreamId::User(user) });
 }
 
 #[test]
@@ -72,7 +69,7 @@ fn a_deactivated_user_does_not_join_but_leaves() {
     let company = |own: Vec<Event>| given(own).in_a_company().and(StreamId::User(ANNA), [deactivated()]);
     company(vec![formed()])
         .when(Command::AddMember(ANNA))
-        .rejected(Rejection::InactiveUser { field: "user", user: ANNA });
+        .rejected(UserRejection::Inactive { field: "user", user: ANNA });
     company(vec![formed(), added(ANNA)]).when(Command::RemoveMember(ANNA)).then([removed(ANNA)]);
 }
 
@@ -80,7 +77,7 @@ fn a_deactivated_user_does_not_join_but_leaves() {
 fn a_team_has_a_limit_of_members() {
     let crowd = (0..MEMBERS_MAX).map(|number| added(UserId(Uuid::from_u128(0x1_0000 + number as u128))));
     let full: Vec<Event> = [formed()].into_iter().chain(crowd).collect();
-    given(full.clone()).in_a_company().when(Command::AddMember(ANNA)).rejected(Rejection::Limit {
+    given(full.clone()).in_a_company().when(Command::AddMember(ANNA)).rejected(Common::Limit {
         field: "user",
         what: "members of a team",
         max: MEMBERS_MAX,

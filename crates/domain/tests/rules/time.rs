@@ -1,9 +1,9 @@
 //! When something happened.
 
-use dealog_domain::{Facts, Occurred, Rejection, Standing, occurred_at};
+use dealog_domain::{Facts, Occurred, Standing, occurred_at};
 use dealog_events::{StreamId, Timestamp};
 
-use crate::support::{DEAL, now, val};
+use crate::support::{Common, DEAL, now, val};
 
 fn at(hour: u32) -> Timestamp {
     val(&format!("2026-03-02T{hour:02}:00:00Z"))
@@ -35,7 +35,7 @@ fn it_may_have_happened_at_the_same_instant_as_the_last_event_or_right_now() {
 
 #[test]
 fn nothing_happened_in_the_future() {
-    let refused = Err(Rejection::InFuture { occurred_at: at(10), now: at(9) });
+    let refused = Err(Common::InFuture { occurred_at: at(10), now: at(9) }.into());
     assert_eq!(occurred_at(Occurred::At(at(10)), None, at(9)), refused);
     assert_eq!(occurred_at(Occurred::AtOrAfterLast(at(10)), None, at(9)), refused);
     assert_eq!(occurred_at(Occurred::At(at(10)), Some(at(11)), at(9)), refused);
@@ -43,7 +43,7 @@ fn nothing_happened_in_the_future() {
 
 #[test]
 fn nothing_happened_before_what_happened_last() {
-    let refused = Err(Rejection::BeforeLast { occurred_at: at(3), last: at(4) });
+    let refused = Err(Common::BeforeLast { occurred_at: at(3), last: at(4) }.into());
     assert_eq!(occurred_at(Occurred::At(at(3)), Some(at(4)), at(9)), refused);
 }
 
@@ -61,6 +61,6 @@ fn everybody_may_date_something_back_by_some_days_and_only_some_further() {
     let may = |standing, time: &str| Facts::new(StreamId::Deal(DEAL), now()).of(standing).may_backdate(val(time), 7);
     let (limit, before) = ("2026-02-23T09:30:00Z", "2026-02-23T09:29:59Z");
     assert_eq!(may(seller, limit), Ok(()));
-    assert_eq!(may(seller, before), Err(Rejection::Backdated { occurred_at: val(before), earliest: val(limit) }));
+    assert_eq!(may(seller, before), Err(Common::Backdated { occurred_at: val(before), earliest: val(limit) }.into()));
     assert_eq!(may(Standing::FULL, "2001-01-01T00:00:00Z"), Ok(()));
 }

@@ -1,7 +1,7 @@
 //! The rules of a user.
 
 use dealog_domain::{
-    Rejection, Standing,
+    Standing,
     user::{ChangeRole, Command, Invite},
 };
 use dealog_events::{
@@ -35,14 +35,14 @@ fn what_is_known_of_a_user_is_personal_and_about_that_user() {
 
 #[test]
 fn a_user_is_invited_once() {
-    let exists = || Rejection::AlreadyExists(StreamId::User(ANNA));
+    let exists = || Common::AlreadyExists(StreamId::User(ANNA));
     given([invited(ANNA)]).when(invite()).rejected(exists());
     given([invited(ANNA), deactivated()]).when(invite()).rejected(exists());
 }
 
 #[test]
 fn only_a_user_who_was_invited_changes() {
-    let missing = || Rejection::NotFound(StreamId::User(ANNA));
+    let missing = || Common::NotFound(StreamId::User(ANNA));
     given([]).when(ChangeRole { role: Role::Admin }).rejected(missing());
     given([]).when(Command::Deactivate).rejected(missing());
 }
@@ -84,8 +84,8 @@ fn admin(user: UserId) -> Standing {
 #[test]
 fn nobody_changes_their_own_role_or_deactivates_themselves() {
     let demote = || ChangeRole { role: Role::Manager };
-    given([invited(ANNA)]).of(admin(ANNA)).when(demote()).rejected(Rejection::OwnRole);
-    given([invited(ANNA)]).of(admin(ANNA)).when(Command::Deactivate).rejected(Rejection::OwnRole);
+    given([invited(ANNA)]).of(admin(ANNA)).when(demote()).rejected(UserRejection::OwnRole);
+    given([invited(ANNA)]).of(admin(ANNA)).when(Command::Deactivate).rejected(UserRejection::OwnRole);
     assert!(given([invited(ANNA)]).of(admin(BORIS)).when(demote()).is_accepted());
     assert!(given([invited(ANNA)]).of(admin(BORIS)).when(Command::Deactivate).is_accepted());
     // Unless nobody else could.

@@ -1,6 +1,6 @@
 //! Changes of a deal's attributes.
 
-use dealog_domain::{Patch, Rejection, deal::Change};
+use dealog_domain::{Patch, deal::Change};
 use dealog_events::{
     CampaignId, CustomerId, Event, FieldValue, StreamId, UserId,
     deal::{
@@ -144,7 +144,7 @@ fn a_refused_part_refuses_the_whole_change() {
     given([created()])
         .in_a_company()
         .when(Change { title: Some(val("300 licences")), customer: Patch::Set(customer), ..nothing() })
-        .rejected(Rejection::UnknownReference { field: "customer", stream: StreamId::Customer(customer) });
+        .rejected(Common::UnknownReference { field: "customer", stream: StreamId::Customer(customer) });
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_deal_is_given_to_no_one_who_does_not_exist() {
     given([created()])
         .in_a_company()
         .when(Change { owner: Patch::Set(owner), ..nothing() })
-        .rejected(Rejection::UnknownReference { field: "owner", stream: StreamId::User(owner) });
+        .rejected(Common::UnknownReference { field: "owner", stream: StreamId::User(owner) });
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_deal_is_given_to_no_deactivated_user() {
         .in_a_company()
         .and(StreamId::User(BORIS), [deactivated()])
         .when(Change { owner: Patch::Set(BORIS), ..nothing() })
-        .rejected(Rejection::InactiveUser { field: "owner", user: BORIS });
+        .rejected(UserRejection::Inactive { field: "owner", user: BORIS });
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_field_that_is_not_defined_is_refused_with_those_that_are() {
     given([created()])
         .in_a_company()
         .when(Change { fields: [(val("colour"), Patch::Set(field_text("red")))].into(), ..nothing() })
-        .rejected(Rejection::UnknownField {
+        .rejected(Common::UnknownField {
             field: val("colour"),
             allowed: vals(&["remark", "licences", "discount", "approved", "trial_ends", "size"]),
         });
@@ -243,7 +243,7 @@ fn a_field_of_customers_is_none_of_a_deal() {
     given([created()])
         .in_a_company()
         .when(Change { fields: [(val("region"), Patch::Set(field_text("West")))].into(), ..nothing() })
-        .rejected(Rejection::UnknownField {
+        .rejected(Common::UnknownField {
             field: val("region"),
             allowed: vals(&["remark", "licences", "discount", "approved", "trial_ends", "size"]),
         });
@@ -299,7 +299,7 @@ fn a_value_of_another_kind_is_refused_with_what_the_field_takes() {
         given([created()])
             .in_a_company()
             .when(Change { fields: [(val(field), Patch::Set(value))].into(), ..nothing() })
-            .rejected(Rejection::FieldValue { field: val(field), expected: expected.into() });
+            .rejected(Common::FieldValue { field: val(field), expected: expected.into() });
     }
 }
 

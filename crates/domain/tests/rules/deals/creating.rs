@@ -1,6 +1,6 @@
 //! How a deal begins.
 
-use dealog_domain::{Rejection, deal::Command, deal::Create};
+use dealog_domain::{deal::Command, deal::Create};
 use dealog_events::{
     CampaignId, CustomerId, FieldValue, PipelineId, StreamId, UserId, deal::Created, pipeline::Archived,
 };
@@ -68,7 +68,7 @@ fn a_deal_begins_with_all_that_is_known_of_it() {
 
 #[test]
 fn a_deal_begins_once() {
-    given([created()]).in_a_company().when(create()).rejected(Rejection::AlreadyExists(StreamId::Deal(DEAL)));
+    given([created()]).in_a_company().when(create()).rejected(Common::AlreadyExists(StreamId::Deal(DEAL)));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn nothing_but_create_begins_a_deal() {
         Command::Change(Box::default()),
     ];
     for command in commands {
-        given([]).in_a_company().when(command).rejected(Rejection::NotFound(StreamId::Deal(DEAL)));
+        given([]).in_a_company().when(command).rejected(Common::NotFound(StreamId::Deal(DEAL)));
     }
 }
 
@@ -92,7 +92,7 @@ fn a_deal_needs_a_pipeline_that_exists() {
     given([])
         .in_a_company()
         .when(Create { pipeline, ..create() })
-        .rejected(Rejection::UnknownReference { field: "pipeline", stream: StreamId::Pipeline(pipeline) });
+        .rejected(Common::UnknownReference { field: "pipeline", stream: StreamId::Pipeline(pipeline) });
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn an_archived_pipeline_takes_no_new_deals() {
         .in_a_company()
         .and(StreamId::Pipeline(SALES), [Archived {}.into()])
         .when(create())
-        .rejected(Rejection::PipelineArchived);
+        .rejected(PipelineRejection::Archived);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn no_deal_begins_in_a_retired_stage() {
         .in_a_company()
         .and(StreamId::Pipeline(SALES), [retired("qualified")])
         .when(Create { stage: Some(val("qualified")), ..create() })
-        .rejected(Rejection::StageNotOpen {
+        .rejected(PipelineRejection::StageNotOpen {
             stage: val("qualified"),
             allowed: vals(&["first_contact", "needs_found", "offer_made", "negotiation", "contract"]),
         });
@@ -121,7 +121,7 @@ fn no_deal_begins_in_a_stage_that_its_pipeline_has_not() {
     given([])
         .in_a_company()
         .when(Create { stage: Some(val("delivered")), ..create() })
-        .rejected(Rejection::StageNotOpen { stage: val("delivered"), allowed: vals(&STAGES) });
+        .rejected(PipelineRejection::StageNotOpen { stage: val("delivered"), allowed: vals(&STAGES) });
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn the_customer_of_a_new_deal_exists() {
     given([])
         .in_a_company()
         .when(Create { customer: Some(customer), ..create() })
-        .rejected(Rejection::UnknownReference { field: "customer", stream: StreamId::Customer(customer) });
+        .rejected(Common::UnknownReference { field: "customer", stream: StreamId::Customer(customer) });
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn the_owner_of_a_new_deal_exists() {
     given([])
         .in_a_company()
         .when(Create { owner: Some(owner), ..create() })
-        .rejected(Rejection::UnknownReference { field: "owner", stream: StreamId::User(owner) });
+        .rejected(Common::UnknownReference { field: "owner", stream: StreamId::User(owner) });
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn the_owner_of_a_new_deal_is_active() {
         .in_a_company()
         .and(StreamId::User(ANNA), [deactivated()])
         .when(Create { owner: Some(ANNA), ..create() })
-        .rejected(Rejection::InactiveUser { field: "owner", user: ANNA });
+        .rejected(UserRejection::Inactive { field: "owner", user: ANNA });
 }
 
 #[test]
@@ -156,12 +156,12 @@ fn the_fields_of_a_new_deal_are_defined_and_fit() {
     given([])
         .in_a_company()
         .when(Create { fields: [(val("region"), field_text("West"))].into(), ..create() })
-        .rejected(Rejection::UnknownField {
+        .rejected(Common::UnknownField {
             field: val("region"),
             allowed: vals(&["remark", "licences", "discount", "approved", "trial_ends", "size"]),
         });
     given([])
         .in_a_company()
         .when(Create { fields: [(val("licences"), field_text("many"))].into(), ..create() })
-        .rejected(Rejection::FieldValue { field: val("licences"), expected: "a whole number".into() });
+        .rejected(Common::FieldValue { field: val("licences"), expected: "a whole number".into() });
 }

@@ -1,6 +1,6 @@
 //! How a deal is lost.
 
-use dealog_domain::{Rejection, deal::Lose};
+use dealog_domain::deal::Lose;
 use dealog_events::{
     DealId, Personal, StreamId,
     deal::{Created, Lost, Outcome},
@@ -27,7 +27,7 @@ fn a_loss_for_a_reason_that_is_not_counted_says_so() {
 
 #[test]
 fn a_reason_that_is_not_on_the_list_is_refused_with_the_list() {
-    given([created()]).in_a_company().when(lose_for("weather")).rejected(Rejection::UnknownLossReason {
+    given([created()]).in_a_company().when(lose_for("weather")).rejected(SettingsRejection::UnknownLossReason {
         reason: val("weather"),
         allowed: vals(&["price", "error", "duplicate"]),
     });
@@ -37,7 +37,7 @@ fn a_reason_that_is_not_on_the_list_is_refused_with_the_list() {
 fn a_company_without_a_list_loses_no_deal() {
     given([created()])
         .when(lose_for("price"))
-        .rejected(Rejection::UnknownLossReason { reason: val("price"), allowed: Vec::new() });
+        .rejected(SettingsRejection::UnknownLossReason { reason: val("price"), allowed: Vec::new() });
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn the_list_that_counts_is_the_present_one() {
     company().when(lose_for("price")).then([loss("first_contact", "price", false).into()]);
     company()
         .when(lose_for("error"))
-        .rejected(Rejection::UnknownLossReason { reason: val("error"), allowed: vals(&["price"]) });
+        .rejected(SettingsRejection::UnknownLossReason { reason: val("error"), allowed: vals(&["price"]) });
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_deal_repeats_only_a_deal_that_exists() {
     given([created()])
         .in_a_company()
         .when(Lose { duplicate_of: Some(nowhere), ..lose_for("duplicate") })
-        .rejected(Rejection::UnknownReference { field: "duplicate_of", stream: StreamId::Deal(nowhere) });
+        .rejected(Common::UnknownReference { field: "duplicate_of", stream: StreamId::Deal(nowhere) });
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_deal_is_not_its_own_duplicate() {
     given([created()])
         .in_a_company()
         .when(Lose { duplicate_of: Some(DEAL), ..lose_for("duplicate") })
-        .rejected(Rejection::DuplicateOfItself);
+        .rejected(DealRejection::DuplicateOfItself);
 }
 
 #[test]
@@ -117,9 +117,9 @@ fn a_closed_deal_is_not_lost() {
     given([created_at(eur(5)), won("first_contact", eur(5))])
         .in_a_company()
         .when(lose_for("price"))
-        .rejected(Rejection::DealClosed { was: Outcome::Won });
+        .rejected(DealRejection::Closed { was: Outcome::Won });
     given([created(), lost("first_contact")])
         .in_a_company()
         .when(lose_for("price"))
-        .rejected(Rejection::DealClosed { was: Outcome::Lost });
+        .rejected(DealRejection::Closed { was: Outcome::Lost });
 }

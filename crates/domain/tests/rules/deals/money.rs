@@ -1,7 +1,7 @@
 //! Amounts: one currency a deal, and only one that there is a rate for.
 
 use dealog_domain::{
-    Patch, Rejection,
+    Patch,
     deal::{Change, Create},
 };
 use dealog_events::{AMOUNT_MAX, Currency, Money, StreamId, deal::Outcome, settings::ReportingCurrencySet};
@@ -12,8 +12,8 @@ fn change_to(amount: Money) -> Change {
     Change { amount: Patch::Set(amount), ..Change::default() }
 }
 
-fn without_rate() -> Rejection {
-    Rejection::CurrencyWithoutRate { found: val("USD"), accepted: val("EUR") }
+fn without_rate() -> DealRejection {
+    DealRejection::CurrencyWithoutRate { found: val("USD"), accepted: val("EUR") }
 }
 
 #[test]
@@ -32,9 +32,9 @@ fn an_amount_is_set_changed_and_cleared() {
 #[test]
 fn no_amount_is_accepted_before_there_is_a_reporting_currency() {
     let defined_only = |own: Vec<_>| given(own).and(StreamId::Pipeline(SALES), [defined()]);
-    defined_only(vec![]).when(Create { amount: Some(eur(5)), ..create() }).rejected(Rejection::NoReportingCurrency);
-    defined_only(vec![created()]).when(change_to(eur(5))).rejected(Rejection::NoReportingCurrency);
-    defined_only(vec![created()]).when(win_at(eur(5))).rejected(Rejection::NoReportingCurrency);
+    defined_only(vec![]).when(Create { amount: Some(eur(5)), ..create() }).rejected(DealRejection::NoReportingCurrency);
+    defined_only(vec![created()]).when(change_to(eur(5))).rejected(DealRejection::NoReportingCurrency);
+    defined_only(vec![created()]).when(win_at(eur(5))).rejected(DealRejection::NoReportingCurrency);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn an_amount_in_a_currency_without_a_rate_is_refused() {
 
 #[test]
 fn a_deal_keeps_its_currency() {
-    let refused = || Rejection::OtherCurrency { deal: val("EUR"), found: val("USD") };
+    let refused = || DealRejection::OtherCurrency { deal: val("EUR"), found: val("USD") };
     given([created_at(eur(5))]).in_a_company().when(change_to(usd(5))).rejected(refused());
     given([created_at(eur(5))]).in_a_company().when(win_at(usd(5))).rejected(refused());
 }
@@ -56,7 +56,7 @@ fn a_deal_keeps_its_currency_even_while_it_has_no_amount() {
     given([created(), amount_changed(None, Some(eur(5))), amount_changed(Some(eur(5)), None)])
         .in_a_company()
         .when(change_to(usd(5)))
-        .rejected(Rejection::OtherCurrency { deal: val("EUR"), found: val("USD") });
+        .rejected(DealRejection::OtherCurrency { deal: val("EUR"), found: val("USD") });
 }
 
 #[test]
@@ -64,10 +64,10 @@ fn when_the_company_reports_in_another_currency_a_deal_keeps_its_own() {
     let reports_in_usd = ReportingCurrencySet { from: Some(val("EUR")), to: val("USD") };
     let company =
         || given([created_at(eur(5))]).in_a_company().and(StreamId::Settings, [reports_in_usd.clone().into()]);
-    company().when(change_to(usd(5))).rejected(Rejection::OtherCurrency { deal: val("EUR"), found: val("USD") });
+    company().when(change_to(usd(5))).rejected(DealRejection::OtherCurrency { deal: val("EUR"), found: val("USD") });
     company()
         .when(change_to(eur(7)))
-        .rejected(Rejection::CurrencyWithoutRate { found: val("EUR"), accepted: val("USD") });
+        .rejected(DealRejection::CurrencyWithoutRate { found: val("EUR"), accepted: val("USD") });
     company().when(win()).then([won("first_contact", eur(5))]);
 }
 
@@ -90,7 +90,7 @@ fn a_closed_deal_does_not_change_its_amount() {
             given([created_at(eur(5)), event.clone()])
                 .in_a_company()
                 .when(Change { amount, ..Change::default() })
-                .rejected(Rejection::DealClosed { was });
+                .rejected(DealRejection::Closed { was });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Moves within a pipeline.
 
-use dealog_domain::{Rejection, deal::Move};
+use dealog_domain::deal::Move;
 use dealog_events::{
     Event, StreamId,
     deal::{Outcome, StageMoved},
@@ -67,7 +67,7 @@ fn a_won_deal_does_not_move() {
     given([created_at(eur(1)), won("first_contact", eur(1))])
         .in_a_company()
         .when(move_to("qualified"))
-        .rejected(Rejection::DealClosed { was: Outcome::Won });
+        .rejected(DealRejection::Closed { was: Outcome::Won });
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_lost_deal_does_not_move_even_to_where_it_is() {
         given([created(), lost("first_contact")])
             .in_a_company()
             .when(move_to(to))
-            .rejected(Rejection::DealClosed { was: Outcome::Lost });
+            .rejected(DealRejection::Closed { was: Outcome::Lost });
     }
 }
 
@@ -85,7 +85,7 @@ fn a_deal_moves_to_stages_of_its_own_pipeline_only() {
     given([created()])
         .in_a_company()
         .when(move_to("delivered"))
-        .rejected(Rejection::StageNotOpen { stage: val("delivered"), allowed: vals(&STAGES) });
+        .rejected(PipelineRejection::StageNotOpen { stage: val("delivered"), allowed: vals(&STAGES) });
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn nothing_enters_a_retired_stage() {
         .in_a_company()
         .and(StreamId::Pipeline(SALES), [retired("qualified"), retired("contract")])
         .when(move_to("qualified"))
-        .rejected(Rejection::StageNotOpen {
+        .rejected(PipelineRejection::StageNotOpen {
             stage: val("qualified"),
             allowed: vals(&["first_contact", "needs_found", "offer_made", "negotiation"]),
         });
@@ -131,7 +131,7 @@ fn where_skipping_is_forbidden_a_deal_passes_over_no_stage() {
     given([created_in(STRICT, "qualified")])
         .in_a_company()
         .when(move_to("offer_made"))
-        .rejected(Rejection::SkipsStages { from: val("qualified"), next: val("needs_found") });
+        .rejected(PipelineRejection::SkipsStages { from: val("qualified"), next: val("needs_found") });
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_retired_stage_is_none_to_skip() {
     company().when(move_to("offer_made")).then([moved_strictly("qualified", "offer_made")]);
     company()
         .when(move_to("negotiation"))
-        .rejected(Rejection::SkipsStages { from: val("qualified"), next: val("offer_made") });
+        .rejected(PipelineRejection::SkipsStages { from: val("qualified"), next: val("offer_made") });
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_retired_stage_keeps_its_place_when_a_deal_goes_on_from_it() {
     company().when(move_to("needs_found")).then([moved_strictly("qualified", "needs_found")]);
     company()
         .when(move_to("offer_made"))
-        .rejected(Rejection::SkipsStages { from: val("qualified"), next: val("needs_found") });
+        .rejected(PipelineRejection::SkipsStages { from: val("qualified"), next: val("needs_found") });
 }
 
 #[test]

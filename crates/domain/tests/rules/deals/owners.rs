@@ -1,7 +1,7 @@
 //! Whose deals a seller works.
 
 use dealog_domain::{
-    Command, Patch, Rejection, Standing,
+    Command, Patch, Standing,
     deal::{self, Change, Create},
 };
 use dealog_events::{
@@ -40,7 +40,7 @@ fn a_seller_works_nobody_elses_deals_and_none_without_an_owner() {
     for owner in [Some(BORIS), None] {
         for command in commands() {
             let company = given([created_by(owner)]).in_a_company().by_seller(ANNA);
-            company.when(Command::Deal(command)).rejected(Rejection::NotYourDeal);
+            company.when(Command::Deal(command)).rejected(DealRejection::NotYours);
         }
     }
 }
@@ -48,7 +48,7 @@ fn a_seller_works_nobody_elses_deals_and_none_without_an_owner() {
 #[test]
 fn a_seller_is_refused_a_closed_deal_of_someone_elses_for_the_owner_first() {
     let company = given([created_by(Some(BORIS)), lost("first_contact")]).in_a_company().by_seller(ANNA);
-    company.when(reopen()).rejected(Rejection::NotYourDeal);
+    company.when(reopen()).rejected(DealRejection::NotYours);
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn a_seller_begins_own_deals_only() {
     let owned_by = |owner| Create { owner, ..create() };
     let company = || given([]).in_a_company().by_seller(ANNA);
     company().when(owned_by(Some(ANNA))).then([Created { owner: Some(ANNA), ..bare() }.into()]);
-    company().when(owned_by(Some(BORIS))).rejected(Rejection::NotYourDeal);
-    company().when(owned_by(None)).rejected(Rejection::NotYourDeal);
+    company().when(owned_by(Some(BORIS))).rejected(DealRejection::NotYours);
+    company().when(owned_by(None)).rejected(DealRejection::NotYours);
 }
 
 #[test]
@@ -67,14 +67,14 @@ fn a_seller_may_hand_a_deal_over_and_then_has_it_no_more() {
     let before = created_by(Some(ANNA));
     given([before.clone()]).in_a_company().by_seller(ANNA).when(hand_over()).then([handed_over.clone()]);
     let after = given([before, handed_over]).in_a_company().by_seller(ANNA);
-    after.when(hand_over()).rejected(Rejection::NotYourDeal);
+    after.when(hand_over()).rejected(DealRejection::NotYours);
 }
 
 #[test]
 fn a_closed_deal_is_changed_and_reopened_by_those_who_may_and_nobody_else() {
     let company = |standing| given([created_by(Some(ANNA)), lost("first_contact")]).in_a_company().of(standing);
     let seller = Standing { own_deals_of: Some(ANNA), changes_closed_deals: false, ..Standing::FULL };
-    let refused = || Rejection::ClosedDealNotYours { was: Outcome::Lost };
+    let refused = || DealRejection::ClosedNotYours { was: Outcome::Lost };
     let rename = || Change { title: Some(val("Another")), ..Change::default() };
     company(seller).when(reopen()).rejected(refused());
     company(seller).when(rename()).rejected(refused());

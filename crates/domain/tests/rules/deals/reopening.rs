@@ -1,6 +1,5 @@
 //! How a closed deal is taken up again.
 
-use dealog_domain::Rejection;
 use dealog_events::{StreamId, deal::Outcome, pipeline::Archived};
 
 use crate::support::*;
@@ -36,7 +35,7 @@ fn a_deal_is_not_reopened_into_a_retired_stage() {
             .in_a_company()
             .and(StreamId::Pipeline(SALES), [retired("first_contact")])
     };
-    let refused = || Rejection::StageNotOpen {
+    let refused = || PipelineRejection::StageNotOpen {
         stage: val("first_contact"),
         allowed: vals(&["qualified", "needs_found", "offer_made", "negotiation", "contract"]),
     };
@@ -50,16 +49,16 @@ fn a_deal_is_reopened_into_a_stage_of_its_own_pipeline_only() {
     given([created(), lost("first_contact")])
         .in_a_company()
         .when(reopen_into("delivered"))
-        .rejected(Rejection::StageNotOpen { stage: val("delivered"), allowed: vals(&STAGES) });
+        .rejected(PipelineRejection::StageNotOpen { stage: val("delivered"), allowed: vals(&STAGES) });
 }
 
 #[test]
 fn an_open_deal_is_not_reopened() {
-    given([created()]).in_a_company().when(reopen()).rejected(Rejection::DealOpen);
+    given([created()]).in_a_company().when(reopen()).rejected(DealRejection::Open);
     given([created(), lost("first_contact"), reopened("first_contact", Outcome::Lost)])
         .in_a_company()
         .when(reopen())
-        .rejected(Rejection::DealOpen);
+        .rejected(DealRejection::Open);
 }
 
 #[test]
@@ -68,7 +67,7 @@ fn reopening_enters_a_stage_and_needs_its_fields() {
         .in_a_company()
         .and(StreamId::Pipeline(SALES), [requires("first_contact", &["customer"])])
         .when(reopen())
-        .rejected(Rejection::FieldsMissing { missing: vals(&["customer"]) });
+        .rejected(DealRejection::FieldsMissing { missing: vals(&["customer"]) });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a stage asks of a deal that enters it.
 
 use dealog_domain::{
-    Patch, Rejection,
+    Patch,
     deal::{Change, Create},
 };
 use dealog_events::{
@@ -37,7 +37,7 @@ fn a_stage_is_not_entered_before_its_fields_are_filled() {
             .in_a_company()
             .and(StreamId::Pipeline(SALES), required())
             .when(move_to("offer_made"))
-            .rejected(Rejection::FieldsMissing { missing: vals(&[field]) });
+            .rejected(DealRejection::FieldsMissing { missing: vals(&[field]) });
         given([created(), filled])
             .in_a_company()
             .and(StreamId::Pipeline(SALES), required())
@@ -52,7 +52,7 @@ fn the_refusal_lists_all_missing_fields() {
         .in_a_company()
         .and(StreamId::Pipeline(SALES), [requires("offer_made", &["fields.size", "amount", "owner", "customer"])])
         .when(move_to("offer_made"))
-        .rejected(Rejection::FieldsMissing { missing: vals(&["customer", "owner", "fields.size"]) });
+        .rejected(DealRejection::FieldsMissing { missing: vals(&["customer", "owner", "fields.size"]) });
 }
 
 #[test]
@@ -70,14 +70,14 @@ fn going_back_enters_a_stage_too() {
         .in_a_company()
         .and(StreamId::Pipeline(SALES), [requires("qualified", &["customer"])])
         .when(move_to("qualified"))
-        .rejected(Rejection::FieldsMissing { missing: vals(&["customer"]) });
+        .rejected(DealRejection::FieldsMissing { missing: vals(&["customer"]) });
 }
 
 #[test]
 fn a_new_deal_brings_what_its_stage_requires() {
     let company =
         || given([]).in_a_company().and(StreamId::Pipeline(SALES), [requires("first_contact", &["amount", "source"])]);
-    company().when(create()).rejected(Rejection::FieldsMissing { missing: vals(&["amount", "source"]) });
+    company().when(create()).rejected(DealRejection::FieldsMissing { missing: vals(&["amount", "source"]) });
     company().when(Create { amount: Some(eur(5)), source: Some(val("Web")), ..create() }).then([Created {
         amount: Some(eur(5)),
         source: Some(val("Web")),
@@ -118,7 +118,7 @@ fn winning_asks_for_the_fields_of_every_stage() {
             ],
         )
         .when(win())
-        .rejected(Rejection::FieldsMissing { missing: vals(&["customer", "source", "fields.approved"]) });
+        .rejected(DealRejection::FieldsMissing { missing: vals(&["customer", "source", "fields.approved"]) });
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_win_without_an_amount_lists_what_else_is_missing() {
         .in_a_company()
         .and(StreamId::Pipeline(SALES), [requires("offer_made", &["customer"])])
         .when(win())
-        .rejected(Rejection::FieldsMissing { missing: vals(&["amount", "customer"]) });
+        .rejected(DealRejection::FieldsMissing { missing: vals(&["amount", "customer"]) });
 }
 
 #[test]

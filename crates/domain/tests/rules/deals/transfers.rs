@@ -1,6 +1,6 @@
 //! How a deal goes over to another pipeline.
 
-use dealog_domain::{Rejection, deal::Transfer};
+use dealog_domain::deal::Transfer;
 use dealog_events::{PipelineId, StreamId, deal::Outcome, pipeline::Archived};
 use uuid::Uuid;
 
@@ -26,7 +26,10 @@ fn a_deal_goes_over_into_the_first_stage_that_can_be_entered() {
 #[test]
 fn a_transfer_goes_to_another_pipeline() {
     for stage in [None, Some(val("contract"))] {
-        given([created()]).in_a_company().when(Transfer { pipeline: SALES, stage }).rejected(Rejection::SamePipeline);
+        given([created()])
+            .in_a_company()
+            .when(Transfer { pipeline: SALES, stage })
+            .rejected(DealRejection::SamePipeline);
     }
 }
 
@@ -36,7 +39,7 @@ fn a_deal_goes_over_to_no_pipeline_that_does_not_exist() {
     given([created()])
         .in_a_company()
         .when(transfer_to(nowhere))
-        .rejected(Rejection::UnknownReference { field: "pipeline", stream: StreamId::Pipeline(nowhere) });
+        .rejected(Common::UnknownReference { field: "pipeline", stream: StreamId::Pipeline(nowhere) });
 }
 
 #[test]
@@ -45,7 +48,7 @@ fn a_deal_goes_over_to_no_archived_pipeline() {
         .in_a_company()
         .and(StreamId::Pipeline(STRICT), [Archived {}.into()])
         .when(transfer_to(STRICT))
-        .rejected(Rejection::PipelineArchived);
+        .rejected(PipelineRejection::Archived);
 }
 
 #[test]
@@ -61,10 +64,12 @@ fn a_deal_leaves_an_archived_pipeline() {
 fn a_deal_goes_over_into_no_retired_or_unknown_stage() {
     let company = || given([created()]).in_a_company().and(StreamId::Pipeline(STRICT), [retired("contract")]);
     for stage in ["contract", "delivered"] {
-        company().when(Transfer { pipeline: STRICT, stage: Some(val(stage)) }).rejected(Rejection::StageNotOpen {
-            stage: val(stage),
-            allowed: vals(&["first_contact", "qualified", "needs_found", "offer_made", "negotiation"]),
-        });
+        company().when(Transfer { pipeline: STRICT, stage: Some(val(stage)) }).rejected(
+            PipelineRejection::StageNotOpen {
+                stage: val(stage),
+                allowed: vals(&["first_contact", "qualified", "needs_found", "offer_made", "negotiation"]),
+            },
+        );
     }
 }
 
@@ -74,7 +79,7 @@ fn a_transfer_enters_a_stage_and_needs_its_fields() {
         .in_a_company()
         .and(StreamId::Pipeline(STRICT), [requires("first_contact", &["owner", "fields.size"])])
         .when(transfer_to(STRICT))
-        .rejected(Rejection::FieldsMissing { missing: vals(&["owner", "fields.size"]) });
+        .rejected(DealRejection::FieldsMissing { missing: vals(&["owner", "fields.size"]) });
 }
 
 #[test]
@@ -82,7 +87,7 @@ fn a_closed_deal_does_not_go_over() {
     given([created(), lost("first_contact")])
         .in_a_company()
         .when(transfer_to(STRICT))
-        .rejected(Rejection::DealClosed { was: Outcome::Lost });
+        .rejected(DealRejection::Closed { was: Outcome::Lost });
 }
 
 #[test]
@@ -90,5 +95,5 @@ fn a_deal_that_went_over_follows_the_rules_of_its_new_pipeline() {
     given([created(), transferred((SALES, "first_contact"), (STRICT, "first_contact"))])
         .in_a_company()
         .when(move_to("contract"))
-        .rejected(Rejection::SkipsStages { from: val("first_contact"), next: val("qualified") });
+        .rejected(PipelineRejection::SkipsStages { from: val("first_contact"), next: val("qualified") });
 }

@@ -1,6 +1,6 @@
 //! How a deal is won.
 
-use dealog_domain::{Rejection, deal::Win};
+use dealog_domain::deal::Win;
 use dealog_events::{
     StreamId,
     deal::{Outcome, Won},
@@ -45,11 +45,11 @@ fn a_win_names_its_contract() {
 
 #[test]
 fn winning_needs_an_amount() {
-    given([created()]).in_a_company().when(win()).rejected(Rejection::AmountMissing);
+    given([created()]).in_a_company().when(win()).rejected(DealRejection::AmountMissing);
     given([created_at(eur(5)), amount_changed(Some(eur(5)), None)])
         .in_a_company()
         .when(win())
-        .rejected(Rejection::AmountMissing);
+        .rejected(DealRejection::AmountMissing);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_won_deal_is_not_won_again() {
     given([created_at(eur(5)), won("first_contact", eur(5))])
         .in_a_company()
         .when(win())
-        .rejected(Rejection::DealClosed { was: Outcome::Won });
+        .rejected(DealRejection::Closed { was: Outcome::Won });
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_lost_deal_is_not_won() {
     given([created_at(eur(5)), lost("first_contact")])
         .in_a_company()
         .when(win())
-        .rejected(Rejection::DealClosed { was: Outcome::Lost });
+        .rejected(DealRejection::Closed { was: Outcome::Lost });
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Tally {
                     *self.events.entry(event.event_type().0).or_default() += 1;
                 }
             }
-            Err(rejection) => *self.refused.entry(rejection.code()).or_default() += 1,
+            Err(rejection) => *self.refused.entry(rejection.details().code).or_default() += 1,
         }
     }
 
@@ -44,7 +44,7 @@ impl Tally {
     pub(super) fn assert_reaches_everything(&self) {
         let types: BTreeSet<_> = event_types().map(|event_type| event_type.name).collect();
         assert_eq!(self.events.keys().copied().collect::<BTreeSet<_>>(), types, "event types reached, and all");
-        let codes: BTreeSet<_> = rejections::every().map(|rejection| rejection.code()).collect();
+        let codes: BTreeSet<_> = rejections::every().map(|rejection| rejection.details().code).collect();
         assert_eq!(self.refused.keys().copied().collect::<BTreeSet<_>>(), codes, "refusals reached, and all");
         assert!(self.accepted * 3 >= self.commands(), "too few commands are accepted\n{self}");
     }
