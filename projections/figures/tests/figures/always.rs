@@ -93,9 +93,9 @@ fn log_of(tries: &[Try]) -> Log {
             }
             (14, _) => {
                 if how % 2 == 0 {
-                    log.join(NORTH, owner)
+                    log.join(NORTH, owner);
                 } else {
-                    log.leave(NORTH, owner)
+                    log.leave(NORTH, owner);
                 }
             }
             _ => {}
