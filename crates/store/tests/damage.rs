@@ -240,7 +240,7 @@ async fn a_page_of_garbage_is_found_wherever_it_is() {
                         Err(error) => assert!(error.is_damage(), "{what}: {error}"),
                         // A page that another stands in for is sound by itself: what is not on it is not found.
                         Ok(found) if fill == "its neighbour" => {
-                            assert_eq!(found.has_besides(&contents), None, "{what}")
+                            assert_eq!(found.has_besides(&contents), None, "{what}");
                         }
                         Ok(found) => assert!(found == contents, "{what}: it is answered from"),
                     }
