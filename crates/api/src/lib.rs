@@ -38,7 +38,7 @@ use dealog_projections::{
     Status,
     deals::{Past, Views},
 };
-use dealog_store::EventStore;
+use dealog_store::{EventStore, Scrubbed};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
@@ -220,6 +220,8 @@ pub struct App {
     pub followed: Followed,
     /// How far they are known to have come.
     pub reached: Reached,
+    /// How far the log has been looked at for damage.
+    pub scrubbed: watch::Receiver<Scrubbed>,
     /// Whether the server could do its work, a moment ago.
     pub readiness: Readiness,
     /// What has been measured.

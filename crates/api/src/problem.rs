@@ -224,6 +224,7 @@ impl From<AppendError> for Problem {
             AppendError::Limit { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "limit", detail),
             AppendError::Conflict { .. } => Self::busy("contended", detail),
             AppendError::Malformed(_) => Self::internal(&detail),
+            AppendError::Damaged(_) => Self { detail: detail.clone(), ..Self::internal(&detail) },
             AppendError::Store(error) => error.into(),
         }
     }
@@ -231,7 +232,11 @@ impl From<AppendError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if error.is_away() { Self::away(&error) } else { Self::internal(&error) }
+        match error {
+            error if error.is_away() => Self::away(&error),
+            error if error.is_damage() => Self { detail: error.in_words().into(), ..Self::internal(&error) },
+            error => Self::internal(&error),
+        }
     }
 }
 

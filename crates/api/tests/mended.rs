@@ -91,6 +91,7 @@ impl Server {
             access: Access::new(store.clone(), commands.clone(), &limits).await.unwrap(),
             past: Past::new(store.clone(), PastLimits::default()),
             reached: Reached::default(),
+            scrubbed: watch::channel(dealog_store::Scrubbed::default()).1,
             readiness: Readiness::default(),
             turns: Turns::new(&limits),
             budget: Budget::new(&limits),

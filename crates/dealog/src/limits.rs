@@ -74,6 +74,7 @@ limits!(
     page_bytes_max: usize => store.page_bytes_max;
     read_connections_max: u32 => store.read_connections_max;
     command_connections_max: u32 => store.command_connections_max;
+    scrub_events_per_second: u32 => store.scrub_events_per_second;
     wal_bytes_max: u64 => journal.wal_bytes_max;
     wal_wait_ms: u64 => journal.wal_wait in milliseconds;
     database_connect_seconds: u64 => store.database_connect_timeout in seconds;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dealog_api::{
     App, Budget, Feed, Followed, Order, Reached, Readiness, Room, Tls, Turns, access::Access, audit::Audit,
 };
+use dealog_commands::system_clock;
 use dealog_projections::{
     Database,
     deals::{NAME, Past, VERSION, Views},
@@ -84,6 +85,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,
         reached: Reached::default(),
+        scrubbed: store.scrub(system_clock()).await,
         readiness: Readiness::default(),
         turns: Turns::new(&limits),
         budget: Budget::new(&limits),

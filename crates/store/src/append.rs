@@ -114,6 +114,9 @@ pub enum AppendError {
     /// the same id, is safe.
     #[error("it is not known whether this was written, send it again with the same id: {0}")]
     InDoubt(&'static str),
+    /// The log is damaged, so nothing was written, and nothing will be until it has been restored.
+    #[error("nothing was written: {0}")]
+    Damaged(&'static str),
     /// The log could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -11,7 +11,11 @@ use futures_util::{Stream, TryStreamExt as _};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use crate::{Appended, Fingerprint, Head, Remembered, StoreError, Token, judge::StreamEnd};
+use crate::{
+    Appended, Fingerprint, Head, Remembered, StoreError, Token,
+    history::Last,
+    judge::{StreamEnd, is_json_object, is_type_name},
+};
 
 type Unfit = Box<dyn std::error::Error + Send + Sync>;
 
@@ -167,48 +171,93 @@ pub(crate) struct PageMax {
     pub(crate) bytes: usize,
 }
 
-/// Events that follow each other, by `number`, from the one after `after`.
+/// Events of the log from the one after `after`.
 pub(crate) async fn events<R: Columns>(
     found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
     page: PageMax,
-    after: u64,
-    number: impl Fn(&Envelope) -> u64,
+    after: Position,
+) -> Result<Vec<Envelope>, StoreError> {
+    let mut last = after.0;
+    page_of(found, page, |event| next(&mut last, event.position.0)).await
+}
+
+/// Events of a stream from the one after `after`.
+pub(crate) async fn stream<R: Columns>(
+    found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
+    page: PageMax,
+    stream: StreamId,
+    after: Version,
+) -> Result<Vec<Envelope>, StoreError> {
+    let (mut last, mut occurred_at) = (after.0, Timestamp::MIN);
+    page_of(found, page, |event| {
+        if event.stream != stream {
+            return Err("it is not in the stream that leads to it".into());
+        }
+        if event.occurred_at < occurred_at {
+            return Err("it happened before the event before it in its stream".into());
+        }
+        occurred_at = event.occurred_at;
+        next(&mut last, event.version.0)
+    })
+    .await
+}
+
+/// Events of some types, with others between them.
+pub(crate) async fn of_types<R: Columns>(
+    found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
+    page: PageMax,
+    types: &[&str],
+    after: Position,
 ) -> Result<Vec<Envelope>, StoreError> {
     let mut last = after;
     page_of(found, page, |event| {
-        let number = number(event);
-        if number != last + 1 {
-            return Err(damaged(event.position)(format!("{number} follows {last}").into()));
+        if event.position <= last || !types.contains(&event.event_type.as_str()) {
+            return Err("it is not what the index of types leads to".into());
         }
-        last = number;
+        last = event.position;
         Ok(())
     })
     .await
 }
 
-/// Events with others between them that were not asked for.
-pub(crate) async fn some_events<R: Columns>(
-    found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
-    page: PageMax,
-) -> Result<Vec<Envelope>, StoreError> {
-    page_of(found, page, |_| Ok(())).await
+fn next(last: &mut u64, number: u64) -> Result<(), Unfit> {
+    if last.checked_add(1) != Some(number) {
+        return Err(format!("{number} follows {last}").into());
+    }
+    *last = number;
+    Ok(())
 }
 
 async fn page_of<R: Columns>(
     mut found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
     page: PageMax,
-    mut believe: impl FnMut(&Envelope) -> Result<(), StoreError>,
+    mut believe: impl FnMut(&Envelope) -> Result<(), Unfit>,
 ) -> Result<Vec<Envelope>, StoreError> {
-    let (mut events, mut bytes) = (Vec::new(), 0);
+    let (mut events, mut bytes, mut last) = (Vec::new(), 0, Last::behind(Position::ZERO));
     while bytes < page.bytes
         && let Some(row) = found.try_next().await?
     {
         let event = with_position(&row, event)?;
-        believe(&event)?;
+        believe(&event).map_err(damaged(event.position))?;
+        last.follow(&event)?;
         bytes += event.data.len();
         events.push(event);
     }
     Ok(events)
+}
+
+/// What is remembered of commands, of each once.
+pub(crate) fn commands(
+    found: impl Iterator<Item = Result<Remembered, StoreError>>,
+) -> Result<HashMap<CommandId, Remembered>, StoreError> {
+    let mut commands = HashMap::new();
+    for command in found {
+        let command = command?;
+        if commands.insert(command.command_id, command).is_some() {
+            return Err(damaged(command.outcome.position)("its command is remembered twice".into()));
+        }
+    }
+    Ok(commands)
 }
 
 pub(crate) fn remembered(row: &impl Columns) -> Result<Remembered, StoreError> {
@@ -259,6 +308,12 @@ fn with_position<R: Columns, T>(row: &R, decode: impl Fn(&R, Position) -> Result
 }
 
 fn event(row: &impl Columns, position: Position) -> Result<Envelope, Unfit> {
+    if !is_type_name(row.text(4)?) {
+        return Err("its type is not a name".into());
+    }
+    if !is_json_object(row.text(12)?) {
+        return Err("its data is not a JSON object".into());
+    }
     Ok(Envelope {
         position,
         event_id: row.id(1)?,

@@ -159,10 +159,10 @@ fn at_most(what: &'static str, found: usize, max: usize) -> Result<(), AppendErr
 }
 
 /// Dotted lower case: such a name needs no escaping anywhere.
-fn is_type_name(name: &str) -> bool {
+pub(crate) fn is_type_name(name: &str) -> bool {
     name.contains('.') && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_'))
 }
 
-fn is_json_object(data: &str) -> bool {
+pub(crate) fn is_json_object(data: &str) -> bool {
     data.starts_with('{') && serde_json::from_str::<&serde_json::value::RawValue>(data).is_ok()
 }

@@ -24,12 +24,14 @@ mod history;
 mod judge;
 mod place;
 pub mod postgres;
+mod scrub;
 pub mod sqlite;
 pub mod supervised;
 mod tokens;
 mod trouble;
+mod trust;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
@@ -41,6 +43,7 @@ pub use append::{Append, AppendError, Appended, Fingerprint, NewEvent, Remembere
 pub use appender::Unable;
 pub use copy::{CopyError, compare, copy};
 pub use place::Place;
+pub use scrub::Scrubbed;
 pub use tokens::{TOKENS_MAX, Token, TokenError, TokenStore};
 pub use trouble::{disk, is_away};
 
@@ -67,6 +70,8 @@ pub struct Limits {
     pub read_connections_max: u32,
     /// What commands and tokens read at the same time, on connections of their own: who reads the log keeps nobody from work.
     pub command_connections_max: u32,
+    /// Events that the scrub of [`Log::scrub`] looks at in a second.
+    pub scrub_events_per_second: u32,
     /// What bounds the write-ahead log of an SQLite file.
     pub journal: sqlite::JournalLimits,
     /// How long a connection to a database server may take to be there, or to be free.
@@ -90,6 +95,7 @@ impl Default for Limits {
             page_bytes_max: 4 * 1024 * 1024,
             read_connections_max: 4,
             command_connections_max: 4,
+            scrub_events_per_second: 300,
             journal: sqlite::JournalLimits::default(),
             database_connect_timeout: Duration::from_secs(5),
             database_lock_timeout: Duration::from_secs(10),
@@ -169,6 +175,10 @@ pub trait Log: EventStore + TokenStore {
     /// Appends events as they are in another log with the same identity, and the commands that brought them, if they follow
     /// the end of this one.
     async fn append_copied(&self, events: &[Envelope], commands: &[Remembered]) -> Result<(), StoreError>;
+
+    /// Starts to look at all of the log for damage, slowly and again and again, until the log is closed or damage is found. Tells
+    /// how far it is, by this clock.
+    async fn scrub(&self, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> watch::Receiver<Scrubbed>;
 }
 
 /// Why the log could not be read.
@@ -209,18 +219,28 @@ pub enum StoreError {
         reason: String,
     },
     /// What must hold between the tables of the log does not.
-    #[error("the log is damaged: {0}. Nothing in it was changed. Restore it from a backup")]
-    DamagedLog(String),
-    /// The file is not the log that was written. It is not opened.
+    #[error("the log is damaged: {place}: {reason}. Nothing in it was changed. Restore it from a backup")]
+    DamagedLog {
+        /// The first bad place.
+        place: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The file is not the log that was written. It is not opened, or not appended to any more.
     #[error(
-        "the log {} is damaged: {found}. Nothing in it was changed. Put a copy of it in its place, without the files \
+        "the log {} is damaged: {place}: {reason}. Nothing in it was changed. Put a copy of it in its place, without the files \
          beside it that end in -wal and -shm; the read models (views.db) need no copy, they are folded from the log",
         file.display()
     )]
     DamagedFile {
         /// Which file.
         file: PathBuf,
-        /// The first bad place and what is wrong there.
-        found: String,
+        /// The first bad place.
+        place: String,
+        /// What is wrong there.
+        reason: String,
     },
+    /// This process has found damage in the log before, so it appends nothing to it any more.
+    #[error("damage was found in the log ({0}): nothing is appended to it. Restore it from a backup, and start again")]
+    Distrusted(String),
 }

@@ -13,6 +13,12 @@ const PASSING: [&str; 7] = ["55P03", "57014", "40001", "40P01", "25P03", "25P04"
 /// PostgreSQL's classes of codes for a server that is not there: connections, resources, and one that stops or starts.
 const AWAY: [&str; 3] = ["08", "53", "57P"];
 
+/// PostgreSQL's codes for a table or an index that cannot be read as it is.
+const CORRUPT: [&str; 2] = ["XX001", "XX002"];
+
+/// The part of SQLite's numbers that says what failed; the bits above say how.
+const PRIMARY: u32 = 0xff;
+
 /// Whether a database cannot do its work for now, or cannot be reached: the same request may succeed a little later.
 pub fn is_away(error: &sqlx::Error) -> bool {
     is_lost(error) || code_of_postgres(error).is_some_and(|code| PASSING.contains(&code))
@@ -24,6 +30,20 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         error => code_of_postgres(error).is_some_and(|code| AWAY.iter().any(|class| code.starts_with(class))),
     }
+}
+
+/// Whether what the database keeps is not what it wrote: a page that makes no sense, or a file that ends too early.
+pub(crate) fn is_corrupt(error: &sqlx::Error) -> bool {
+    const SQLITE_CORRUPT: u32 = 11;
+    const SQLITE_NOTADB: u32 = 26;
+    const SQLITE_IOERR_SHORT_READ: u32 = 522;
+    if let Some(code) = code_of_postgres(error) {
+        return CORRUPT.contains(&code);
+    }
+    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| {
+        [SQLITE_CORRUPT, SQLITE_NOTADB].contains(&(code & PRIMARY)) || code == SQLITE_IOERR_SHORT_READ
+    })
 }
 
 /// Why a database failed.
@@ -41,6 +61,9 @@ fn in_words(error: &sqlx::Error) -> &'static str {
     }
 }
 
+/// What a caller is told of a damaged log.
+const DAMAGED: &str = "the log is damaged: nothing is appended to it, and the server's log says where and what to do";
+
 impl StoreError {
     /// Whether the log's database cannot do its work for now: the same request may succeed a little later.
     pub fn is_away(&self) -> bool {
@@ -51,10 +74,20 @@ impl StoreError {
         }
     }
 
+    /// Whether what is stored is not what was written.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::DamagedLog { .. } | Self::DamagedFile { .. } | Self::Distrusted(_) => true,
+            Self::Database(error) => is_corrupt(error),
+            _ => false,
+        }
+    }
+
     /// What a caller may be told of it.
     pub fn in_words(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } | Self::NoAnswer(_) => "the log's database cannot be reached for now",
+            error if error.is_damage() => DAMAGED,
             Self::Database(error) => in_words(error),
             _ => "the log cannot be used as it is, and the server's log says why",
         }
@@ -70,8 +103,6 @@ const FULL: &str = "is full";
 
 /// What a database's disk does, if that is why it failed: it "is full", or it "fails".
 pub fn disk(error: &sqlx::Error) -> Option<&'static str> {
-    /// The part of SQLite's numbers that says what failed; the bits above say how.
-    const PRIMARY: u32 = 0xff;
     const SQLITE_IOERR: u32 = 10;
     const SQLITE_FULL: u32 = 13;
     let code = error.as_database_error().and_then(DatabaseError::code)?;

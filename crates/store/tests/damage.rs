@@ -1,14 +1,20 @@
-//! A damaged log is refused with the place of the damage and left as it is; a sound one never is.
+//! A damaged log is refused with the place of the damage and left as it is, or opened and not appended to once the damage is
+//! found; a sound one never is.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
-use dealog_events::{Actor, CommandId, DealId, StreamId, Timestamp, Version};
-use dealog_store::{Append, EventStore as _, Fingerprint, Limits, NewEvent, StoreError, sqlite::SqliteStore};
+use dealog_events::{Actor, CommandId, DealId, Envelope, Position, StreamId, Timestamp, Version};
+use dealog_store::{
+    Append, AppendError, EventStore as _, Fingerprint, Limits, Log as _, NewEvent, Remembered, StoreError,
+    TokenStore as _, Unable, sqlite::SqliteStore,
+};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -38,8 +44,93 @@ fn deal() -> StreamId {
     StreamId::Deal(DealId(Uuid::now_v7()))
 }
 
+/// How long a test waits for what takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 async fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(path, Limits::default()).await
+    let limits = Limits { scrub_events_per_second: u32::MAX, ..Limits::default() };
+    SqliteStore::open(path, limits).await
+}
+
+/// Whether a pass of the scrub comes to its end, as it does where nothing is damaged.
+async fn is_scrubbed(store: &SqliteStore) -> bool {
+    let mut scrubbed = store.scrub(Arc::new(|| Timestamp::MIN)).await;
+    let ended = scrubbed.wait_for(|scrubbed| scrubbed.ended_at.is_some());
+    tokio::time::timeout(PATIENCE, ended).await.expect("the scrub comes to nothing").is_ok()
+}
+
+/// Damage was found: nothing is appended, now or by the next to open the file, which stays as it is.
+async fn is_given_up(store: SqliteStore, path: &Path) {
+    let place = store.can_append().await.unwrap_err();
+    assert!(matches!(place, Unable::Damaged(_)), "{place}");
+    let refused = store.append(append(deal(), 0)).await.unwrap_err();
+    assert!(matches!(refused, AppendError::Damaged(_)), "{refused}");
+    let refused = store.append_copied(&[], &[]).await;
+    assert!(refused.is_ok(), "nothing is nothing");
+    store.close().await;
+    let mark = path.with_file_name(format!("{}-damaged", path.file_name().unwrap().to_str().unwrap()));
+    assert!(mark.exists(), "nobody will know");
+}
+
+/// Sees that damage is found by opening the log or by the scrub.
+async fn is_found(path: &Path) {
+    let before = fs::read(path).unwrap();
+    if let Ok(store) = open(path).await {
+        assert!(!is_scrubbed(&store).await, "nobody finds it");
+        is_given_up(store, path).await;
+        let refused = open(path).await.err().unwrap_or_else(|| panic!("the log was opened again"));
+        assert!(matches!(refused, StoreError::DamagedFile { .. }), "{refused}");
+    }
+    assert!(fs::read(path).unwrap() == before, "the file was changed");
+}
+
+/// All that a log is asked for.
+#[derive(Debug, PartialEq)]
+struct Contents {
+    events: Vec<Envelope>,
+    of_streams: Vec<Vec<Envelope>>,
+    of_a_type: Vec<Envelope>,
+    commands: Vec<Remembered>,
+    key: [u8; 32],
+    tokens: usize,
+}
+
+impl Contents {
+    /// Asks for what was there.
+    async fn read(store: &SqliteStore, asked: &[(StreamId, CommandId)]) -> Result<Self, StoreError> {
+        let mut of_streams = Vec::new();
+        for (stream, _) in asked {
+            let mut events = store.read_stream(*stream, Version::ZERO, usize::MAX).await?;
+            let last = events.last().map_or(Version::ZERO, |event| event.version);
+            events.extend(store.read_stream(*stream, last, usize::MAX).await?);
+            of_streams.push(events);
+        }
+        let ids: Vec<_> = asked.iter().map(|(_, command)| *command).collect();
+        let mut commands = store.remembered(&ids).await?;
+        commands.sort_by_key(|command| command.command_id);
+        Ok(Self {
+            events: store.read(Position::ZERO, usize::MAX, &[]).await?,
+            of_streams,
+            of_a_type: store.read(Position::ZERO, usize::MAX, &["deal.noted".into()]).await?,
+            commands,
+            key: store.token_key().await?,
+            tokens: store.tokens().await?.len(),
+        })
+    }
+
+    /// What is here and not there, if anything is.
+    fn has_besides(&self, sound: &Self) -> Option<&'static str> {
+        let mut streams = self.of_streams.iter().zip(&sound.of_streams);
+        [
+            ("events", self.events == sound.events),
+            ("a key", self.key == sound.key),
+            ("streams", streams.all(|(found, sound)| found.is_empty() || found == sound)),
+            ("events of a type", self.of_a_type.iter().all(|event| sound.of_a_type.contains(event))),
+            ("commands", self.commands.iter().all(|command| sound.commands.contains(command))),
+        ]
+        .into_iter()
+        .find_map(|(what, holds)| (!holds).then_some(what))
+    }
 }
 
 /// A log of 240 events in 60 streams, and of commands that changed nothing, closed in good order.
@@ -107,6 +198,14 @@ async fn a_page_of_garbage_is_found_wherever_it_is() {
     let (folder, path) = log().await;
     let sound = fs::read(&path).unwrap();
     let damaged = folder.path().join("damaged.db");
+    let store = open(&path).await.unwrap();
+    let events = store.read(Position::ZERO, usize::MAX, &[]).await.unwrap();
+    let asked: Vec<_> = events.iter().map(|event| (event.stream, event.command_id)).collect();
+    let contents = Contents::read(&store, &asked).await.unwrap();
+    store.close().await;
+    let mut connection = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    let free: u32 = sqlx::query_scalar("PRAGMA freelist_count").fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
     // Numbers that look like noise, the same each time.
     let mut noise = 1_u64;
     let mut garbage = || {
@@ -114,6 +213,7 @@ async fn a_page_of_garbage_is_found_wherever_it_is() {
         u8::try_from(noise >> 56).unwrap()
     };
     assert!(sound.len() / PAGE_BYTES > 100, "the log has few pages");
+    let (mut refused, mut scrubbed, mut harmless) = (0, 0, 0);
     for page in 0..sound.len() / PAGE_BYTES {
         let place = page * PAGE_BYTES..(page + 1) * PAGE_BYTES;
         for fill in ["garbage", "zeros", "its neighbour"] {
@@ -128,11 +228,37 @@ async fn a_page_of_garbage_is_found_wherever_it_is() {
                 continue;
             }
             fs::write(&damaged, &bytes).unwrap();
-            let outcome = open(&damaged).await;
-            assert!(outcome.is_err(), "page {} was opened with {fill} in it", page + 1);
+            match open(&damaged).await {
+                Err(error) => {
+                    assert!(matches!(error, StoreError::DamagedFile { .. } | StoreError::Schema(_)), "{error:?}");
+                    refused += 1;
+                }
+                Ok(store) => {
+                    let what = format!("page {} with {fill} in it", page + 1);
+                    match Contents::read(&store, &asked).await {
+                        Err(StoreError::Schema(_)) => {}
+                        Err(error) => assert!(error.is_damage(), "{what}: {error}"),
+                        // A page that another stands in for is sound by itself: what is not on it is not found.
+                        Ok(found) if fill == "its neighbour" => {
+                            assert_eq!(found.has_besides(&contents), None, "{what}");
+                        }
+                        Ok(found) => assert!(found == contents, "{what}: it is answered from"),
+                    }
+                    if is_scrubbed(&store).await {
+                        harmless += 1;
+                        store.close().await;
+                    } else {
+                        scrubbed += 1;
+                        is_given_up(store, &damaged).await;
+                        fs::remove_file(folder.path().join("damaged.db-damaged")).unwrap();
+                    }
+                }
+            }
             assert!(fs::read(&damaged).unwrap() == bytes, "the file was changed");
         }
     }
+    assert!(refused > 30 && scrubbed > 100, "{refused} were refused, {scrubbed} found");
+    assert!(harmless <= 3 * free, "{harmless} were not found, and {free} pages are free");
 }
 
 #[tokio::test]
@@ -212,9 +338,10 @@ async fn what_was_changed_with_sql_is_found_at_its_place() {
     ] {
         fs::write(&path, &sound).unwrap();
         behind_the_triggers(&path, sql).await;
-        let told = refused(&path).await;
+        let told = thorough(&path).await.unwrap_err().to_string();
         assert!(told.contains(&format!("is damaged: {place}")), "{sql}: {told}");
         assert!(told.contains("Put a copy of it in its place"), "{sql}: {told}");
+        is_found(&path).await;
     }
 }
 
@@ -241,7 +368,7 @@ async fn a_schema_with_something_missing_or_altered_is_found() {
 }
 
 #[tokio::test]
-async fn a_thorough_look_finds_what_opening_does_not_look_for() {
+async fn an_event_that_no_append_has_written_is_found() {
     let (_folder, path) = log().await;
     let sound = fs::read(&path).unwrap();
     for (sql, reason) in [
@@ -253,10 +380,75 @@ async fn a_thorough_look_finds_what_opening_does_not_look_for() {
     ] {
         fs::write(&path, &sound).unwrap();
         behind_the_triggers(&path, sql).await;
-        open(&path).await.unwrap().close().await;
         let told = thorough(&path).await.unwrap_err().to_string();
         assert!(told.contains("is damaged: position 1") && told.contains(reason), "{sql}: {told}");
+        is_found(&path).await;
     }
+}
+
+#[tokio::test]
+async fn a_log_that_was_put_back_is_opened_and_appended_to() {
+    let (folder, path) = log().await;
+    let sound = fs::read(&path).unwrap();
+    behind_the_triggers(&path, "DELETE FROM events WHERE position = 7").await;
+    is_found(&path).await;
+    assert!(folder.path().join("log.db-damaged").exists());
+    fs::write(&path, &sound).unwrap();
+    let store = open(&path).await.unwrap();
+    assert!(!folder.path().join("log.db-damaged").exists());
+    assert!(is_scrubbed(&store).await);
+    store.append(append(deal(), 0)).await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_read_that_finds_damage_ends_appending() {
+    let (_folder, path) = log().await;
+    behind_the_triggers(&path, "UPDATE events SET data = '[]' WHERE position = 17").await;
+    let store = open(&path).await.unwrap();
+    store.append(append(deal(), 0)).await.unwrap();
+    let found = store.read(Position(10), 10, &[]).await.unwrap_err();
+    assert!(matches!(found, StoreError::Damaged { position: Position(17), .. }), "{found}");
+    assert_eq!(store.read(Position(20), 10, &[]).await.unwrap().len(), 10, "what is sound can be read");
+    assert_eq!(store.can_append().await, Err(Unable::Damaged("position 17".into())));
+    is_given_up(store, &path).await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_log_and_of_a_stream_is_missed_when_it_is_read() {
+    let (_folder, path) = log().await;
+    let store = open(&path).await.unwrap();
+    let last = store.read(Position(239), 1, &[]).await.unwrap().remove(0);
+    behind_the_triggers(&path, "DELETE FROM events WHERE position = 240").await;
+    let found = store.read_stream(last.stream, Version(3), 10).await.unwrap_err();
+    assert!(matches!(found, StoreError::DamagedFile { .. }), "{found}");
+    let found = store.read(Position(239), 10, &[]).await.unwrap_err();
+    assert!(matches!(found, StoreError::Damaged { position: Position(240), .. }), "{found}");
+    is_given_up(store, &path).await;
+}
+
+#[tokio::test]
+async fn a_log_that_grows_while_it_is_scrubbed_is_sound() {
+    let (_folder, path) = log().await;
+    let long = deal();
+    let limits = Limits { scrub_events_per_second: 2_000, ..Limits::default() };
+    let store = SqliteStore::open(&path, limits).await.unwrap();
+    for version in 0..300 {
+        store.append(append(long, 2 * version)).await.unwrap();
+    }
+    let mut scrubbed = store.scrub(Arc::new(|| Timestamp::MIN)).await;
+    let mut version = 600;
+    while scrubbed.borrow().ended_at.is_none() {
+        store.append(append(long, version)).await.unwrap();
+        store.append(append(deal(), 0)).await.unwrap();
+        version += 2;
+        assert_eq!(store.can_append().await, Ok(()));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(version > 620, "it did not grow");
+    let end = scrubbed.borrow_and_update().end;
+    assert!(end >= Position(4 * STREAMS + 600) && scrubbed.borrow().position == end);
+    store.close().await;
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
-//! A log file that is not what was written: it is not opened, and nothing in it is changed.
+//! A log file that is not what was written: it is not opened, or not appended to once that is found out, and nothing in it is
+//! changed.
 
 use std::{
     fs::{self, OpenOptions},
     os::unix::fs::FileExt as _,
+    time::Duration,
 };
 
-use dealog_tests::{Data, Server, deal};
+use dealog_tests::{Data, Server, deal, until};
 use serde_json::json;
 
 const PAGE_BYTES: usize = 4_096;
@@ -48,15 +50,96 @@ fn a_sound_log_is_checked_and_has_no_damage() {
 }
 
 #[test]
-fn a_log_with_a_page_of_garbage_is_refused() {
+fn a_log_whose_first_page_is_garbage_is_refused() {
+    let data = company(Data::on_sqlite());
+    let mut bytes = fs::read(data.folder().join("log.db")).unwrap();
+    bytes[..PAGE_BYTES].fill(0xa5);
+    fs::write(data.folder().join("log.db"), bytes).unwrap();
+    is_refused(&data, "not a database");
+}
+
+#[test]
+fn a_log_with_a_page_of_garbage_is_refused_by_a_check() {
     let data = company(Data::on_sqlite());
     let sound = fs::read(data.folder().join("log.db")).unwrap();
-    for page in [1, sound.len() / PAGE_BYTES / 2, sound.len() / PAGE_BYTES] {
+    for page in [sound.len() / PAGE_BYTES / 2, sound.len() / PAGE_BYTES] {
         let mut bytes = sound.clone();
         bytes[(page - 1) * PAGE_BYTES..page * PAGE_BYTES].fill(0xa5);
-        fs::write(data.folder().join("log.db"), bytes).unwrap();
-        is_refused(&data, if page == 1 { "not a database" } else { "page" });
+        fs::write(data.folder().join("log.db"), &bytes).unwrap();
+        let told = data.run(["check"]).fail();
+        assert!(told.contains("is damaged") && told.contains("page"), "{told}");
+        assert!(fs::read(data.folder().join("log.db")).unwrap() == bytes);
     }
+}
+
+/// Damages an event far from the end of the log, by two bytes. Gives its position.
+fn break_an_event(data: &Data) -> usize {
+    let server = Server::start(data, &[]);
+    for index in 0..DEALS {
+        server.post("/v1/deals", &deal(&format!("Later deal {index}"), &json!({}))).expect(201);
+    }
+    server.get(&format!("/v1/deals?min_position={}", server.head())).expect(200);
+    server.stop();
+    let mut bytes = fs::read(data.folder().join("log.db")).unwrap();
+    let wanted = br#"{"title":"Deal 37""#;
+    let at = bytes.windows(wanted.len()).position(|window| window == wanted).expect("the event is in the file");
+    bytes[at..at + 2].copy_from_slice(b"??");
+    fs::write(data.folder().join("log.db"), bytes).unwrap();
+    4 + 38
+}
+
+#[test]
+fn a_server_finds_damage_where_nobody_reads_and_appends_nothing_from_then_on() {
+    let data = company(Data::on_sqlite());
+    let [log, mark] = ["log.db", "log.db-damaged"].map(|name| data.folder().join(name));
+    let position = break_an_event(&data);
+    let broken = fs::read(&log).unwrap();
+    let server = Server::start(&data, &[]);
+    let told = until("the damage should be found", Duration::from_secs(30), || {
+        Some(server.get("/health/ready")).filter(|ready| ready.status == 503)
+    });
+    let trouble = told.body["trouble"].as_str().unwrap();
+    assert!(trouble.contains(&format!("the log is damaged (position {position})")), "{trouble}");
+    assert_eq!(told.body["scrub"]["ended_at"], json!(null), "{}", told.text);
+    let refused = server.post("/v1/deals", &deal("One more", &json!({}))).problem(500, "internal");
+    assert!(refused.body["detail"].as_str().unwrap().contains("the log is damaged"), "{}", refused.text);
+    server.get("/v1/events?after=50").expect(200);
+    server.get("/v1/events").problem(500, "internal");
+    assert!(server.get("/metrics").expect(200).text.contains("\ndealog_log_damaged 1\n"));
+    let told = server.stop();
+    assert!(told.contains(&format!("damaged at position {position}")), "{told}");
+    assert!(fs::read(&log).unwrap() == broken, "something was appended");
+
+    // Nobody opens it again until it has been restored.
+    is_refused(&data, &format!("position {position}: "));
+    data.run(["token", "list"]).fail();
+    assert!(mark.exists());
+    let mut sound = broken;
+    let at = sound.windows(9).position(|window| window == b"??title\":").unwrap();
+    sound[at..at + 2].copy_from_slice(b"{\"");
+    fs::write(&log, sound).unwrap();
+    let server = Server::start(&data, &[]).ready();
+    assert!(!mark.exists());
+    server.post("/v1/deals", &deal("One more", &json!({}))).expect(201);
+    server.stop();
+}
+
+#[test]
+fn a_sound_log_is_scrubbed_from_its_beginning_to_its_end() {
+    let data = company(Data::on_sqlite().with_limits("scrub_events_per_second = 1000000"));
+    let server = Server::start(&data, &[]);
+    let scrub = until("a pass should end", Duration::from_secs(30), || {
+        let scrub = server.get("/health/ready").body["scrub"].clone();
+        (scrub["ended_at"] != json!(null)).then_some(scrub)
+    });
+    assert_eq!((&scrub["position"], &scrub["end"]), (&json!(4 + DEALS), &json!(4 + DEALS)));
+    let metrics = server.get("/metrics").expect(200).text;
+    assert!(metrics.contains(&format!("\ndealog_scrub_position {}\n", 4 + DEALS)), "{metrics}");
+    assert!(
+        metrics.contains("\ndealog_scrub_ended_seconds ") && metrics.contains("\ndealog_log_damaged 0\n"),
+        "{metrics}"
+    );
+    server.stop();
 }
 
 #[test]

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 fn plant(data: &Data) -> u64 {
     let mut log = Database::log(data);
     log.run(match log.dialect() {
+        // SQLite has no hashes: the id that this command gives its event was made elsewhere.
         Dialect::Sqlite => {
             "BEGIN;
              INSERT INTO events (position, event_id, stream, version, type, schema, occurred_at, recorded_at, actor, command_id,
                  correlation_id, causation_id, data)
-             SELECT max(position) + 1, randomblob(16), 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1,
-                 max(recorded_at), max(recorded_at), 'local', randomblob(16), randomblob(16), NULL, '{\"loud\":true}' FROM events;
+             SELECT max(position) + 1, x'b97ecb57b0338484b1bc9f100dc461d8', 'deal-0192f3a4-0000-7000-8000-00000000dead', 1, 'deal.exploded', 1,
+                 max(recorded_at), max(recorded_at), 'local', x'0192f3a4000070008000000000c0ffee', randomblob(16), NULL, '{\"loud\":true}' FROM events;
              INSERT INTO commands (command_id, fingerprint, stream, version, position, events)
              SELECT command_id, randomblob(32), stream, version, position, 1 FROM events WHERE type = 'deal.exploded';
              UPDATE head SET position = position + 1;

@@ -8,8 +8,9 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use dealog_events::Position;
+use dealog_events::{Position, Timestamp};
 use dealog_projections::Status;
+use dealog_store::Scrubbed;
 use moka::future::Cache;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -61,10 +62,23 @@ struct Ready {
     /// Why no command could be carried out now; null where one could. It is tried: the log is locked and written, with nothing
     /// new, unless a command was a moment ago.
     trouble: Option<String>,
+    /// How far the log has been looked at for damage.
+    scrub: ScrubHealth,
     /// The read models.
     projections: Vec<ProjectionHealth>,
     /// Why the audit log is not written, where it is not; requests go on unless it is required.
     audit_trouble: Option<String>,
+}
+
+/// How far this server's scrub of the log is, which looks for damage in all of it again and again.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct ScrubHealth {
+    /// The last event looked at in this pass.
+    position: Position,
+    /// The last event that this pass is going to look at.
+    end: Position,
+    /// When the last pass ended that found no damage; null before the first has.
+    ended_at: Option<Timestamp>,
 }
 
 /// How a projection is doing.
@@ -123,8 +137,10 @@ async fn look(app: &App) -> Ready {
         lag: head.zip(projection.position).map(|(head, position)| head.0.saturating_sub(position.0)),
         ..projection
     };
+    let Scrubbed { position, end, ended_at } = *app.scrubbed.borrow();
+    let scrub = ScrubHealth { position, end, ended_at };
     let ready = trouble.is_none() && head.is_some() && projection.position.is_some() && projection.trouble.is_none();
-    Ready { ready, head, trouble, projections: vec![projection], audit_trouble: None }
+    Ready { ready, head, trouble, scrub, projections: vec![projection], audit_trouble: None }
 }
 
 /// What the worker of this process says, and what is written down beside the read models, whoever folds them.

@@ -30,7 +30,9 @@ use self::{
     meters::Meters,
     trial::{Trial, Tries},
 };
-use crate::{Append, AppendError, Appended, Limits, Remembered, StoreError, failpoints, judge, supervised};
+use crate::{
+    Append, AppendError, Appended, Limits, Remembered, StoreError, failpoints, judge, supervised, trust::Trust,
+};
 
 /// Bytes of data that go into one transaction, so that a batch of large events stays far below what a database takes in
 /// one statement. An append that is larger by itself goes alone.
@@ -93,21 +95,23 @@ pub(crate) struct Appender {
     closing: Arc<Notify>,
     position: watch::Receiver<Position>,
     trial: Trial,
+    trust: Trust,
     limits: Limits,
 }
 
 impl Appender {
-    /// Starts the task. It tells `publish` of what it commits, and may not be the only one who does.
-    pub(crate) fn start(writer: impl Writer, publish: watch::Sender<Position>, limits: Limits) -> Self {
+    /// Starts the task. It tells `publish` of what it commits, and may not be the only one who does. It writes nothing to a log
+    /// that is not trusted any more.
+    pub(crate) fn start(writer: impl Writer, publish: watch::Sender<Position>, trust: Trust, limits: Limits) -> Self {
         let (queue, waiting) = mpsc::channel(limits.queue_length_max.clamp(1, Semaphore::MAX_PERMITS));
         let position = publish.subscribe();
         let closing = Arc::new(Notify::new());
         let batch_appends_max = limits.batch_appends_max.max(1);
         let (meters, tries) = (Meters::new(), Tries::new());
         let trial = tries.trial();
-        let task = Task { writer, publish, batch_appends_max, taken: Vec::new(), meters, tries };
+        let task = Task { writer, publish, batch_appends_max, taken: Vec::new(), meters, tries, trust: trust.clone() };
         tokio::spawn(task.work(waiting, Arc::clone(&closing)));
-        Self { queue, closing, position, trial, limits }
+        Self { queue, closing, position, trial, trust, limits }
     }
 
     /// Takes a place in the queue now; the future only waits for the answer.
@@ -130,6 +134,9 @@ impl Appender {
 
     /// Whether an append would be written now. Answers within two seconds.
     pub(crate) async fn can_append(&self) -> Result<(), Unable> {
+        if let Some(place) = self.trust.damage() {
+            return Err(Unable::Damaged(place.to_owned()));
+        }
         match self.queue.capacity() {
             _ if self.queue.is_closed() => Err(Unable::Closed),
             0 => Err(Unable::Overloaded),
@@ -164,6 +171,7 @@ struct Task<W> {
     taken: Vec<Waiting>,
     meters: Meters,
     tries: Tries,
+    trust: Trust,
 }
 
 impl<W: Writer> Task<W> {
@@ -195,7 +203,10 @@ impl<W: Writer> Task<W> {
 
     /// Does what an append does, up to a commit that waits for the disk, with nothing to append.
     async fn write_nothing(&mut self) {
-        let outcome = self.writer.remembered(&[]).await;
+        let outcome = match self.trust.check() {
+            Ok(()) => self.trust.judge("its end", self.writer.remembered(&[]).await),
+            Err(error) => Err(error),
+        };
         if let Err(error) = &outcome {
             tracing::warn!(%error, "the log cannot be written");
         }
@@ -220,7 +231,7 @@ impl<W: Writer> Task<W> {
             Err(WriteError::NotWritten(error)) => {
                 self.tries.tried(Err(&error));
                 tracing::error!(%error, appends = batch.len(), "a batch could not be written");
-                batch.iter().map(|_| Err(AppendError::Unavailable(error.in_words()))).collect()
+                batch.iter().map(|_| Err(not_written(&error))).collect()
             }
             Err(WriteError::InDoubt(error)) => {
                 self.tries.tried(Err(&error));
@@ -236,8 +247,13 @@ impl<W: Writer> Task<W> {
 
     /// A panic is a commit without an answer. It must not end this task, which all commands to come depend on.
     async fn write(&mut self, batch: &[Append]) -> Result<Written, WriteError> {
+        self.trust.check()?;
         let written = AssertUnwindSafe(self.writer.write(batch)).catch_unwind().await;
-        written.unwrap_or_else(|_| Err(WriteError::InDoubt(sqlx::Error::WorkerCrashed.into())))
+        let written = written.unwrap_or_else(|_| Err(WriteError::InDoubt(sqlx::Error::WorkerCrashed.into())));
+        written.map_err(|error| match error {
+            WriteError::NotWritten(error) => WriteError::NotWritten(self.trust.learn("its end", error)),
+            WriteError::InDoubt(error) => WriteError::InDoubt(self.trust.learn("its end", error)),
+        })
     }
 
     /// The commit failed. What is found in the log was written, the rest was not.
@@ -267,6 +283,14 @@ impl<W: Writer> Task<W> {
             pause *= 2;
         }
         self.writer.remembered(ids).await
+    }
+}
+
+/// What an append is told that was certainly not written.
+fn not_written(error: &StoreError) -> AppendError {
+    match error {
+        error if error.is_damage() => AppendError::Damaged(error.in_words()),
+        error => AppendError::Unavailable(error.in_words()),
     }
 }
 

@@ -22,6 +22,7 @@ enum Next {
     FailAtCommit {
         written: usize,
     },
+    FindDamage,
     Panic,
     Hang,
 }
@@ -83,6 +84,9 @@ impl Writer for Fake {
         }
         match next {
             Some(Next::FailBeforeCommit) => Err(WriteError::NotWritten(broken())),
+            Some(Next::FindDamage) => {
+                Err(WriteError::NotWritten(StoreError::Damaged { position: Position(7), reason: "a test".into() }))
+            }
             Some(Next::FailAtCommit { written }) => {
                 for append in &batch[..written] {
                     state.write(append);
@@ -132,7 +136,8 @@ fn append() -> Append {
 fn start(failures: &[Next], failing_lookups: u32) -> (Fake, Appender) {
     let state = State { failures: failures.iter().copied().collect(), failing_lookups, ..State::default() };
     let fake = Fake(Arc::new(Mutex::new(state)));
-    (fake.clone(), Appender::start(fake, watch::Sender::new(Position::ZERO), Limits::default()))
+    let (publish, trust) = (watch::Sender::new(Position::ZERO), Trust::new(None));
+    (fake.clone(), Appender::start(fake, publish, trust, Limits::default()))
 }
 
 #[tokio::test]
@@ -245,6 +250,18 @@ async fn a_log_that_cannot_be_written_is_not_ready_and_says_so() {
     assert_eq!(appender.can_append().await, Err(Unable::Away));
     appender.close().await;
     assert_eq!(appender.can_append().await, Err(Unable::Closed));
+}
+
+#[tokio::test]
+async fn once_damage_is_found_nothing_is_written_any_more() {
+    let (fake, appender) = start(&[Next::FindDamage], 0);
+    for _ in 0..2 {
+        let refused = appender.append(append()).await;
+        assert!(matches!(refused, Err(AppendError::Damaged(_))), "{refused:?}");
+        assert_eq!(appender.can_append().await, Err(Unable::Damaged("position 7".into())));
+    }
+    let state = fake.0.lock().unwrap();
+    assert_eq!((state.batches.len(), state.lookups), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ const RECENT_MAX: Duration = Duration::from_secs(1);
 const TRIAL_MAX: Duration = Duration::from_millis(1_500);
 
 /// Why nothing could be appended now, in words for whoever asks about the server's health. The database's own are in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unable {
     /// The log is being closed.
     #[error("the log is closed")]
@@ -46,6 +46,9 @@ pub enum Unable {
     /// A write is under way and does not come to an end.
     #[error("the log does not come to write")]
     Silent,
+    /// Damage was found, here.
+    #[error("the log is damaged ({0}): nothing is appended to it, and the server's log says what to do")]
+    Damaged(String),
     /// Anything else.
     #[error("the log's database refuses to be written: the server's log says why")]
     Refused,
@@ -70,7 +73,7 @@ impl Unable {
 }
 
 /// What a write came to, and when.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Tried {
     at: Instant,
     outcome: Result<(), Unable>,
@@ -115,13 +118,14 @@ impl Trial {
     /// What the last write came to, or a new one. However many ask at once, there is one.
     pub(super) async fn outcome(&self) -> Result<(), Unable> {
         let asked = Instant::now();
-        let is_recent = |last: &Option<Tried>| last.is_some_and(|last| asked.duration_since(last.at) < RECENT_MAX);
+        let is_recent =
+            |last: &Option<Tried>| last.as_ref().is_some_and(|last| asked.duration_since(last.at) < RECENT_MAX);
         let mut last = self.last.clone();
         if !is_recent(&last.borrow()) {
             self.wanted.notify_one();
         }
         match timeout(TRIAL_MAX, last.wait_for(is_recent)).await {
-            Ok(Ok(last)) => last.map_or(Err(Unable::Silent), |last| last.outcome),
+            Ok(Ok(last)) => last.as_ref().map_or(Err(Unable::Silent), |last| last.outcome.clone()),
             Ok(Err(_)) => Err(Unable::Closed),
             Err(_) => Err(Unable::Silent),
         }

@@ -67,7 +67,7 @@ pub(super) async fn thorough(
     for invariant in INVARIANTS {
         let broken: Option<(String, String)> = sqlx::query_as(*invariant).fetch_optional(&mut *transaction).await?;
         if let Some((place, reason)) = broken {
-            return Err(StoreError::DamagedLog(format!("{place}: {reason}")));
+            return Err(StoreError::DamagedLog { place, reason });
         }
     }
     let head = read::head(&mut *transaction).await?;

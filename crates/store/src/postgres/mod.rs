@@ -9,12 +9,15 @@ mod listen;
 mod read;
 mod rows;
 mod schema;
+mod scrub;
 mod session;
 mod tokens;
 mod writer;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
+use dealog_events::{CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, PgPool};
 use tokio::{
@@ -26,8 +29,8 @@ use uuid::Uuid;
 pub use self::session::SessionSettings;
 use self::session::{Session, in_time};
 use crate::{
-    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, Unable, appender::Appender,
-    batch::Batch,
+    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, Scrubbed, StoreError, Unable,
+    appender::Appender, batch::Batch, scrub::Scrub, trust::Trust,
 };
 
 /// A log in a PostgreSQL database.
@@ -38,8 +41,9 @@ pub struct PostgresStore {
     readers: PgPool,
     /// For what commands and tokens need to know. Who reads the log must not keep them waiting.
     lookups: PgPool,
-    /// The task that listens; it ends with the log.
-    listening: Mutex<JoinSet<()>>,
+    /// The tasks that listen and scrub; they end with the log.
+    tasks: Mutex<JoinSet<()>>,
+    trust: Trust,
     limits: Limits,
 }
 
@@ -60,11 +64,12 @@ impl PostgresStore {
         let (readers, lookups) =
             (session.pool(limits.read_connections_max), session.pool(limits.command_connections_max));
         let positions = watch::Sender::new(head.position);
-        let mut listening = JoinSet::new();
-        listening.spawn(listen::listen(session.pool(1), positions.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(listen::listen(session.pool(1), positions.clone()));
         let writer = writer::PgWriter::new(session, connection, limits);
-        let appender = Appender::start(writer, positions, limits);
-        Ok(Self { appender, readers, lookups, listening: Mutex::new(listening), limits })
+        let trust = Trust::new(None);
+        let appender = Appender::start(writer, positions, trust.clone(), limits);
+        Ok(Self { appender, readers, lookups, tasks: Mutex::new(tasks), trust, limits })
     }
 
     /// Makes the log, or brings it up, and lets `role` serve it, which from then on may do so and no more.
@@ -114,19 +119,24 @@ impl EventStore for PostgresStore {
     }
 
     async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
-        in_time(&self.limits, read::remembered(&self.lookups, ids.iter().copied())).await
+        let found = in_time(&self.limits, read::remembered(&self.lookups, ids.iter().copied())).await;
+        self.trust.judge("the commands", found)
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        in_time(&self.limits, read::head(&self.lookups)).await
+        self.trust.judge("the head", in_time(&self.limits, read::head(&self.lookups)).await)
     }
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
-        in_time(&self.limits, read::events(&self.readers, after, self.limits.page(limit), types)).await
+        let page = self.limits.page(limit);
+        let found = in_time(&self.limits, read::events(&self.readers, after, page, types)).await;
+        self.trust.judge(format_args!("behind position {after}"), found)
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
-        in_time(&self.limits, read::stream(&self.readers, stream, after, self.limits.page(limit))).await
+        let page = self.limits.page(limit);
+        let found = in_time(&self.limits, read::stream(&self.readers, stream, after, page)).await;
+        self.trust.judge(format_args!("stream {stream}"), found)
     }
 
     async fn read_stream_for_command(
@@ -135,7 +145,9 @@ impl EventStore for PostgresStore {
         after: Version,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        in_time(&self.limits, read::stream(&self.lookups, stream, after, self.limits.page(limit))).await
+        let page = self.limits.page(limit);
+        let found = in_time(&self.limits, read::stream(&self.lookups, stream, after, page)).await;
+        self.trust.judge(format_args!("stream {stream}"), found)
     }
 
     async fn can_append(&self) -> Result<(), Unable> {
@@ -147,8 +159,8 @@ impl EventStore for PostgresStore {
     }
 
     async fn close(&self) {
-        // It holds an end of what the appender waits for.
-        self.listening.lock().await.shutdown().await;
+        // One holds an end of what the appender waits for.
+        self.tasks.lock().await.shutdown().await;
         self.appender.close().await;
         self.readers.close().await;
         self.lookups.close().await;
@@ -159,6 +171,7 @@ impl EventStore for PostgresStore {
 impl Log for PostgresStore {
     async fn append_copied(&self, events: &[Envelope], commands: &[Remembered]) -> Result<(), StoreError> {
         let Some(batch) = Batch::of_copied(events, commands) else { return Ok(()) };
+        self.trust.check()?;
         let mut transaction = self.lookups.begin_with(read::BEGIN_WITH_LOCK).await?;
         let end = read::head(&mut *transaction).await?.position;
         if end != batch.before {
@@ -167,5 +180,18 @@ impl Log for PostgresStore {
         }
         rows::write(&batch).execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
+    }
+
+    async fn scrub(&self, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> watch::Receiver<Scrubbed> {
+        let (told, scrubbed) = watch::channel(Scrubbed::default());
+        let scrub = Scrub {
+            pieces: scrub::Scrubbing::new(self.readers.clone(), self.limits),
+            trust: self.trust.clone(),
+            events_per_second: self.limits.scrub_events_per_second,
+            clock,
+            told,
+        };
+        self.tasks.lock().await.spawn(scrub.work());
+        scrubbed
     }
 }

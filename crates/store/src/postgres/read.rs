@@ -38,7 +38,7 @@ pub(super) async fn remembered(
         select!(unchanged_commands "log.unchanged_commands WHERE command_id = ANY($1)")
     );
     let found = sqlx::query(sql).bind(ids).fetch_all(executor).await?;
-    found.iter().map(decode::remembered).collect()
+    Ok(decode::commands(found.iter().map(decode::remembered))?.into_values().collect())
 }
 
 /// All that a batch is judged by, in one trip to the server: a row tells of the head, of a command, or of a stream.
@@ -65,12 +65,12 @@ pub(super) async fn known(executor: impl PgExecutor<'_>, batch: &[Append]) -> Re
     let telling =
         |of: usize| found.iter().filter(move |row| row.integer(0).is_ok_and(|kind| kind == integer(of as u64)));
     let head = decode::head(telling(HEAD).next().map(|row| Behind(row, HEAD)))?;
-    let commands = telling(COMMAND).map(|row| decode::remembered(&Behind(row, COMMAND)).map(|it| (it.command_id, it)));
+    let commands = telling(COMMAND).map(|row| decode::remembered(&Behind(row, COMMAND)));
     let streams = telling(STREAM).map(|row| decode::stream_end(&Behind(row, STREAM), head.position));
     Ok(Known {
         position: head.position,
         recorded_at: head.recorded_at,
-        commands: commands.collect::<Result<_, _>>()?,
+        commands: decode::commands(commands)?,
         streams: streams.collect::<Result<_, _>>()?,
     })
 }
@@ -89,7 +89,7 @@ pub(super) async fn events(
             FROM log.events WHERE position > $1 ORDER BY position LIMIT $2
         ) AS page WHERE before < $3 ORDER BY position"));
         let found = query.bind(from).bind(limit).bind(bytes).fetch(executor);
-        return decode::events(found, page, after.0, |event| event.position.0).await;
+        return decode::events(found, page, after).await;
     }
     // Each type is in its own order in the index: no more of it is looked at than fits in a page.
     let query = sqlx::query(select!(events "(
@@ -99,8 +99,9 @@ pub(super) async fn events(
                 SELECT position FROM log.events WHERE type = wanted AND position > $1 ORDER BY position LIMIT $2
             ) AS found ORDER BY found.position LIMIT $2)
     ) AS page WHERE before < $3 ORDER BY position"));
-    decode::some_events(query.bind(from).bind(limit).bind(bytes).bind(decode::distinct(types)).fetch(executor), page)
-        .await
+    let types = decode::distinct(types);
+    let found = query.bind(from).bind(limit).bind(bytes).bind(&types).fetch(executor);
+    decode::of_types(found, page, &types, after).await
 }
 
 pub(super) async fn stream(
@@ -115,5 +116,5 @@ pub(super) async fn stream(
     ) AS page WHERE before < $4 ORDER BY version"));
     let query = query.bind(stream.to_string()).bind(integer(after.0));
     let query = query.bind(integer(page.events as u64)).bind(integer(page.bytes as u64));
-    decode::events(query.fetch(executor), page, after.0, |event| event.version.0).await
+    decode::stream(query.fetch(executor), page, stream, after).await
 }

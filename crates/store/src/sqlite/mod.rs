@@ -9,6 +9,7 @@ mod journal;
 mod read;
 mod rows;
 mod schema;
+mod scrub;
 mod tokens;
 mod writer;
 
@@ -22,16 +23,23 @@ use std::{
 };
 
 use async_trait::async_trait;
-use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
+use dealog_events::{CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use futures_util::future::BoxFuture;
-use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqlitePool, pool::PoolConnection, sqlite::SqlitePoolOptions};
-use tokio::sync::watch;
+use sqlx::{
+    ConnectOptions as _, Connection as _, Sqlite, SqlitePool,
+    pool::PoolConnection,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+};
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinSet,
+};
 use uuid::Uuid;
 
 pub use self::journal::{Journal, JournalLimits, Snapshot};
 use crate::{
-    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, StoreError, Unable, appender::Appender,
-    batch::Batch,
+    Append, AppendError, Appended, EventStore, Head, Limits, Log, Remembered, Scrubbed, StoreError, Unable,
+    appender::Appender, batch::Batch, scrub::Scrub, trust::Trust,
 };
 
 /// A log in an SQLite file.
@@ -40,13 +48,34 @@ pub struct SqliteStore {
     path: PathBuf,
     appender: Appender,
     /// For pages of the log and of streams.
-    readers: SqlitePool,
+    readers: Readers,
+    /// For the scrub, which reads all of the file: a connection of its own, so that others keep what they need in their caches.
+    scrubber: Readers,
     /// For what commands and tokens need to know. Who reads the log must not keep them waiting.
     lookups: SqlitePool,
-    journal: Journal,
+    journal: Arc<Journal>,
+    trust: Trust,
+    /// The scrub; it ends with the log.
+    scrubbing: Mutex<JoinSet<()>>,
     limits: Limits,
     /// Reads under way end with an error: the log is being closed.
     interrupted: Arc<AtomicBool>,
+}
+
+/// Connections that read for a while.
+#[derive(Debug, Clone)]
+struct Readers {
+    pool: SqlitePool,
+    journal: Arc<Journal>,
+}
+
+impl Readers {
+    /// A connection that reads, with the right to do so, which goes after it. Who waits for a connection does not hold up the
+    /// journal. A lookup takes no such right: it ends by itself before anybody would have waited for it.
+    async fn take(&self) -> Result<(Snapshot, PoolConnection<Sqlite>), sqlx::Error> {
+        let connection = self.pool.acquire().await?;
+        Ok((self.journal.snapshot().await, connection))
+    }
 }
 
 /// How long a journal that others use is waited for.
@@ -67,7 +96,7 @@ impl SqliteStore {
         let mut connection = schema::open(path, log_id).await?;
         let head = read::head(&mut connection).await?;
         let interrupted = Arc::new(AtomicBool::new(false));
-        let pool = |connections_max| {
+        let pool = |connections_max, options: SqliteConnectOptions| {
             let interrupt = Arc::clone(&interrupted);
             SqlitePoolOptions::new()
                 .after_connect(move |connection, _| {
@@ -81,13 +110,31 @@ impl SqliteStore {
                 .max_connections(connections_max)
                 // A connection to a file does not go stale.
                 .test_before_acquire(false)
-                .connect_lazy_with(schema::read_options(path))
+                .connect_lazy_with(options)
         };
-        let (readers, lookups) = (pool(limits.read_connections_max), pool(limits.command_connections_max));
-        let journal = Journal::watch(path, "log.db", limits.journal);
+        let reading = |connections_max| pool(connections_max, schema::read_options(path));
+        let lookups = reading(limits.command_connections_max);
+        let journal = Arc::new(Journal::watch(path, "log.db", limits.journal));
+        let readers = Readers { pool: reading(limits.read_connections_max), journal: Arc::clone(&journal) };
+        let scrubber = Readers {
+            pool: pool(1, schema::read_options(path).disable_statement_logging()),
+            journal: Arc::clone(&journal),
+        };
         let writer = writer::SqliteWriter::new(path.to_owned(), connection, journal.turns(), limits);
-        let appender = Appender::start(writer, watch::Sender::new(head.position), limits);
-        Ok(Self { path: path.to_owned(), appender, readers, lookups, journal, limits, interrupted })
+        let trust = Trust::new(Some(path));
+        let appender = Appender::start(writer, watch::Sender::new(head.position), trust.clone(), limits);
+        Ok(Self {
+            path: path.to_owned(),
+            appender,
+            readers,
+            scrubber,
+            lookups,
+            journal,
+            trust,
+            scrubbing: Mutex::default(),
+            limits,
+            interrupted,
+        })
     }
 
     /// Brings what is still in the journal of a closed log into its file, so that a plain copy of the file has everything.
@@ -117,13 +164,6 @@ impl SqliteStore {
         Ok(schema::write_options(path).connect().await?.close().await?)
     }
 
-    /// A connection that reads, with the right to do so, which goes after it. Who waits for a connection does not hold up the
-    /// journal. A lookup takes no such right: it ends by itself before anybody would have waited for it.
-    async fn reading(&self) -> Result<(Snapshot, PoolConnection<Sqlite>), sqlx::Error> {
-        let connection = self.readers.acquire().await?;
-        Ok((self.journal.snapshot().await, connection))
-    }
-
     /// Looks for damage in all of the log in this file, which is more than opening it looks for: its indexes, and each event
     /// by itself. `visit` is given the events, page after page, and the end of the log; it may refuse the log too.
     pub async fn check(
@@ -144,21 +184,29 @@ impl EventStore for SqliteStore {
     }
 
     async fn remembered(&self, ids: &[CommandId]) -> Result<Vec<Remembered>, StoreError> {
-        read::remembered(&self.lookups, ids.iter().copied()).await
+        self.trust.judge("the commands", read::remembered(&self.lookups, ids.iter().copied()).await)
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        read::head(&self.lookups).await
+        self.trust.judge("the head", read::head(&self.lookups).await)
     }
 
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError> {
-        let (_snapshot, mut connection) = self.reading().await?;
-        read::events(&mut *connection, after, self.limits.page(limit), types).await
+        let found = async {
+            let (_snapshot, mut connection) = self.readers.take().await?;
+            read::page(&mut connection, after, self.limits.page(limit), types).await
+        }
+        .await;
+        self.trust.judge(format_args!("behind position {after}"), found)
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
-        let (_snapshot, mut connection) = self.reading().await?;
-        read::stream(&mut *connection, stream, after, self.limits.page(limit)).await
+        let found = async {
+            let (_snapshot, mut connection) = self.readers.take().await?;
+            read::page_of_stream(&mut connection, stream, after, self.limits.page(limit)).await
+        }
+        .await;
+        self.trust.judge(format_args!("stream {stream}"), found)
     }
 
     async fn read_stream_for_command(
@@ -167,7 +215,12 @@ impl EventStore for SqliteStore {
         after: Version,
         limit: usize,
     ) -> Result<Vec<Envelope>, StoreError> {
-        read::stream(&self.lookups, stream, after, self.limits.page(limit)).await
+        let found = async {
+            let mut connection = self.lookups.acquire().await?;
+            read::page_of_stream(&mut connection, stream, after, self.limits.page(limit)).await
+        }
+        .await;
+        self.trust.judge(format_args!("stream {stream}"), found)
     }
 
     async fn can_append(&self) -> Result<(), Unable> {
@@ -181,8 +234,10 @@ impl EventStore for SqliteStore {
     async fn close(&self) {
         // A read that nobody waits for any more would be waited for here.
         self.interrupted.store(true, Ordering::Relaxed);
+        self.scrubbing.lock().await.shutdown().await;
         // Readers first: the last to close the file tidies it up, which a read-only connection cannot do.
-        self.readers.close().await;
+        self.scrubber.pool.close().await;
+        self.readers.pool.close().await;
         self.lookups.close().await;
         self.journal.close().await;
         self.appender.close().await;
@@ -193,11 +248,25 @@ impl EventStore for SqliteStore {
 impl Log for SqliteStore {
     async fn append_copied(&self, events: &[Envelope], commands: &[Remembered]) -> Result<(), StoreError> {
         let Some(batch) = Batch::of_copied(events, commands) else { return Ok(()) };
+        self.trust.check()?;
         let mut connection = schema::write_options(&self.path).connect().await?;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         writer::insert(&mut transaction, &batch).await?;
         transaction.commit().await?;
         Ok(connection.close().await?)
+    }
+
+    async fn scrub(&self, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> watch::Receiver<Scrubbed> {
+        let (told, scrubbed) = watch::channel(Scrubbed::default());
+        let scrub = Scrub {
+            pieces: scrub::Scrubbing::new(self.scrubber.clone()),
+            trust: self.trust.clone(),
+            events_per_second: self.limits.scrub_events_per_second,
+            clock,
+            told,
+        };
+        self.scrubbing.lock().await.spawn(scrub.work());
+        scrubbed
     }
 }
 
@@ -212,7 +281,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("log.db"), Limits::default()).await.unwrap();
         let endless = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT count(*) FROM n";
-        let given_up = timeout(Duration::from_millis(100), sqlx::query(endless).fetch_one(&store.readers)).await;
+        let given_up = timeout(Duration::from_millis(100), sqlx::query(endless).fetch_one(&store.readers.pool)).await;
         assert!(given_up.is_err(), "a read without end came to its end");
         timeout(Duration::from_secs(5), store.close()).await.expect("the log was not closed");
         assert!(!schema::journal(&folder.path().join("log.db")).exists());

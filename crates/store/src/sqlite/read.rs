@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use dealog_events::{CommandId, Envelope, Position, StreamId, Version};
 use sqlx::{AssertSqlSafe, SqliteConnection, SqliteExecutor};
 
-use super::rows;
+use super::{check::damage, rows};
 use crate::{
     Append, Head, Remembered, StoreError,
     decode::{self, Behind, Columns as _, PageMax, integer, select},
@@ -26,7 +26,7 @@ pub(super) async fn remembered(
         select!(unchanged_commands "unchanged_commands WHERE command_id IN (SELECT unhex(value) FROM json_each(?1))")
     );
     let found = sqlx::query(sql).bind(rows::ids(ids)).fetch_all(executor).await?;
-    found.iter().map(decode::remembered).collect()
+    Ok(decode::commands(found.iter().map(decode::remembered))?.into_values().collect())
 }
 
 /// Begins to write, and asks for all that a batch is judged by, in one trip to the connection's thread. A row says in its last
@@ -51,11 +51,10 @@ pub(super) async fn lock_and_know(connection: &mut SqliteConnection, batch: &[Ap
     let telling = |of: &'static str| found.iter().filter(move |row| row.text(KIND).is_ok_and(|kind| kind == of));
     let head_row = telling("head").next();
     let head = decode::head(head_row.map(|row| Behind(row, 0)))?;
-    let commands = telling("command").map(|row| decode::remembered(row).map(|it| (it.command_id, it)));
     Ok(Known {
         position: head.position,
         recorded_at: head.recorded_at,
-        commands: commands.collect::<Result<_, _>>()?,
+        commands: decode::commands(telling("command").map(decode::remembered))?,
         streams: head_row.map_or(Ok(HashMap::new()), |row| decode::stream_ends(row.text(STREAMS)?, head.position))?,
     })
 }
@@ -70,14 +69,33 @@ pub(super) async fn events(
     if types.is_empty() {
         let query = sqlx::query(select!(events "events WHERE position > ?1 ORDER BY position LIMIT ?2"));
         let found = query.bind(from).bind(limit).fetch(executor);
-        return decode::events(found, page, after.0, |event| event.position.0).await;
+        return decode::events(found, page, after).await;
     }
     let types = decode::distinct(types);
     let mut query = sqlx::query(AssertSqlSafe(of_types(types.len()))).bind(from).bind(limit);
-    for name in types {
-        query = query.bind(name);
+    for name in &types {
+        query = query.bind(*name);
     }
-    decode::some_events(query.fetch(executor), page).await
+    decode::of_types(query.fetch(executor), page, &types, after).await
+}
+
+/// The events behind a position. Where there are none, the log ends there.
+pub(super) async fn page(
+    connection: &mut SqliteConnection,
+    after: Position,
+    page: PageMax,
+    types: &[String],
+) -> Result<Vec<Envelope>, StoreError> {
+    let found = events(&mut *connection, after, page, types).await?;
+    if !found.is_empty() || !types.is_empty() || page.events == 0 || head(&mut *connection).await?.position <= after {
+        return Ok(found);
+    }
+    // They may have been appended a moment ago.
+    let found = events(connection, after, page, types).await?;
+    if found.is_empty() {
+        return Err(StoreError::Damaged { position: after.next(), reason: "it is missing".into() });
+    }
+    Ok(found)
 }
 
 /// Events of so many types, from `?3` on. Each is in its own order in the index, and SQLite merges them: it goes no further in any
@@ -92,6 +110,31 @@ fn of_types(types: usize) -> String {
     let positions = all.join(" UNION ALL ");
     let select = select!(events "events");
     format!("{select} WHERE position IN ({positions} ORDER BY position LIMIT ?2) ORDER BY position")
+}
+
+/// The events of a stream behind a version. Where there are none, the stream ends there.
+pub(super) async fn page_of_stream(
+    connection: &mut SqliteConnection,
+    stream: StreamId,
+    after: Version,
+    page: PageMax,
+) -> Result<Vec<Envelope>, StoreError> {
+    let found = self::stream(&mut *connection, stream, after, page).await?;
+    if !found.is_empty() || page.events == 0 || !is_behind(connection, stream, after).await? {
+        return Ok(found);
+    }
+    // They may have been appended a moment ago.
+    let found = self::stream(connection, stream, after, page).await?;
+    if found.is_empty() {
+        return Err(damage(format!("stream {stream}"), format!("the events behind version {after} are missing")));
+    }
+    Ok(found)
+}
+
+/// Whether a stream has a version behind this one.
+async fn is_behind(connection: &mut SqliteConnection, stream: StreamId, after: Version) -> Result<bool, StoreError> {
+    let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM streams WHERE stream = ?1 AND version > ?2)");
+    Ok(query.bind(stream.to_string()).bind(integer(after.0)).fetch_one(connection).await?)
 }
 
 /// The events of a stream form a chain, which is gone back on from the end of the stream; in a long one from the nearest
@@ -115,7 +158,7 @@ pub(super) async fn stream(
         ) ",
         select!(events "events WHERE position IN (SELECT position FROM chain WHERE version <= ?3) ORDER BY position")
     ));
-    let (after, last) = (after.0, after.0.saturating_add(page.events as u64));
-    let query = query.bind(stream.to_string()).bind(integer(after)).bind(integer(last));
-    decode::events(query.fetch(executor), page, after, |event| event.version.0).await
+    let last = after.0.saturating_add(page.events as u64);
+    let query = query.bind(stream.to_string()).bind(integer(after.0)).bind(integer(last));
+    decode::stream(query.fetch(executor), page, stream, after).await
 }

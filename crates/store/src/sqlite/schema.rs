@@ -53,7 +53,7 @@ const SQLITE_VERSION_MIN: [u32; 3] = [3, 51, 3];
 const APPLICATION_ID: i32 = 0x4465_616C;
 
 /// What each version of the schema added; the first made the log. A step stays as it was written.
-const STEPS: &[&str] = &[
+pub(super) const STEPS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("tokens.sql"),
     include_str!("chains.sql"),
@@ -198,16 +198,6 @@ async fn bring_up(connection: &mut SqliteConnection, found: usize, log_id: Uuid)
 fn is_busy(error: &sqlx::Error) -> bool {
     const SQLITE_BUSY: i32 = 5;
     code(error).is_some_and(|code| code & PRIMARY == SQLITE_BUSY)
-}
-
-/// The file is not what SQLite writes, or ends too early.
-pub(super) fn is_corrupt(error: &sqlx::Error) -> bool {
-    const SQLITE_CORRUPT: i32 = 11;
-    const SQLITE_NOTADB: i32 = 26;
-    const SQLITE_IOERR_SHORT_READ: i32 = 522;
-    code(error).is_some_and(|code| {
-        [SQLITE_CORRUPT, SQLITE_NOTADB].contains(&(code & PRIMARY)) || code == SQLITE_IOERR_SHORT_READ
-    })
 }
 
 /// The part of a code that says what failed; the bits above say how.

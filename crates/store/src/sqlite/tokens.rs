@@ -42,19 +42,19 @@ impl TokenStore for SqliteStore {
 
     async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
         let row =
-            sqlx::query(select!(tokens "tokens WHERE token_id = ?1")).bind(id).fetch_optional(&self.lookups).await?;
-        row.as_ref().map(decode::token).transpose()
+            sqlx::query(select!(tokens "tokens WHERE token_id = ?1")).bind(id).fetch_optional(&self.lookups).await;
+        self.of_tokens(row)?.as_ref().map(decode::token).transpose()
     }
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
-        let (_snapshot, mut connection) = self.reading().await?;
+        let (_snapshot, mut connection) = self.readers.take().await?;
         let rows =
-            sqlx::query(select!(tokens "tokens ORDER BY created_at, token_id")).fetch_all(&mut *connection).await?;
-        rows.iter().map(decode::token).collect()
+            sqlx::query(select!(tokens "tokens ORDER BY created_at, token_id")).fetch_all(&mut *connection).await;
+        self.of_tokens(rows)?.iter().map(decode::token).collect()
     }
 
     async fn has_tokens(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&self.lookups).await?)
+        self.of_tokens(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&self.lookups).await)
     }
 
     async fn revoke_token(&self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<Option<Token>, TokenError> {
@@ -70,8 +70,8 @@ impl TokenStore for SqliteStore {
     }
 
     async fn token_key(&self) -> Result<[u8; 32], StoreError> {
-        let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM token_key").fetch_one(&self.lookups).await?;
-        decode::token_key(&key)
+        let key = sqlx::query_scalar("SELECT key FROM token_key").fetch_one(&self.lookups).await;
+        decode::token_key(&self.of_tokens::<Vec<u8>>(key)?)
     }
 
     async fn take_token_key(&self, key: [u8; 32]) -> Result<(), StoreError> {
@@ -82,8 +82,14 @@ impl TokenStore for SqliteStore {
 }
 
 impl SqliteStore {
+    /// What was found of tokens.
+    fn of_tokens<T>(&self, found: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        self.trust.judge("the tokens", found.map_err(Into::into))
+    }
+
     /// Tokens are written too rarely to keep a connection for them.
     async fn for_tokens(&self) -> Result<SqliteConnection, StoreError> {
+        self.trust.check()?;
         Ok(schema::write_options(&self.path).connect().await?)
     }
 }

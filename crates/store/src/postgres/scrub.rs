@@ -1,0 +1,46 @@
+//! What the scrub looks at in a database: each event in turn, as whoever reads it does. What must hold between the tables takes a
+//! look at all of them, which is for `dealog check`; damage to pages is the server's to find, and is told of by those that are
+//! read here.
+
+use dealog_events::Position;
+use sqlx::PgPool;
+
+use super::{read, session::in_time};
+use crate::{
+    Limits, StoreError,
+    decode::PageMax,
+    history::{Last, PAGE},
+    scrub::{PIECE_EVENTS, Pieces},
+};
+
+/// Scrubs a database.
+pub(super) struct Scrubbing {
+    readers: PgPool,
+    limits: Limits,
+    last: Last,
+    end: Position,
+}
+
+impl Scrubbing {
+    pub(super) fn new(readers: PgPool, limits: Limits) -> Self {
+        Self { readers, limits, last: Last::behind(Position::ZERO), end: Position::ZERO }
+    }
+}
+
+impl Pieces for Scrubbing {
+    async fn begin(&mut self) -> Result<Position, StoreError> {
+        self.end = in_time(&self.limits, read::head(&self.readers)).await?.position;
+        self.last = Last::behind(Position::ZERO);
+        Ok(self.end)
+    }
+
+    async fn next(&mut self) -> Result<Option<Position>, StoreError> {
+        if self.last.position >= self.end {
+            return Ok(None);
+        }
+        let page = PageMax { events: PIECE_EVENTS as usize, ..PAGE };
+        let events = in_time(&self.limits, read::events(&self.readers, self.last.position, page, &[])).await?;
+        self.last.follow_all(&events)?;
+        Ok(Some(self.last.position))
+    }
+}
