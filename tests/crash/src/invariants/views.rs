@@ -29,7 +29,7 @@ pub(super) async fn check(cluster: &Cluster, client: &Client, written: &[Written
     }
     // It folds the log once more too, and compares each row.
     let said = cluster.place.succeed(&["check"]).await?;
-    let told = [format!("{head} events, no damage"), format!("are what the log says, up to position {head}.")];
+    let told = [format!("{head} events, no damage"), format!("match the log, up to position {head}.")];
     ensure!(told.iter().all(|told| said.contains(told)), "`dealog check` says: {said}");
     cluster.place.succeed(&["rebuild"]).await?;
     let after = answers(client, node, head, &instant).await.when("after a rebuild")?;
