@@ -184,11 +184,13 @@ pub(crate) struct Run {
     shim: Option<Shim>,
     /// The way to PostgreSQL, where that can be cut.
     database: Option<Proxy>,
+    /// Whether the read models belong to another role than that of servers that nothing is wrong with.
+    of_another_role: bool,
 }
 
 impl Run {
     pub(crate) fn new(cluster: Cluster, witness: Arc<Witness>, chance: Chance) -> Self {
-        Self { cluster, witness, chance, nodes: 1, point: None, shim: None, database: None }
+        Self { cluster, witness, chance, nodes: 1, point: None, shim: None, database: None, of_another_role: false }
     }
 
     /// Waits until some more commands have been acknowledged, by chance as few or as many.
@@ -230,6 +232,9 @@ impl Run {
             self.cluster.stop_all().await?;
         }
         self.cluster.by_proxy = false;
+        if std::mem::take(&mut self.of_another_role) {
+            self.cluster.place.remove_read_models().await?;
+        }
         self.cluster.start(self.nodes, &Faults::none()).await
     }
 

@@ -56,6 +56,7 @@ pub(super) async fn faults(run: &mut Run) -> Result<Faults> {
     database.execute(&create).await?;
     place.succeed(&["migrate", "--grant", ROLE]).await?;
     place.remove_read_models().await?;
+    run.of_another_role = true;
     Ok(Faults { database: Some(database.url_of(ROLE)), ..Faults::none() })
 }
 
