@@ -2,9 +2,11 @@
 
 use chrono::{Datelike as _, Days, Months, NaiveDate};
 use dealog_events::{TimeZone, Timestamp};
+use serde::Serialize;
 
 /// What time is divided into. Weeks begin on Monday.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Interval {
     /// From Monday to Sunday.
     Week,
@@ -17,6 +19,16 @@ pub enum Interval {
 }
 
 impl Interval {
+    /// As it is written in questions and answers.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
+        }
+    }
+
     /// The first day of the interval that a day lies in.
     pub fn first_day(self, day: NaiveDate) -> NaiveDate {
         let first = match self {

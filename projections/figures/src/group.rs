@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use chrono::NaiveDate;
 use dealog_events::{Slug, settings::FieldOwner};
 use rustc_hash::FxHashMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
@@ -172,10 +172,7 @@ impl By {
             Self::LossReason => "loss_reason".into(),
             Self::Competitor => "competitor".into(),
             Self::Field(field) => format!("fields.{field}"),
-            Self::Time(Interval::Week) => "week".into(),
-            Self::Time(Interval::Month) => "month".into(),
-            Self::Time(Interval::Quarter) => "quarter".into(),
-            Self::Time(Interval::Year) => "year".into(),
+            Self::Time(interval) => interval.word().into(),
         }
     }
 }
@@ -368,10 +365,4 @@ fn called(names: &[History<String>], name: Name, cut: Cut) -> Option<String> {
 /// When a deal counts: an open one by the day on which it is expected to close, a closed one by when it closed.
 pub(crate) fn time_of(state: &State) -> Time {
     if state.status == Status::Open { Time::Day(state.expected_close) } else { Time::At(state.closed_at) }
-}
-
-impl Serialize for Interval {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&By::Time(*self).name())
-    }
 }

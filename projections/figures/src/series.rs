@@ -11,7 +11,7 @@ use crate::{
     question::{Question, Range, Unanswerable, When},
     resolved::{DealAt, Resolved, timestamp},
     shapes::Seen,
-    step::{Change, Status},
+    step::{Change, Replay, Status},
 };
 
 /// Intervals of one answer, at most.
@@ -142,27 +142,22 @@ pub(crate) fn at_ends<'i, T: Tally + Clone>(
     let mut from_then_on: Vec<Groups<T>> = ends.iter().map(|_| Groups::default()).collect();
     for deal in &image.deals {
         let begun = ends.partition_point(|end| end.cut.at < deal.created_at());
-        let (mut passed, mut now, mut credited) = (0, deal.first, None);
+        let (mut passed, mut replay) = (0, Replay::of(deal.first));
         let pairs = ends.iter().zip(groups.iter_mut().zip(&mut from_then_on)).skip(begun);
         for (end, (groups, from_then_on)) in pairs {
             let Some(steps) = deal.until(end.cut.at, end.cut.position) else { continue };
             for step in steps.iter().skip(passed) {
-                now.apply(step);
-                match step.change {
-                    Change::Won | Change::Lost { .. } => credited = Some(now),
-                    Change::Reopened(_) => credited = None,
-                    _ => {}
-                }
+                replay.apply(step);
             }
             passed = steps.len();
-            let state = credited.as_ref().unwrap_or(&now);
+            let state = replay.state();
             let closed = state.status != Status::Open;
             let at = DealAt { deal, steps, state, at: if closed { state.closed_at } else { end.cut.at } };
             if !end.passes.deal(end, at) {
                 continue;
             }
-            let later = deal.steps.iter().skip(passed);
-            if closed && !later.clone().any(|step| matches!(step.change, Change::Reopened(_))) {
+            let mut later = deal.steps.iter().skip(passed);
+            if closed && !later.any(|step| matches!(step.change, Change::Reopened(_))) {
                 add(from_then_on, end, at);
                 break;
             }

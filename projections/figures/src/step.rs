@@ -170,17 +170,40 @@ impl State {
     /// What figures say of a deal after these steps: an open one is as it is, a closed one as it was when it was closed. Whoever
     /// was responsible then is credited, whoever has it now.
     #[must_use]
-    pub fn after(mut self, steps: &[Step]) -> Self {
-        let mut credited = None;
+    pub fn after(self, steps: &[Step]) -> Self {
+        let mut replay = Replay::of(self);
         for step in steps {
-            self.apply(step);
-            match step.change {
-                Change::Won | Change::Lost { .. } => credited = Some(self),
-                Change::Reopened(_) => credited = None,
-                _ => {}
-            }
+            replay.apply(step);
         }
-        credited.unwrap_or(self)
+        *replay.state()
+    }
+}
+
+/// A deal whose steps are applied one after another.
+pub(crate) struct Replay {
+    now: State,
+    /// As it was when it was closed; none while it is open.
+    closed: Option<State>,
+}
+
+impl Replay {
+    /// A deal that began like this.
+    pub(crate) fn of(first: State) -> Self {
+        Self { now: first, closed: None }
+    }
+
+    pub(crate) fn apply(&mut self, step: &Step) {
+        self.now.apply(step);
+        match step.change {
+            Change::Won | Change::Lost { .. } => self.closed = Some(self.now),
+            Change::Reopened(_) => self.closed = None,
+            _ => {}
+        }
+    }
+
+    /// What figures say of the deal by now.
+    pub(crate) fn state(&self) -> &State {
+        self.closed.as_ref().unwrap_or(&self.now)
     }
 }
 
