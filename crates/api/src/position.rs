@@ -39,7 +39,8 @@ impl Reached {
         });
     }
 
-    /// Waits until a position is reached, whoever finds that out. `look` keeps looking when it is its turn, until it fails.
+    /// Waits until the read models reach a position. One of those who wait runs `look`, which ends only when it fails; the
+    /// others are told what it finds.
     async fn wait_for(&self, wanted: Position, look: impl Future<Output = Problem>) -> Result<(), Problem> {
         let mut position = self.position.subscribe();
         let look = async {

@@ -29,7 +29,7 @@ pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
         return out::print("There are no read models yet: they are folded from the log.");
     }
     let database = match open::database(settings, &views).await {
-        // The owner of the log checks that; whoever serves it has read models of their own.
+        // The role that serves owns the read models, and the owner of the log must not run what is in them.
         Err(ProjectionError::NotOurs { owner, .. }) => {
             return out::print(format_args!(
                 "The read models were NOT compared with it: they belong to role {owner}. Run this as {owner}, too."

@@ -41,7 +41,7 @@ impl Last {
         Self { position, recorded_at: Timestamp::MIN, command: None }
     }
 
-    /// Goes on to the last of these, of which there must be one: this is not the end of the log.
+    /// Checks these events in order and moves to the last. An empty page is damage: the log does not end here.
     pub(crate) fn follow_all(&mut self, events: &[Envelope]) -> Result<(), StoreError> {
         if events.is_empty() {
             let reason = "the log ends before its head says so".into();
@@ -50,7 +50,7 @@ impl Last {
         events.iter().try_for_each(|event| self.follow(event))
     }
 
-    /// Goes on to an event that comes later, or right behind.
+    /// Checks that an event can follow, directly or with others between them, and moves to it.
     pub(crate) fn follow(&mut self, event: &Envelope) -> Result<(), StoreError> {
         let reason = if event.recorded_at < self.recorded_at {
             "it was recorded before the event before it"

@@ -1,6 +1,6 @@
-//! What the scrub looks at in a database: each event in turn, as whoever reads it does. What must hold between the tables takes a
-//! look at all of them, which is for `dealog check`; damage to pages is the server's to find, and is told of by those that are
-//! read here.
+//! What the scrub looks at in a database: each event in turn, with the checks that every read makes. What must hold between the tables
+//! is left to `dealog check`, which looks at all of them. PostgreSQL itself finds damaged pages, and reports those that are read
+//! here.
 
 use dealog_events::Position;
 use sqlx::PgPool;

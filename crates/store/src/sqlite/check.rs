@@ -1,10 +1,10 @@
 //! Whether a file can be believed, asked before anything is read from it or written to it.
 //!
 //! [`fit`] is asked each time a log is opened, and takes no longer for a long log than for a short one: the header, the schema
-//! word for word, the head, and the last events with all that other tables and indexes say of them. What lies before is checked
-//! by whoever reads it and, in a server, by the scrub (`scrub.rs`). A file of an earlier version, which is about to be rewritten,
-//! is looked at whole first. So is one in which damage was found before: opened again, it would be appended to until that is found
-//! again.
+//! word for word, the head, and the last events with their rows in other tables and indexes. Reads check the events before those
+//! when they read them, and so does the scrub of a server (`scrub.rs`). Two kinds of files are checked whole first: those of an earlier
+//! version, which are about to be rewritten, and those in which damage was found before, which would otherwise be appended to until it
+//! is found again.
 //!
 //! [`thorough`] is there for `dealog check`: it looks at all of SQLite's structure, compares the indexes with their tables and
 //! decodes every event.

@@ -129,7 +129,7 @@ const NEXT_TYPE: &str = "SELECT type FROM events INDEXED BY events_by_type WHERE
 const EVERY_256_VERSIONS: &str = "
     SELECT count(*) FROM events INDEXED BY events_every_256_versions WHERE version % 256 = 0 AND position <= ?1";
 
-/// Looks at the events behind `last`, no more than of one piece and none behind `end`, and goes on to the last of them.
+/// Checks the next piece of events after `last`, up to `end`, and moves `last` to the end of that piece.
 pub(super) async fn stretch(
     connection: &mut SqliteConnection,
     last: &mut Last,
@@ -363,7 +363,7 @@ async fn remembered(
     Ok(Some(last))
 }
 
-/// Goes on to a key that comes later. In a damaged tree it may not, and a pass would never end.
+/// Moves to the next key, which must be greater: in a damaged tree it may not be, and the pass would never end.
 fn rises<K: PartialOrd>(place: &'static str, last: &mut K, key: K) -> Result<(), StoreError> {
     if key <= *last {
         return Err(damage(place, "its entries are not in their order"));
