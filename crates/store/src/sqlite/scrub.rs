@@ -154,10 +154,14 @@ impl Scrubbing {
     }
 }
 
+/// A piece never has more than this power of two times its usual rows: more than can be appended during its pause.
+const DOUBLINGS_MAX: u64 = 8;
+
 /// How far a pass has come in each table and index; nothing where it has ended.
 #[derive(Clone)]
 struct Pass {
     end: Position,
+    pieces: u64,
     last: Last,
     streams: Option<String>,
     commands: Option<Vec<u8>>,
@@ -182,6 +186,7 @@ impl Pass {
     fn up_to(end: Position) -> Self {
         Self {
             end,
+            pieces: 0,
             last: Last::behind(Position::ZERO),
             streams: Some(String::new()),
             commands: Some(Vec::new()),
@@ -190,6 +195,14 @@ impl Pass {
             types: Some((String::new(), 0)),
             found: Found::default(),
         }
+    }
+
+    /// How many rows of a table other than the events the next piece takes. These tables grow at any place of their order while
+    /// the pass goes on. A pass that takes longer than the events alone need would never end if they grew as fast as it went
+    /// through them, so its pieces double each time it has taken as long again.
+    fn rows(&self) -> u32 {
+        let needed = self.end.0 / u64::from(PIECE_EVENTS) + 1;
+        PIECE_EVENTS << (self.pieces / needed).min(DOUBLINGS_MAX)
     }
 
     fn has_ended(&self) -> bool {
@@ -239,6 +252,7 @@ impl Pieces for Scrubbing {
             pass.adds_up(&mut transaction).await?;
         }
         transaction.rollback().await?;
+        pass.pieces += 1;
         self.pass = pass;
         Ok(Some(self.pass.last.position))
     }
@@ -247,9 +261,10 @@ impl Pieces for Scrubbing {
 impl Pass {
     async fn streams(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         let Some(after) = self.streams.take() else { return Ok(()) };
+        let rows = self.rows();
         let found = sqlx::query(select!(streams "streams WHERE stream > ?1 ORDER BY stream LIMIT ?2"))
             .bind(after.clone())
-            .bind(PIECE_EVENTS)
+            .bind(rows)
             .fetch_all(&mut *connection)
             .await?;
         let mut last = after.clone();
@@ -269,14 +284,14 @@ impl Pass {
             .await?;
         self.found.events += events;
         self.found.every_256 += every_256;
-        self.streams = Some(last);
+        self.streams = unless_last(&found, rows, last);
         Ok(())
     }
 
     async fn commands(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         const NEXT: &str = select!(commands "commands WHERE command_id > ?1 ORDER BY command_id LIMIT ?2");
         let Some(after) = self.commands.take() else { return Ok(()) };
-        self.commands = remembered(connection, NEXT, COMMANDS, after).await?;
+        self.commands = remembered(connection, NEXT, COMMANDS, after, self.rows()).await?;
         Ok(())
     }
 
@@ -284,32 +299,30 @@ impl Pass {
         const NEXT: &str =
             select!(unchanged_commands "unchanged_commands WHERE command_id > ?1 ORDER BY command_id LIMIT ?2");
         let Some(after) = self.unchanged.take() else { return Ok(()) };
-        self.unchanged = remembered(connection, NEXT, UNCHANGED_COMMANDS, after).await?;
+        self.unchanged = remembered(connection, NEXT, UNCHANGED_COMMANDS, after, self.rows()).await?;
         Ok(())
     }
 
     async fn ages(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         const PLACE: &str = "the index of commands by age";
         let Some(mut last) = self.ages.take() else { return Ok(()) };
-        let query = sqlx::query_as(AGES).bind(last.0).bind(last.1.clone()).bind(PIECE_EVENTS);
+        let rows = self.rows();
+        let query = sqlx::query_as(AGES).bind(last.0).bind(last.1.clone()).bind(rows);
         let found: Vec<(i64, Vec<u8>, bool)> = query.fetch_all(connection).await?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        for (at, command, leads) in found {
-            rises(PLACE, &mut last, (at, command))?;
+        for (at, command, leads) in &found {
+            rises(PLACE, &mut last, (*at, command.clone()))?;
             if !leads {
                 return Err(damage(PLACE, "it leads to a command that is not there"));
             }
         }
-        self.ages = Some(last);
+        self.ages = unless_last(&found, rows, last);
         Ok(())
     }
 
     async fn types(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         const PLACE: &str = "the index of types";
         let Some((mut name, mut last)) = self.types.take() else { return Ok(()) };
-        let query = sqlx::query_as(OF_TYPE).bind(name.clone()).bind(last).bind(integer(self.end.0)).bind(PIECE_EVENTS);
+        let query = sqlx::query_as(OF_TYPE).bind(name.clone()).bind(last).bind(integer(self.end.0)).bind(self.rows());
         let (events, position): (i64, Option<i64>) = query.fetch_one(&mut *connection).await?;
         if let Some(position) = position {
             rises(PLACE, &mut last, position)?;
@@ -349,8 +362,9 @@ async fn remembered(
     next: &'static str,
     invariants: &[&'static str],
     after: Vec<u8>,
+    rows: u32,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let found = sqlx::query(next).bind(after.clone()).bind(PIECE_EVENTS).fetch_all(&mut *connection).await?;
+    let found = sqlx::query(next).bind(after.clone()).bind(rows).fetch_all(&mut *connection).await?;
     let mut last = after.clone();
     for row in &found {
         let command = decode::remembered(row)?.command_id;
@@ -360,7 +374,12 @@ async fn remembered(
         return Ok(None);
     }
     hold(connection, invariants, after, last.clone()).await?;
-    Ok(Some(last))
+    Ok(unless_last(&found, rows, last))
+}
+
+/// Where the next piece goes on. What fills no piece is the last one, or a table that grows meanwhile would have no end.
+fn unless_last<R, K>(found: &[R], rows: u32, last: K) -> Option<K> {
+    (found.len() >= rows as usize).then_some(last)
 }
 
 /// Moves to the next key, which must be greater: in a damaged tree it may not be, and the pass would never end.
