@@ -1,4 +1,4 @@
-//! All limits, by the names that the README lists. Each room has its own with their defaults; what is set here takes their
+//! All limits, by the names that docs/settings.md lists. Each room has its own with their defaults; what is set here takes their
 //! place.
 
 use std::time::Duration;
@@ -145,13 +145,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_lists_every_limit_with_its_default() {
-        let readme = include_str!("../../../README.md");
-        let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `")).collect();
+    fn the_documentation_lists_every_limit_with_its_default() {
+        let page = include_str!("../../../docs/settings.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
         for (name, default) in defaults() {
-            let row = rows.iter().find(|row| row.starts_with(&format!("| `{name}`: ")));
-            let row = row.unwrap_or_else(|| panic!("the README does not list {name}"));
-            let listed: String = row.rsplit('|').nth(1).unwrap().chars().filter(char::is_ascii_digit).collect();
+            let row = rows.iter().find(|row| row.starts_with(&format!("| `{name}` | ")));
+            let row = row.unwrap_or_else(|| panic!("docs/settings.md does not list {name}"));
+            let listed: String = row.split('|').nth(2).unwrap().chars().filter(char::is_ascii_digit).collect();
             assert_eq!(listed, default.to_string(), "{row}");
         }
     }
