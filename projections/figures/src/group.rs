@@ -3,7 +3,7 @@
 //! What a figure counts is a [`Tally`]. Each deal is added to the tally of all and, if the question asks for groups, to that of its
 //! group: no figure of the total is put together from those of groups, nor the other way round.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, str::FromStr};
 
 use chrono::NaiveDate;
 use dealog_events::{Slug, settings::FieldOwner};
@@ -174,6 +174,35 @@ impl By {
             Self::Field(field) => format!("fields.{field}"),
             Self::Time(interval) => interval.word().into(),
         }
+    }
+}
+
+impl FromStr for By {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        const PLAIN: [By; 13] = [
+            By::Owner,
+            By::Team,
+            By::Source,
+            By::Campaign,
+            By::Customer,
+            By::Pipeline,
+            By::Stage,
+            By::LossReason,
+            By::Competitor,
+            By::Time(Interval::Week),
+            By::Time(Interval::Month),
+            By::Time(Interval::Quarter),
+            By::Time(Interval::Year),
+        ];
+        if let Some(field) = name.strip_prefix("fields.") {
+            return field.parse().map(Self::Field).map_err(|error: dealog_events::Invalid| error.to_string());
+        }
+        PLAIN.into_iter().find(|by| by.name() == name).ok_or_else(|| {
+            let names = PLAIN.map(|by| by.name()).join(", ");
+            format!("figures are not grouped by `{name}`, but by {names}, or by a field such as fields.region")
+        })
     }
 }
 
