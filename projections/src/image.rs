@@ -19,12 +19,21 @@ use dealog_store::EventStore;
 use tokio::{sync::watch, task::spawn_blocking};
 use uuid::Uuid;
 
-/// Events between two snapshots, at least; and a quarter of all that the image has folded. So folding a log from its beginning writes
-/// few of them.
-const SNAPSHOT_EVENTS_MIN: u64 = 250_000;
+/// Named limits of the image.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageLimits {
+    /// Events between two snapshots, at least; and a quarter of all that the image has folded. So folding a log from its beginning
+    /// writes few of them.
+    pub snapshot_events_min: u64,
+    /// Events since the last snapshot for which the image writes one when it stops: fewer are folded in no time.
+    pub last_snapshot_events_min: u64,
+}
 
-/// When it stops, the image writes a snapshot for fewer events, but not for so few that folding them takes no time.
-const LAST_SNAPSHOT_EVENTS_MIN: u64 = 10_000;
+impl Default for ImageLimits {
+    fn default() -> Self {
+        Self { snapshot_events_min: 250_000, last_snapshot_events_min: 10_000 }
+    }
+}
 
 const BUFFER_BYTES: usize = 1024 * 1024;
 
@@ -61,7 +70,7 @@ pub enum FiguresError {
 
 impl Figures {
     /// Figures of nothing, and the follower that folds the log into them. Its snapshots are in `snapshot`.
-    pub fn new(store: Arc<dyn EventStore>, snapshot: PathBuf) -> (Self, ImageFollower) {
+    pub fn new(store: Arc<dyn EventStore>, snapshot: PathBuf, limits: ImageLimits) -> (Self, ImageFollower) {
         let head = *store.watch().borrow();
         let status = watch::Sender::new(Status::CatchingUp { position: Position::ZERO, head });
         let figures = Self { image: Arc::default(), status };
@@ -69,6 +78,7 @@ impl Figures {
             figures: figures.clone(),
             store,
             snapshot,
+            limits,
             log_id: None,
             last: None,
             snapshot_at: Position::ZERO,
@@ -112,6 +122,7 @@ pub struct ImageFollower {
     figures: Figures,
     store: Arc<dyn EventStore>,
     snapshot: PathBuf,
+    limits: ImageLimits,
     /// Known once the snapshot was looked at.
     log_id: Option<Uuid>,
     /// The last event in the image, and its id.
@@ -155,7 +166,7 @@ impl Follower for ImageFollower {
         };
         folded?;
         let since = self.since_snapshot();
-        if since >= SNAPSHOT_EVENTS_MIN && since * 4 >= self.position().0 {
+        if since >= self.limits.snapshot_events_min && since * 4 >= self.position().0 {
             self.write_snapshot().await;
         }
         Ok(())
@@ -180,7 +191,7 @@ impl ImageFollower {
 
     /// Ends in good order: writes what the next start would have to fold again.
     pub async fn end(mut self) {
-        if self.since_snapshot() >= LAST_SNAPSHOT_EVENTS_MIN {
+        if self.since_snapshot() >= self.limits.last_snapshot_events_min {
             self.write_snapshot().await;
         }
     }

@@ -40,7 +40,7 @@ pub use damage::put_aside_if_damaged;
 pub use database::Database;
 pub use dealog_followers::Status as FollowerStatus;
 pub use dialect::Dialect;
-pub use image::{Figures, FiguresError, ImageFollower};
+pub use image::{Figures, FiguresError, ImageFollower, ImageLimits};
 pub use projection::Projection;
 pub use standing::{Build, Standing, Stop};
 pub use status::Status;

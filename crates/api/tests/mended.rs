@@ -15,7 +15,7 @@ use dealog_app::Queries;
 use dealog_commands::{Commands, system_clock};
 use dealog_events::{Envelope, Event, ReadError};
 use dealog_projections::{
-    Database, Dialect, Figures, Projection, ProjectionError, Worker,
+    Database, Dialect, Figures, ImageLimits, Projection, ProjectionError, Worker,
     deals::{Deals, NAME, Past, PastLimits, VERSION, Views},
 };
 use dealog_store::{EventStore, sqlite::SqliteStore};
@@ -88,7 +88,7 @@ impl Server {
         let worker = Worker::start(log, database.clone(), projection, limits).await.unwrap();
         let (stop, mut told) = watch::channel(false);
         let limits = dealog_api::Limits::default();
-        let (figures, image) = Figures::new(store.clone(), folder.join("figures.snapshot"));
+        let (figures, image) = Figures::new(store.clone(), folder.join("figures.snapshot"), ImageLimits::default());
         let image = dealog_followers::follow(
             store.clone(),
             image,

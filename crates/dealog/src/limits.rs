@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dealog_projections::deals::PastLimits;
+use dealog_projections::{ImageLimits, deals::PastLimits};
 use dealog_store::sqlite::JournalLimits;
 use serde::Deserialize;
 
@@ -16,6 +16,7 @@ pub(crate) struct Limits {
     pub(crate) journal: JournalLimits,
     pub(crate) commands: dealog_commands::Limits,
     pub(crate) worker: dealog_projections::Limits,
+    pub(crate) image: ImageLimits,
     pub(crate) past: PastLimits,
     pub(crate) api: dealog_api::Limits,
 }
@@ -87,6 +88,8 @@ limits!(
     projection_batch_events_max: usize => worker.batch_events_max;
     projection_build_events_max: usize => worker.build_events_max;
     projection_lease_ms: u64 => worker.lease in milliseconds;
+    figures_snapshot_events_min: u64 => image.snapshot_events_min;
+    figures_last_snapshot_events_min: u64 => image.last_snapshot_events_min;
     known_at_events_max: u64 => past.known_at_events_max;
     known_at_models_max: u64 => past.known_at_models_max;
     known_at_idle_seconds: u64 => past.known_at_idle in seconds;

@@ -68,7 +68,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     };
 
     let log: Arc<dyn EventStore> = Arc::<dyn Log>::clone(&store);
-    let (figures, image) = Figures::new(Arc::clone(&log), settings.data.join(FIGURES));
+    let (figures, image) = Figures::new(Arc::clone(&log), settings.data.join(FIGURES), settings.limits.image);
     let image = follow(log, image, IMAGE_LIMITS, figures.status().clone(), stop.subscribe());
     let image = tokio::spawn(image);
 

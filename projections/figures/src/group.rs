@@ -177,32 +177,41 @@ impl By {
     }
 }
 
+impl By {
+    /// All but custom fields.
+    const PLAIN: [Self; 13] = [
+        Self::Owner,
+        Self::Team,
+        Self::Source,
+        Self::Campaign,
+        Self::Customer,
+        Self::Pipeline,
+        Self::Stage,
+        Self::LossReason,
+        Self::Competitor,
+        Self::Time(Interval::Week),
+        Self::Time(Interval::Month),
+        Self::Time(Interval::Quarter),
+        Self::Time(Interval::Year),
+    ];
+
+    /// Everything that figures can be grouped by, as it is written.
+    pub fn names() -> Vec<String> {
+        Self::PLAIN.iter().map(Self::name).chain(["fields.NAME".to_owned()]).collect()
+    }
+}
+
 impl FromStr for By {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [By; 13] = [
-            By::Owner,
-            By::Team,
-            By::Source,
-            By::Campaign,
-            By::Customer,
-            By::Pipeline,
-            By::Stage,
-            By::LossReason,
-            By::Competitor,
-            By::Time(Interval::Week),
-            By::Time(Interval::Month),
-            By::Time(Interval::Quarter),
-            By::Time(Interval::Year),
-        ];
         if let Some(field) = name.strip_prefix("fields.") {
             return field.parse().map(Self::Field).map_err(|error: dealog_events::Invalid| error.to_string());
         }
-        PLAIN.into_iter().find(|by| by.name() == name).ok_or_else(|| {
-            let names = PLAIN.map(|by| by.name()).join(", ");
-            format!("figures are not grouped by `{name}`, but by {names}, or by a field such as fields.region")
-        })
+        Self::PLAIN
+            .into_iter()
+            .find(|by| by.name() == name)
+            .ok_or_else(|| format!("figures are not grouped by `{name}`, but by {}", Self::names().join(", ")))
     }
 }
 

@@ -200,7 +200,8 @@ either! {
 /// What `by` and `groups` ask for.
 fn grouping(by: Option<&str>, groups: Option<u32>, app: &App) -> Result<Grouping, Problem> {
     let named = by.into_iter().flat_map(|by| by.split(',')).map(str::trim);
-    let by = named.map(|name| name.parse().map_err(|detail: String| Problem::unprocessable("query", "by", detail)));
+    let wrong = |detail: String| Problem::unprocessable("query", "by", detail).allowed(By::names());
+    let by = named.map(|name| name.parse().map_err(wrong));
     let max = app.limits.groups_max;
     let groups_max = match groups.map(|groups| groups as usize) {
         None => max,
