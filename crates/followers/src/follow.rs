@@ -116,8 +116,11 @@ struct Following<F: Follower> {
     checked: Option<Cursor>,
     /// Events of the next batch, fewer where one that cannot be handled is closed in on.
     events_max: usize,
-    ahead: Option<(Cursor, JoinHandle<Result<Page<F::Item>, Trouble>>)>,
+    ahead: Option<(Cursor, Ahead<F::Item>)>,
 }
+
+/// A page that is being read.
+type Ahead<I> = JoinHandle<Result<Page<I>, Trouble>>;
 
 /// Events that were read and prepared.
 struct Page<I> {
