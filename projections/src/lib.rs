@@ -21,6 +21,7 @@ mod dialect;
 pub mod figures;
 mod lease;
 mod lock;
+pub mod models;
 mod postgres;
 mod process;
 mod projection;
