@@ -73,9 +73,6 @@ macro_rules! history {
             fn version(&self) -> i64 {
                 self.version
             }
-            fn created_position(&self) -> i64 {
-                self.created_position
-            }
         }
     };
 }
@@ -87,7 +84,6 @@ pub(super) trait History: Row + for<'r> FromRow<'r, AnyRow> + Clone + Default + 
     fn of(&self) -> &str;
     fn began(&self) -> i64;
     fn version(&self) -> i64;
-    fn created_position(&self) -> i64;
     fn place(&mut self) -> Place<'_>;
 }
 

@@ -109,15 +109,12 @@ fn replace(text: &str, name: &str, with: &str) -> String {
     let mut replaced = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-        match piece.strip_prefix(name).filter(|rest| !rest.starts_with(is_word)) {
-            Some(rest) => {
-                replaced.push_str(with);
-                replaced.push_str(rest);
-            }
-            None => {
-                replaced.push(':');
-                replaced.push_str(piece);
-            }
+        if let Some(rest) = piece.strip_prefix(name).filter(|rest| !rest.starts_with(is_word)) {
+            replaced.push_str(with);
+            replaced.push_str(rest);
+        } else {
+            replaced.push(':');
+            replaced.push_str(piece);
         }
     }
     replaced

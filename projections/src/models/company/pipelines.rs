@@ -146,11 +146,11 @@ fn pipeline(Definition { row, stages }: Definition) -> Result<Pipeline, Projecti
         name: row.name,
         skipping_allowed: row.skipping_allowed == 1,
         archived: row.archived == 1,
-        stages: stages.into_iter().map(stage).collect::<Result<_, _>>()?,
+        stages: stages.iter().map(stage).collect::<Result<_, _>>()?,
     })
 }
 
-fn stage(row: StageRow) -> Result<PipelineStage, ProjectionError> {
+fn stage(row: &StageRow) -> Result<PipelineStage, ProjectionError> {
     Ok(PipelineStage {
         stage: Stage {
             slug: parse(&row.stage)?,
