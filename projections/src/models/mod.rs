@@ -33,11 +33,7 @@ use snapshot::snapshot;
 
 /// All models, in the order in which a batch writes them.
 pub fn all() -> Vec<Box<dyn Projection>> {
-    vec![
-        Box::<company::Company>::default(),
-        Box::<customers::Customers>::default(),
-        Box::<deals::Deals>::default(),
-    ]
+    vec![Box::<company::Company>::default(), Box::<customers::Customers>::default(), Box::<deals::Deals>::default()]
 }
 
 /// A model by its name, in the version that this program folds, which is the only one that its queries understand.
@@ -80,10 +76,12 @@ impl Lists {
     pub async fn position(&self) -> Result<Position, ProjectionError> {
         // Those who wait for a position ask often: this is one statement and no transaction.
         let mut db = self.database.acquire().await?;
-        snapshot::position(&mut db, &[company::MODEL, customers::MODEL, deals::MODEL]).await.or_else(|error| match error {
-            ProjectionError::NotBuilt => Ok(Position::ZERO),
-            error => Err(error),
-        })
+        snapshot::position(&mut db, &[company::MODEL, customers::MODEL, deals::MODEL]).await.or_else(
+            |error| match error {
+                ProjectionError::NotBuilt => Ok(Position::ZERO),
+                error => Err(error),
+            },
+        )
     }
 
     async fn snapshot(&self, models: &[Model]) -> Result<snapshot::Snapshot<'_>, ProjectionError> {

@@ -127,11 +127,12 @@ mod tests {
     #[test]
     fn parts_and_values_take_the_places_of_their_names() {
         let seen = Statement::new("d.valid_from <= :until AND d.valid_to > :until").value("until", 7);
-        let statement = Statement::new("SELECT d.* FROM deals d WHERE :seen AND d.owner = :own AND d.x = :owner LIMIT 1")
-            .part("seen", seen.clone())
-            .part("seen", seen)
-            .value("owner", "a:until".to_owned())
-            .value("own", 9);
+        let statement =
+            Statement::new("SELECT d.* FROM deals d WHERE :seen AND d.owner = :own AND d.x = :owner LIMIT 1")
+                .part("seen", seen.clone())
+                .part("seen", seen)
+                .value("owner", "a:until".to_owned())
+                .value("own", 9);
         let (text, values) = statement.numbered();
         assert_eq!(
             text,

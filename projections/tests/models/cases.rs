@@ -327,9 +327,8 @@ async fn a_column_of_the_board_comes_in_pages_though_a_card_of_the_cursor_has_mo
     let lists = test.lists();
     let page = BoardPage { limit: 2, stage: Some(val("lead")), after: None };
     let first = lists.board(&Filter::default(), &page, &now(&company)).await.unwrap().columns.remove(0);
-    let deals = |cards: &[dealog_projections::models::deals::Card]| {
-        cards.iter().map(|card| card.deal).collect::<Vec<_>>()
-    };
+    let deals =
+        |cards: &[dealog_projections::models::deals::Card]| cards.iter().map(|card| card.deal).collect::<Vec<_>>();
     assert_eq!((first.deals, deals(&first.cards)), (5, vec![deal_id(1), deal_id(2)]));
     let before = company.log().len();
     company.move_to(2, "offer").await;

@@ -110,8 +110,7 @@ impl Place {
 /// A worker for each model, with its tables.
 pub(crate) async fn workers(store: Arc<dyn EventStore>, database: &Database, events_max: usize) -> Vec<Worker> {
     let lease = Duration::from_secs(2);
-    let limits =
-        Limits { batch_events_max: events_max, build_events_max: events_max, lease, ..Limits::default() };
+    let limits = Limits { batch_events_max: events_max, build_events_max: events_max, lease, ..Limits::default() };
     let mut workers = Vec::new();
     for model in models::all() {
         let mut worker = Worker::start(Arc::clone(&store), database.clone(), model, limits).await.unwrap();

@@ -37,7 +37,11 @@ impl Log {
 
     /// All streams of a kind, in the order in which they began.
     fn streams<T>(&self, id: impl Fn(StreamId) -> Option<T>) -> Vec<T> {
-        self.0.iter().filter(|(event, _)| event.version == Version(1)).filter_map(|(event, _)| id(event.stream)).collect()
+        self.0
+            .iter()
+            .filter(|(event, _)| event.version == Version(1))
+            .filter_map(|(event, _)| id(event.stream))
+            .collect()
     }
 
     fn stream(&self, stream: StreamId) -> impl Iterator<Item = &(Envelope, Event)> {

@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use crate::{
     company::{
-        ACME, ANNA, BOLT, BORIS, CLARA, Company, DAY, HOUR, NORTH, PARTNERS, RENEWALS, SALES, SOUTH, beginning, deal_id,
-        eur, lose, new_deal, percent, reason, stage, val,
+        ACME, ANNA, BOLT, BORIS, CLARA, Company, DAY, HOUR, NORTH, PARTNERS, RENEWALS, SALES, SOUTH, beginning,
+        deal_id, eur, lose, new_deal, percent, reason, stage, val,
     },
     dice::Dice,
     plain::Log,
@@ -41,13 +41,15 @@ const FIELD: &str = "note";
 
 /// A company in which much has happened.
 pub(crate) async fn story(dice: &mut Dice) -> Company {
-    let mut story = Story { company: Company::empty(), deals: 0, deals_max: dice.below(6) + 3 };
+    let mut story = Story { company: Company::empty(), deals: 0, deals_max: dice.below(8) + 4 };
     story.begin(dice).await;
     for _ in 0..dice.between(40, 160) {
         story.pass_time(dice);
         let (stream, command) = story.wish(dice);
         let occurred = story.occurred(dice);
-        let _ = story.company.try_to(stream, command, occurred).await;
+        let created = matches!(command, Command::Deal(deal::Command::Create(_)));
+        let done = story.company.try_to(stream, command, occurred).await;
+        story.deals += usize::from(created && done.is_ok());
     }
     story.company
 }
@@ -74,12 +76,21 @@ impl Story {
             fields: Some(vec![field(FieldOwner::Deal), field(FieldOwner::Customer)]),
         };
         self.company.settings(change).await;
-        self.company.invite(ANNA, "Anna").await;
+        // Most are there from the beginning, the others later or never.
+        for (user, name) in USERS.into_iter().zip(["Anna", "Boris", "Clara"]) {
+            if user == ANNA || dice.chance(70) {
+                self.company.invite(user, name).await;
+            }
+        }
         for id in TEAMS {
             self.company.team(id, team::Command::Form(team::Form { name: val("Team") })).await;
         }
         self.company.ask(StreamId::Customer(ACME), register(dice)).await;
-        self.company.ask(StreamId::Pipeline(SALES), define(dice)).await;
+        for id in [SALES, RENEWALS] {
+            if id == SALES || dice.chance(60) {
+                self.company.ask(StreamId::Pipeline(id), define(dice)).await;
+            }
+        }
     }
 
     fn pass_time(&mut self, dice: &mut Dice) {
@@ -107,10 +118,9 @@ impl Story {
 
     fn wish(&mut self, dice: &mut Dice) -> (StreamId, Command) {
         if self.deals == 0 || self.deals < self.deals_max && dice.chance(20) {
-            self.deals += 1;
-            return (StreamId::Deal(deal_id(self.deals)), self.create(dice));
+            return (StreamId::Deal(deal_id(self.deals + 1)), self.create(dice));
         }
-        match dice.weighed(&[60, 16, 8, 6, 6, 4]) {
+        match dice.weighed(&[70, 12, 6, 4, 5, 3]) {
             0 => (StreamId::Deal(deal_id(dice.below(self.deals) + 1)), self.for_deal(dice)),
             1 => {
                 let id = dice.pick(&PIPELINES);
@@ -137,7 +147,7 @@ impl Story {
 
     fn create(&self, dice: &mut Dice) -> Command {
         Command::Deal(deal::Command::Create(deal::Create {
-            pipeline: dice.pick(&PIPELINES[..2]),
+            pipeline: if dice.chance(70) { SALES } else { RENEWALS },
             stage: dice.maybe(30, |dice| val(dice.pick(&SLUGS))),
             customer: dice.maybe(50, |dice| dice.pick(&CUSTOMERS)),
             owner: dice.maybe(80, |dice| dice.pick(&USERS)),
@@ -198,7 +208,7 @@ impl Story {
         let now = Seeing::now(self.company.now(), TimeZone::UTC);
         let Some(known) = Log::read(&self.company.log()).pipeline(id, &now) else { return define(dice) };
         let slugs: Vec<Slug> = known.stages.into_iter().map(|stage| stage.stage.slug).collect();
-        let command = match dice.weighed(&[35, 25, 15, 22, 3]) {
+        let command = match dice.weighed(&[40, 25, 12, 22, 1]) {
             0 => pipeline::Command::AddStage(pipeline::AddStage {
                 stage: a_stage(dice.pick(&SLUGS), dice),
                 after: dice.maybe(70, |dice| dice.pick(&slugs)),
@@ -264,7 +274,7 @@ fn for_customer(dice: &mut Dice) -> Command {
 }
 
 fn for_user(dice: &mut Dice) -> Command {
-    let command = match dice.weighed(&[3, 3, 1]) {
+    let command = match dice.weighed(&[6, 6, 1]) {
         0 => user::Command::Invite(user::Invite {
             name: val(dice.pick(&["Boris", "Clara"])),
             email: dice.maybe(50, |_| val("someone@example.com")),
@@ -295,11 +305,8 @@ fn a_stage(slug: &str, dice: &mut Dice) -> Stage {
 /// What a question looks at: often an instant of an event, or a microsecond beside one, and a position of one.
 pub(crate) fn seeing(company: &Company, dice: &mut Dice) -> Seeing {
     let zone = val(dice.pick(&ZONES));
-    let seeing = if dice.chance(75) {
-        Seeing::as_of(instant(company, dice), zone)
-    } else {
-        Seeing::now(company.now(), zone)
-    };
+    let seeing =
+        if dice.chance(75) { Seeing::as_of(instant(company, dice), zone) } else { Seeing::now(company.now(), zone) };
     let head = company.log().len();
     let known = dice.maybe(60, |dice| Position(dice.below(head + 2) as u64));
     known.map_or(seeing, |known| seeing.known_at(known))

@@ -69,9 +69,8 @@ impl Lists {
     /// A team.
     pub async fn team(&self, id: TeamId, seeing: &Seeing) -> Result<Found<Team>, ProjectionError> {
         let mut snapshot = self.snapshot(&[MODEL]).await?;
-        let one = |text, alias| {
-            Statement::new(text).value("team", id.to_string()).part("in_force", seeing.in_force(alias))
-        };
+        let one =
+            |text, alias| Statement::new(text).value("team", id.to_string()).part("in_force", seeing.in_force(alias));
         let Some(row) = one(ONE, "t").fetch_one(&mut snapshot.db).await? else {
             return Ok(Found { position: snapshot.position, item: None });
         };

@@ -55,8 +55,7 @@ impl Lists {
     /// A user.
     pub async fn user(&self, id: UserId, seeing: &Seeing) -> Result<Found<User>, ProjectionError> {
         let mut snapshot = self.snapshot(&[MODEL]).await?;
-        let statement =
-            Statement::new(ONE).value("user", id.to_string()).part("in_force", seeing.in_force("u"));
+        let statement = Statement::new(ONE).value("user", id.to_string()).part("in_force", seeing.in_force("u"));
         let item = statement.fetch_one(&mut snapshot.db).await?.map(user).transpose()?;
         Ok(Found { position: snapshot.position, item })
     }

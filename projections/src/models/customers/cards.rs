@@ -56,8 +56,7 @@ impl Lists {
     /// A customer.
     pub async fn customer(&self, id: CustomerId, seeing: &Seeing) -> Result<Found<Customer>, ProjectionError> {
         let mut snapshot = self.snapshot(&[MODEL]).await?;
-        let statement =
-            Statement::new(ONE).value("customer", id.to_string()).part("in_force", seeing.in_force("c"));
+        let statement = Statement::new(ONE).value("customer", id.to_string()).part("in_force", seeing.in_force("c"));
         let item = statement.fetch_one(&mut snapshot.db).await?.map(customer).transpose()?;
         Ok(Found { position: snapshot.position, item })
     }

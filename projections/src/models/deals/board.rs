@@ -236,11 +236,7 @@ async fn add_later_stages(
     Ok(())
 }
 
-async fn was_entered(
-    snapshot: &mut Snapshot<'_>,
-    stage: &StageRow,
-    seeing: &Seeing,
-) -> Result<bool, ProjectionError> {
+async fn was_entered(snapshot: &mut Snapshot<'_>, stage: &StageRow, seeing: &Seeing) -> Result<bool, ProjectionError> {
     let entered = Statement::new(ENTERED)
         .value("pipeline", stage.pipeline.clone())
         .value("stage", stage.stage.clone())

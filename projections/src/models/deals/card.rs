@@ -105,7 +105,8 @@ const NOW: &str = "SELECT d.* FROM deals d WHERE d.deal = :deal AND d.ended = :f
 const THEN: &str = "SELECT d.* FROM deals live CROSS JOIN deals d WHERE live.deal = :deal AND live.ended = :forever AND \
                     d.created_position = live.created_position AND :in_force";
 
-const AT_VERSION: &str = "SELECT d.* FROM deals d WHERE d.created_position = :created_position AND d.version = :version";
+const AT_VERSION: &str =
+    "SELECT d.* FROM deals d WHERE d.created_position = :created_position AND d.version = :version";
 
 impl Lists {
     /// A deal; none if there is none.

@@ -64,18 +64,23 @@ pub(super) fn indexes() -> Vec<String> {
     vec![
         // Lists, in their order: all, one owner's, one customer's. A list of the past takes the first one too, since every deal
         // has a live row, and leaves out deals that were created later without looking at more than the index.
-        format!("CREATE INDEX IF NOT EXISTS deals_created ON deals (created_position, created_at) WHERE ended = {FOREVER}"),
+        format!(
+            "CREATE INDEX IF NOT EXISTS deals_created ON deals (created_position, created_at) WHERE ended = {FOREVER}"
+        ),
         format!("CREATE INDEX IF NOT EXISTS deals_owner ON deals (owner, created_position) WHERE ended = {FOREVER}"),
-        format!("CREATE INDEX IF NOT EXISTS deals_customer ON deals (customer, created_position) WHERE ended = {FOREVER}"),
+        format!(
+            "CREATE INDEX IF NOT EXISTS deals_customer ON deals (customer, created_position) WHERE ended = {FOREVER}"
+        ),
         // The columns of a board, in their order.
         format!(
             "CREATE INDEX IF NOT EXISTS deals_board ON deals (pipeline, stage, entered_at, created_at, deal) WHERE ended = \
              {FOREVER} AND status = 'open'"
         ),
-        // The rows of one deal.
-        "CREATE INDEX IF NOT EXISTS deals_rows ON deals (created_position, ended)".to_owned(),
+        // The rows of one deal. Which of them is in force, the index alone tells: only that one is read.
+        "CREATE INDEX IF NOT EXISTS deals_rows ON deals (created_position, ended, valid_to, valid_from)".to_owned(),
         // The columns of a board of the past: what had not ended by then is little more than what is live now, unless that was
-        // long ago.
-        "CREATE INDEX IF NOT EXISTS deals_stage ON deals (stage, valid_to, ended) WHERE status = 'open'".to_owned(),
+        // long ago. Here, too, only rows in force are read.
+        "CREATE INDEX IF NOT EXISTS deals_stage ON deals (stage, valid_to, valid_from, ended) WHERE status = 'open'"
+            .to_owned(),
     ]
 }
