@@ -43,9 +43,13 @@ const NOW: &str = "SELECT d.* FROM deals d WHERE d.ended = :forever AND d.create
                    d.created_position DESC LIMIT :limit";
 
 /// Deals in the order of their live rows, of which each has one; and of each the row that was in force.
-const THEN: &str = "SELECT d.* FROM deals live CROSS JOIN deals d WHERE live.ended = :forever AND live.created_position < \
-                    :before AND live.created_position <= :last AND live.created_at <= :latest AND d.created_position = \
-                    live.created_position AND :in_force AND :wanted ORDER BY live.created_position DESC LIMIT :limit";
+const THEN: &str = "
+    SELECT d.* FROM deals live CROSS JOIN deals d
+    WHERE live.ended = :forever AND live.created_position < :before
+        AND live.created_position <= :last AND live.created_at <= :latest
+        AND d.began = (SELECT past.began FROM deals past WHERE past.created_position = live.created_position AND :in_force)
+        AND :wanted
+    ORDER BY live.created_position DESC LIMIT :limit";
 
 impl Lists {
     /// A page of deals.
@@ -58,7 +62,7 @@ impl Lists {
             Statement::new(THEN)
                 .value("last", seeing.known_position())
                 .value("latest", seeing.until())
-                .part("in_force", seeing.in_force("d"))
+                .part("in_force", seeing.in_force("past"))
         };
         let statement = statement
             .value("before", query.page.before())
