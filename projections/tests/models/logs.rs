@@ -28,9 +28,9 @@ const QUESTIONS: usize = 8;
 type Tally = BTreeMap<String, usize>;
 
 /// Tells which log it was when something went wrong.
-struct Named_(u64);
+struct Seed(u64);
 
-impl Drop for Named_ {
+impl Drop for Seed {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("in the log of seed {}", self.0);
@@ -54,9 +54,9 @@ fn random_logs(on: On, logs: u64) {
     runtime.block_on(async {
         let mut test = TestDatabase::new(on).await;
         for seed in 0..logs {
-            let named = Named_(seed);
+            let seed_named = Seed(seed);
             one_log(&test, seed, &mut tally).await;
-            drop(named);
+            drop(seed_named);
             test.anew().await;
         }
     });
