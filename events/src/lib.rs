@@ -10,6 +10,7 @@
 mod macros;
 
 mod aggregates;
+mod cursor;
 pub mod customer;
 pub mod deal;
 mod envelope;
@@ -27,6 +28,7 @@ mod time;
 pub mod user;
 
 pub use aggregates::{Category, Event, StreamId, event_types};
+pub use cursor::Cursor;
 pub use envelope::{Actor, CommandId, Envelope, Position, Version};
 pub use event::{EventType, ReadError, interpret, upcast};
 pub use field::{FieldText, FieldValue, Fields};

@@ -1,16 +1,18 @@
 //! `dealog serve` and `dealog work`: processes that stay.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use dealog_api::{
     App, Budget, Feed, Followed, Order, Reached, Readiness, Room, Tls, Turns, access::Access, audit::Audit,
 };
+use dealog_app::Queries;
 use dealog_commands::system_clock;
+use dealog_followers::follow;
 use dealog_projections::{
-    Database,
+    Database, Figures, ImageFollower,
     deals::{NAME, Past, VERSION, Views},
 };
-use dealog_store::{Log, Place, TokenStore, sqlite::SqliteStore};
+use dealog_store::{EventStore, Log, Place, TokenStore, sqlite::SqliteStore};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -41,11 +43,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         None => None,
     };
     if tls.is_none() && !address.ip().is_loopback() {
-        tracing::warn!(
-            %address,
-            "connections are not encrypted: anyone between here and a caller can read tokens and deals. Set \
-             tls_certificate and tls_key, or let only a proxy that encrypts reach this address"
-        );
+        warn_of_readers(address);
     }
 
     let metrics = telemetry::measure()?;
@@ -64,6 +62,8 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     } else {
         (None, None)
     };
+
+    let (figures, image) = keep_figures(settings, Arc::<dyn Log>::clone(&store), &stop);
 
     let mut limits = settings.limits.api;
     let connections_max = open_files::allow(limits.connections_max);
@@ -90,6 +90,12 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         turns: Turns::new(&limits),
         budget: Budget::new(&limits),
         bodies: Room::of(limits.bodies_bytes_max),
+        queries: Queries::new(
+            Arc::clone(commands.store()),
+            figures,
+            system_clock(),
+            dealog_app::Limits { min_position_wait: limits.min_position_wait },
+        ),
         commands,
         views: Views::new(database.clone()),
         followed: Followed { name: NAME, version: VERSION, status },
@@ -123,8 +129,44 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         end.other("connections", server).await;
     }
     end.other("the audit log", audit.finish()).await;
+    end.other("the figures", async {
+        if let Ok(image) = image.await {
+            image.end().await;
+        }
+    })
+    .await;
     end.of_data(worker, &database, &*store, settings).await
 }
+
+fn warn_of_readers(address: SocketAddr) {
+    tracing::warn!(
+        %address,
+        "connections are not encrypted: anyone between here and a caller can read tokens and deals. Set tls_certificate and \
+         tls_key, or let only a proxy that encrypts reach this address"
+    );
+}
+
+/// Figures in memory, and the task that keeps them up to date.
+fn keep_figures(
+    settings: &Settings,
+    log: Arc<dyn EventStore>,
+    stop: &watch::Sender<bool>,
+) -> (Figures, JoinHandle<ImageFollower>) {
+    let snapshot = settings.data.join(FIGURES);
+    let (figures, image) = Figures::new(Arc::clone(&log), snapshot, settings.limits.image);
+    let following = follow(log, image, IMAGE_LIMITS, figures.status().clone(), stop.subscribe());
+    (figures, tokio::spawn(following))
+}
+
+/// The snapshot of the figures, in the data folder.
+const FIGURES: &str = "figures.snapshot";
+
+/// The image is folded in larger steps than tables: nothing is written for each.
+const IMAGE_LIMITS: dealog_followers::Limits = dealog_followers::Limits {
+    batch_events_max: 5_000,
+    poll_interval: Duration::from_millis(200),
+    retry_interval: Duration::from_secs(1),
+};
 
 /// How long the end may take once nobody is served any more. A stop takes no longer than `shutdown_seconds` and this.
 const END: Duration = Duration::from_secs(5);

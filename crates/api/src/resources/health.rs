@@ -66,6 +66,8 @@ struct Ready {
     scrub: ScrubHealth,
     /// The read models.
     projections: Vec<ProjectionHealth>,
+    /// The figures, which each server keeps in its memory.
+    figures: FiguresHealth,
     /// Why the audit log is not written, where it is not; requests go on unless it is required.
     audit_trouble: Option<String>,
 }
@@ -99,6 +101,19 @@ pub(crate) struct ProjectionHealth {
     pub(crate) trouble: Option<String>,
 }
 
+/// How the figures of this server are doing.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct FiguresHealth {
+    /// The last event that is in them.
+    position: Position,
+    /// Events that are not in them yet; null where the end of the log cannot be read.
+    lag: Option<u64>,
+    /// Whether they have not come to the end of the log yet since the server started. Until then, questions wait.
+    catching_up: bool,
+    /// Why they do not go on, where they have stopped or wait for the log.
+    trouble: Option<String>,
+}
+
 /// Tables that are being made.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct Building {
@@ -130,17 +145,25 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 async fn look(app: &App) -> Ready {
     let head = async { timeout(ANSWER_TIME, app.store().head()).await.ok()?.ok() };
     let (head, projection, tried) = tokio::join!(head, projection(app), app.store().can_append());
-    // Asked at the same time: the log is never behind the read models.
-    let head = head.map(|head| head.position.max(projection.position.unwrap_or_default()));
+    let status = app.queries.figures().status().borrow().clone();
+    // Asked at the same time: the log is never behind what is folded from it.
+    let furthest = projection.position.unwrap_or_default().max(status.position());
+    let head = head.map(|head| head.position.max(furthest));
+    let lag = |position: Position| head.map(|head| head.0.saturating_sub(position.0));
     let trouble = tried.err().map(|unable| unable.to_string());
-    let projection = ProjectionHealth {
-        lag: head.zip(projection.position).map(|(head, position)| head.0.saturating_sub(position.0)),
-        ..projection
+    let projection = ProjectionHealth { lag: projection.position.and_then(lag), ..projection };
+    let figures = FiguresHealth {
+        position: status.position(),
+        lag: lag(status.position()),
+        catching_up: status.is_catching_up(),
+        trouble: status.trouble().map(ToOwned::to_owned),
     };
     let Scrubbed { position, end, ended_at } = *app.scrubbed.borrow();
     let scrub = ScrubHealth { position, end, ended_at };
-    let ready = trouble.is_none() && head.is_some() && projection.position.is_some() && projection.trouble.is_none();
-    Ready { ready, head, trouble, scrub, projections: vec![projection], audit_trouble: None }
+    // Figures that catch up are worth waiting for: they are there in a moment.
+    let serves = projection.position.is_some() && projection.trouble.is_none() && figures.trouble.is_none();
+    let ready = trouble.is_none() && head.is_some() && serves;
+    Ready { ready, head, trouble, scrub, projections: vec![projection], figures, audit_trouble: None }
 }
 
 /// What the worker of this process says, and what is written down beside the read models, whoever folds them.

@@ -1,0 +1,289 @@
+//! Following: what all followers have in common.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use dealog_events::{Cursor, Position};
+use dealog_store::{EventStore, supervised, supervised::said};
+use futures_util::FutureExt as _;
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use crate::{Follower, Status, Trouble, Turn, check};
+
+/// Named limits of a follower.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Events that are handled together.
+    pub batch_events_max: usize,
+    /// How long it sleeps when nobody wakes it: another process may have appended.
+    pub poll_interval: Duration,
+    /// How long it waits after something was away.
+    pub retry_interval: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            batch_events_max: 2_000,
+            poll_interval: Duration::from_millis(200),
+            retry_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Follows the log until `stop` changes, or until the follower cannot go on for good; then its status says why. Gives the
+/// follower back.
+pub async fn follow<F: Follower>(
+    store: Arc<dyn EventStore>,
+    follower: F,
+    limits: Limits,
+    status: watch::Sender<Status>,
+    mut stop: watch::Receiver<bool>,
+) -> F {
+    let mut following = Following::new(store, follower, limits, status);
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = following.go_on() => {}
+    }
+    following.follower.rest().await;
+    following.follower
+}
+
+/// Handles everything up to the end of the log as it is found, and gives the position reached. Where another follower leads, it
+/// waits for that one.
+pub async fn catch_up<F: Follower>(
+    store: &Arc<dyn EventStore>,
+    follower: &mut F,
+    limits: Limits,
+    status: &watch::Sender<Status>,
+) -> Result<Position, Trouble> {
+    let head = store.head().await?.position;
+    let mut following = Following::new(Arc::clone(store), follower, limits, status.clone());
+    loop {
+        match following.step().await? {
+            Step::Handled(position) | Step::AtEnd(position) | Step::Waits(position) if position >= head => {
+                return Ok(position);
+            }
+            Step::Handled(_) => {}
+            Step::AtEnd(_) | Step::Waits(_) => sleep(limits.poll_interval).await,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl<F: Follower> Follower for &mut F {
+    type Item = F::Item;
+
+    fn name(&self) -> &'static str {
+        F::name(self)
+    }
+
+    fn prepare(event: dealog_events::Envelope) -> Result<Self::Item, dealog_events::ReadError> {
+        F::prepare(event)
+    }
+
+    async fn turn(&mut self) -> Result<Turn, Trouble> {
+        F::turn(self).await
+    }
+
+    async fn handle(&mut self, items: Vec<Self::Item>, reached: Cursor) -> Result<(), Trouble> {
+        F::handle(self, items, reached).await
+    }
+
+    async fn begin_again(&mut self, found: &crate::OtherHistory) -> Result<(), Trouble> {
+        F::begin_again(self, found).await
+    }
+
+    async fn stopped(&mut self, at: Position, reason: &str) -> Result<(), Trouble> {
+        F::stopped(self, at, reason).await
+    }
+
+    async fn rest(&mut self) {
+        F::rest(self).await;
+    }
+}
+
+/// A follower on its way.
+struct Following<F: Follower> {
+    store: Arc<dyn EventStore>,
+    follower: F,
+    limits: Limits,
+    status: watch::Sender<Status>,
+    /// The last cursor that was checked against the log, or that was reached from such a one.
+    checked: Option<Cursor>,
+    /// Events of the next batch, fewer where one that cannot be handled is closed in on.
+    events_max: usize,
+    ahead: Option<(Cursor, Ahead<F::Item>)>,
+}
+
+/// A page that is being read.
+type Ahead<I> = JoinHandle<Result<Page<I>, Trouble>>;
+
+/// Events that were read and prepared.
+struct Page<I> {
+    items: Vec<I>,
+    /// The cursor behind the last of them.
+    reached: Cursor,
+}
+
+enum Step {
+    /// There was something to handle, and there may be more.
+    Handled(Position),
+    AtEnd(Position),
+    /// For another follower, which has come this far.
+    Waits(Position),
+}
+
+impl<F: Follower> Following<F> {
+    fn new(store: Arc<dyn EventStore>, follower: F, limits: Limits, status: watch::Sender<Status>) -> Self {
+        let events_max = limits.batch_events_max.max(1);
+        Self { store, follower, limits, status, checked: None, events_max, ahead: None }
+    }
+
+    async fn go_on(&mut self) {
+        let mut wake = self.store.watch();
+        loop {
+            wake.mark_unchanged();
+            let name = self.follower.name();
+            let step = supervised::run(name, self.step()).await;
+            let pause = match step.unwrap_or_else(|| Err(Trouble::Away("it failed, and the log says why".into()))) {
+                Ok(Step::Handled(_)) => continue,
+                Ok(Step::AtEnd(_) | Step::Waits(_)) => self.limits.poll_interval,
+                Err(Trouble::Away(reason)) => {
+                    tracing::warn!(follower = name, reason, "waits");
+                    // What comes back may be a database that was restored from a backup.
+                    self.checked = None;
+                    let position = self.status.borrow().position();
+                    self.tell(Status::Waiting { position, reason });
+                    self.follower.rest().await;
+                    self.limits.retry_interval
+                }
+                Err(error @ (Trouble::Poison { .. } | Trouble::Ended(_))) => {
+                    let (position, reason) = (self.status.borrow().position(), error.to_string());
+                    tracing::error!(follower = name, %position, reason, "stopped");
+                    self.tell(Status::Stopped { position, reason });
+                    return;
+                }
+            };
+            let woken = async {
+                // A closed channel says nothing more: the poll interval remains.
+                if wake.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let _ = timeout(pause, woken).await;
+        }
+    }
+
+    async fn step(&mut self) -> Result<Step, Trouble> {
+        let cursor = match self.follower.turn().await? {
+            Turn::Go(cursor) => cursor,
+            Turn::Wait(position) => {
+                self.checked = None;
+                self.tell(Status::Following(position));
+                return Ok(Step::Waits(position));
+            }
+        };
+        if self.checked != Some(cursor) {
+            if let Err(other) = check(&*self.store, cursor).await? {
+                tracing::warn!(follower = self.follower.name(), %other, "another history");
+                self.follower.begin_again(&other).await?;
+                return Ok(Step::Handled(Position::ZERO));
+            }
+            self.checked = Some(cursor);
+        }
+        let (tried, outcome) = match self.page(cursor).await {
+            Ok(page) if page.items.is_empty() => {
+                self.tell(Status::Following(cursor.position));
+                return Ok(Step::AtEnd(cursor.position));
+            }
+            Ok(page) => {
+                let (tried, reached) = (page.items.len(), page.reached);
+                // A page ends by bytes, too.
+                if tried >= self.events_max || reached.position < *self.store.watch().borrow() {
+                    self.read_ahead(reached);
+                }
+                (tried, self.handle(page).await.map(|()| reached))
+            }
+            Err(error) => (self.events_max, Err(error)),
+        };
+        match outcome {
+            Ok(reached) => {
+                self.checked = Some(reached);
+                self.tell_reached(reached.position);
+                Ok(Step::Handled(reached.position))
+            }
+            // Closes in on it: all events before it are handled first.
+            Err(Trouble::Poison { .. }) if tried > 1 => {
+                (self.ahead, self.events_max) = (None, tried / 2);
+                Ok(Step::Handled(cursor.position))
+            }
+            Err(error) => {
+                if let Trouble::Poison { position, reason } = &error {
+                    self.follower.stopped(*position, reason).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A panic is an event that cannot be handled, like any other.
+    async fn handle(&mut self, page: Page<F::Item>) -> Result<(), Trouble> {
+        let handled = AssertUnwindSafe(self.follower.handle(page.items, page.reached)).catch_unwind().await;
+        handled.unwrap_or_else(|panic| {
+            let reason = format!("handling it panicked: {}", said(panic.as_ref()));
+            Err(Trouble::Poison { position: page.reached.position, reason })
+        })
+    }
+
+    async fn page(&mut self, cursor: Cursor) -> Result<Page<F::Item>, Trouble> {
+        if let Some((from, ahead)) = self.ahead.take()
+            && from == cursor
+            && let Ok(Ok(page)) = ahead.await
+            && (1..=self.events_max).contains(&page.items.len())
+        {
+            return Ok(page);
+        }
+        read::<F>(&*self.store, cursor, self.events_max).await
+    }
+
+    /// What cannot be read now is read when its turn comes.
+    fn read_ahead(&mut self, cursor: Cursor) {
+        let (store, events_max) = (Arc::clone(&self.store), self.events_max);
+        self.ahead = Some((cursor, tokio::spawn(async move { read::<F>(&*store, cursor, events_max).await })));
+    }
+
+    /// Says how far it is. Whoever has begun to catch up does so until the end of the log.
+    fn tell_reached(&self, position: Position) {
+        let head = *self.store.watch().borrow();
+        let catches_up = self.status.borrow().is_catching_up() && position < head;
+        self.tell(if catches_up { Status::CatchingUp { position, head } } else { Status::Following(position) });
+    }
+
+    /// Wakes those who wait for the status only where it is another one.
+    fn tell(&self, new: Status) {
+        self.status.send_if_modified(|status| {
+            let changed = *status != new;
+            *status = new;
+            changed
+        });
+    }
+}
+
+async fn read<F: Follower>(
+    store: &dyn EventStore,
+    cursor: Cursor,
+    events_max: usize,
+) -> Result<Page<F::Item>, Trouble> {
+    let events = store.read(cursor.position, events_max, &[]).await?;
+    let reached = events.last().map_or(cursor, Cursor::at);
+    let prepare = |event: dealog_events::Envelope| {
+        let position = event.position;
+        F::prepare(event).map_err(|error| Trouble::Poison { position, reason: error.to_string() })
+    };
+    let items = events.into_iter().map(prepare).collect::<Result<_, _>>()?;
+    Ok(Page { items, reached })
+}

@@ -1,0 +1,98 @@
+//! The one way to follow the log.
+//!
+//! A [`Follower`] says where it is and handles what comes next. [`follow`] does the rest: it reads ahead, waits and is woken, tries
+//! again when something is away, closes in on an event that cannot be handled, checks that the history which the follower has seen
+//! is that of this log, and tells how it is doing as a [`Status`].
+//!
+//! Where only one of several processes may run a follower, the follower holds a lease: see [`Turn`].
+
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
+
+mod follow;
+mod history;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use dealog_events::{Cursor, Envelope, Position, ReadError};
+use dealog_store::StoreError;
+
+pub use follow::{Limits, catch_up, follow};
+pub use history::{OtherHistory, check};
+pub use status::Status;
+
+/// What follows the log. It lives on after each of these calls fails or is dropped half way, so none may leave it half changed.
+#[async_trait]
+pub trait Follower: Send {
+    /// What it makes of an event before it handles it. The next events are read and prepared while these are handled.
+    type Item: Send + 'static;
+
+    /// Its name, in logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Prepares an event.
+    fn prepare(event: Envelope) -> Result<Self::Item, ReadError>;
+
+    /// Whether it is this follower's turn, and where it goes on. Asked before each batch, so it should cost little where
+    /// nothing has changed.
+    async fn turn(&mut self) -> Result<Turn, Trouble>;
+
+    /// Handles events that follow each other, from the one behind its cursor on, and moves its cursor to `reached`: all of that or
+    /// nothing.
+    async fn handle(&mut self, items: Vec<Self::Item>, reached: Cursor) -> Result<(), Trouble>;
+
+    /// Its cursor is of another history than this log's. Whoever can begin again does so here; by default, it stops.
+    async fn begin_again(&mut self, found: &OtherHistory) -> Result<(), Trouble> {
+        Err(Trouble::Ended(found.to_string()))
+    }
+
+    /// It stops at an event that it cannot handle, for good.
+    async fn stopped(&mut self, _at: Position, _reason: &str) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    /// It does nothing for a while, or ever: others may take their turn.
+    async fn rest(&mut self) {}
+}
+
+/// Whether a follower may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It goes on behind this cursor. Where only one may, it holds the lease.
+    Go(Cursor),
+    /// Another one leads, and has come this far.
+    Wait(Position),
+}
+
+/// Why a follower cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// It cannot handle this event, nor will it be able to next time.
+    #[error("position {position} cannot be handled: {reason}")]
+    Poison {
+        /// Where the event is.
+        position: Position,
+        /// Why not.
+        reason: String,
+    },
+    /// It cannot go on for now. This is tried again.
+    #[error("{0}")]
+    Away(String),
+    /// It cannot go on for good.
+    #[error("{0}")]
+    Ended(String),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged { position, .. } => Self::Poison { position, reason: error.to_string() },
+            error if error.is_damage() => Self::Ended(error.to_string()),
+            error => {
+                tracing::warn!(%error, "a follower cannot read the log");
+                Self::Away(error.in_words().to_owned())
+            }
+        }
+    }
+}
