@@ -22,6 +22,7 @@ pub mod figures;
 mod image;
 mod lease;
 mod lock;
+pub mod models;
 mod postgres;
 mod process;
 mod projection;
