@@ -134,7 +134,8 @@ struct Following<F: Follower> {
     events_max: usize,
     /// The end of a batch with such an event: until that is behind it, batches stay small.
     suspect: Option<Position>,
-    ahead: Option<(Cursor, JoinHandle<Result<Page<F::Item>, Trouble>>)>,
+    /// The page behind a cursor, which is read while the one before it is handled.
+    ahead: Option<(Cursor, Reading<F::Item>)>,
 }
 
 /// Events that were read and prepared.
@@ -143,6 +144,8 @@ struct Page<I> {
     /// The cursor behind the last of them.
     reached: Cursor,
 }
+
+type Reading<I> = JoinHandle<Result<Page<I>, Trouble>>;
 
 enum Step {
     /// There was something to handle, and there may be more.

@@ -22,11 +22,8 @@ use crate::{Follower, Limits, OtherHistory, Status, Trouble, Turn, advance, catc
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Batches of ten events. Nobody looks by itself within a test: who goes on was woken.
-const LIMITS: Limits = Limits {
-    batch_events_max: 10,
-    poll_interval: Duration::from_secs(3600),
-    retry_interval: Duration::from_millis(20),
-};
+const LIMITS: Limits =
+    Limits { batch_events_max: 10, poll_interval: Duration::from_hours(1), retry_interval: Duration::from_millis(20) };
 
 /// The same for what nobody wakes it for.
 const LOOKING: Limits = Limits { poll_interval: Duration::from_millis(10), ..LIMITS };

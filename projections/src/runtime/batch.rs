@@ -86,9 +86,13 @@ pub(super) enum Written {
     All,
     /// Nothing of it is: others have moved a checkpoint meanwhile.
     Nothing,
+    /// Nothing of it is: a model that is expected has its tables, and is to be written too.
+    Joined,
 }
 
 /// Applies events to all of `models` that go on from `from`, and moves these to `reached`, under the lease.
+///
+/// Nothing happens where a model of those that are `expected`, by name and version, has its tables by now.
 ///
 /// Where one of these cannot apply an event, nothing happens; but if `stop`, that one stays where it is and stops, and the others
 /// go on.
@@ -96,6 +100,7 @@ pub(super) async fn write(
     database: &Database,
     lease: &mut Lease,
     models: &mut [Model],
+    expected: &[(&'static str, i64)],
     (from, reached): (Position, Cursor),
     events: &[(Envelope, Event)],
     stop: bool,
@@ -108,6 +113,10 @@ pub(super) async fn write(
     if models.iter().any(|model| found.get(model.projection.name()) != Some(&model.at)) {
         db.rollback().await?;
         return Ok(Written::Nothing);
+    }
+    if expected.iter().any(|(name, version)| found.get(*name).is_some_and(|found| found.version == *version)) {
+        db.rollback().await?;
+        return Ok(Written::Joined);
     }
     let (mut moved, mut stopped) = (Vec::with_capacity(models.len()), Vec::new());
     for (index, model) in models.iter_mut().enumerate() {

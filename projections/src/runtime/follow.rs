@@ -7,13 +7,19 @@
 //! it was mended, or its tables are from a process that did not know the others. Those who are behind go on by themselves,
 //! no further than to the next ones, while the log brings nothing new to the others, and else in turn with these.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dealog_events::{Cursor, Envelope, Event, Position, ReadError};
 use dealog_followers::{Follower, Lease, OtherHistory, Status, Trouble, Turn};
 use dealog_store::{EventStore, failpoints};
-use tokio::sync::mpsc::{UnboundedReceiver, error::TryRecvError};
+use tokio::{
+    sync::{
+        Notify,
+        mpsc::{UnboundedReceiver, error::TryRecvError},
+    },
+    time::timeout,
+};
 
 use super::{
     batch::{Model, Written, trouble, write},
@@ -23,14 +29,16 @@ use super::{
 };
 use crate::{Database, ProjectionError};
 
+/// How long the others wait for a model whose tables are in place, which takes no longer than to clear up behind a build.
+const DUE: Duration = Duration::from_secs(1);
+
 /// The models that have tables, and the lease to write them.
 pub(super) struct Live {
     store: Arc<dyn EventStore>,
     database: Database,
     limits: Limits,
     pub(super) models: Vec<Model>,
-    /// Models whose tables are still being made come here when these are in place. Closed once there are no more.
-    pub(super) coming: Option<UnboundedReceiver<Model>>,
+    pub(super) coming: Option<Coming>,
     lease: Option<Lease>,
     told: Told,
     /// The position from which the last turn goes on.
@@ -41,6 +49,34 @@ pub(super) struct Live {
     turn_of_those_behind: bool,
     /// What went wrong last, with all that is known of it.
     pub(super) error: Option<ProjectionError>,
+}
+
+/// Models whose tables are still being made.
+pub(super) struct Coming {
+    /// They come here when their tables are in place. Closed once there are no more.
+    pub(super) models: UnboundedReceiver<Model>,
+    /// Their names and versions.
+    pub(super) expected: Vec<(&'static str, i64)>,
+    /// Has whoever makes them look whether another process has done so.
+    pub(super) look: Arc<Notify>,
+    /// The tables of one are in place, and it is still to come.
+    pub(super) one_is_due: bool,
+}
+
+impl Coming {
+    /// Waits for the one that is due. Of one that does not come all the same, nothing more is expected: whatever becomes of it, it
+    /// finds the others where they are by then.
+    async fn next(&mut self) -> Option<Model> {
+        if !std::mem::take(&mut self.one_is_due) {
+            return None;
+        }
+        self.look.notify_one();
+        let came = timeout(DUE, self.models.recv()).await.ok().flatten();
+        if came.is_none() {
+            self.expected.clear();
+        }
+        came
+    }
 }
 
 impl Live {
@@ -87,7 +123,7 @@ impl Live {
     async fn next_turn(&mut self) -> Result<Turn, ProjectionError> {
         self.error = None;
         failpoints::pass("worker")?;
-        let making = self.take_in();
+        let making = self.take_in().await;
         if self.models.is_empty() && making {
             return Ok(Turn::Wait(Position::ZERO));
         }
@@ -103,11 +139,13 @@ impl Live {
     }
 
     /// Takes in models whose tables are there now, and says whether more are being made.
-    fn take_in(&mut self) -> bool {
+    async fn take_in(&mut self) -> bool {
         let Some(coming) = &mut self.coming else { return false };
+        let mut due = coming.next().await;
         loop {
-            match coming.try_recv() {
+            match due.take().map_or_else(|| coming.models.try_recv(), Ok) {
                 Ok(model) => {
+                    coming.expected.retain(|(name, _)| *name != model.projection.name());
                     self.models.push(model);
                     self.moved = true;
                 }
@@ -188,18 +226,25 @@ impl Live {
     }
 
     async fn write(&mut self, events: &[(Envelope, Event)], reached: Cursor) -> Result<(), ProjectionError> {
-        let Self { database, models, from, .. } = self;
+        let Self { database, models, from, coming, .. } = self;
         let lease = self.lease.as_mut().ok_or(ProjectionError::LeaseLost)?;
+        let expected = coming.as_ref().map_or(&[][..], |coming| &coming.expected);
         let stretch = (*from, reached);
-        let mut written = write(database, lease, models, stretch, events, false).await;
+        let mut written = write(database, lease, models, expected, stretch, events, false).await;
         if events.len() == 1 && written.as_ref().is_err_and(|error| error.poison().is_some()) {
             // It stands alone: who cannot apply it stops here, and the others go on.
-            written = write(database, lease, models, stretch, events, true).await;
+            written = write(database, lease, models, expected, stretch, events, true).await;
         }
         match written {
             Ok(Written::All) => self.tell(),
             Ok(Written::Nothing) => {
                 self.moved = true;
+                return Err(ProjectionError::LeaseLost);
+            }
+            Ok(Written::Joined) => {
+                if let Some(coming) = &mut self.coming {
+                    coming.one_is_due = true;
+                }
                 return Err(ProjectionError::LeaseLost);
             }
             Err(error) => {

@@ -1,11 +1,14 @@
 //! Models that have no tables of their version yet: each gets them by itself, while the others are followed.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use dealog_events::Position;
 use dealog_followers::Status;
 use dealog_store::{EventStore, supervised};
-use tokio::{sync::mpsc::UnboundedSender, time::sleep};
+use tokio::{
+    sync::{Notify, mpsc::UnboundedSender},
+    time::timeout,
+};
 
 use super::{
     batch::Model,
@@ -83,8 +86,13 @@ impl Maker {
     }
 
     /// Makes the tables of all these, one after the other, and hands each model over when its tables are in place. Tries again
-    /// where that may help; a model whose tables cannot be made is told of, and left.
-    pub(super) async fn make_all(self, mut missing: Vec<Box<dyn Projection>>, made: UnboundedSender<Model>) {
+    /// where that may help, and when it is to `look`; a model whose tables cannot be made is told of, and left.
+    pub(super) async fn make_all(
+        self,
+        mut missing: Vec<Box<dyn Projection>>,
+        made: UnboundedSender<Model>,
+        look: Arc<Notify>,
+    ) {
         while !missing.is_empty() {
             let mut left = Vec::new();
             for mut projection in missing {
@@ -104,13 +112,9 @@ impl Maker {
             }
             missing = left;
             if !missing.is_empty() {
-                sleep(self.pause()).await;
+                let _ = timeout(self.limits.retry_interval, look.notified()).await;
             }
         }
-    }
-
-    fn pause(&self) -> Duration {
-        self.limits.retry_interval
     }
 
     /// Tells why there are no tables yet, and whether to try again.

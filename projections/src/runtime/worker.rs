@@ -9,14 +9,14 @@ use dealog_events::Position;
 use dealog_followers::Status;
 use dealog_store::EventStore;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
     time::sleep,
 };
 
 use super::{
     batch::Model,
-    follow::Live,
+    follow::{Coming, Live},
     make::Maker,
     status::{Told, Watch},
 };
@@ -218,9 +218,11 @@ impl Worker {
         // What is left of it goes with it.
         let mut making = JoinSet::new();
         if !missing.is_empty() {
-            let (made, coming) = mpsc::unbounded_channel();
-            live.coming = Some(coming);
-            making.spawn(maker.make_all(missing, made));
+            let (made, models) = mpsc::unbounded_channel();
+            let expected = missing.iter().map(|model| (model.name(), model.version())).collect();
+            let look = Arc::<Notify>::default();
+            live.coming = Some(Coming { models, expected, look: Arc::clone(&look), one_is_due: false });
+            making.spawn(maker.make_all(missing, made, look));
         }
         // A batch or a swap under way comes to its end, or to nothing.
         dealog_followers::follow(store, live, limits, following, stop).await;

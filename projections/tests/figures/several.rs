@@ -114,7 +114,7 @@ impl Projection for Diary {
 
     fn indexes(&self) -> Vec<String> {
         let table = self.table();
-        vec![format!("CREATE INDEX {table}_by_type ON {table} (type)")]
+        vec![format!("CREATE INDEX IF NOT EXISTS {table}_by_type ON {table} (type)")]
     }
 
     async fn apply(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError> {
