@@ -72,7 +72,9 @@ impl Model {
         match &outcome {
             Ok(()) => {}
             // On PostgreSQL, nothing else is possible after a row that was refused.
-            Err(error) if error.poison().is_some() => drop(db.execute("ROLLBACK TO SAVEPOINT model").await?),
+            Err(error) if error.poison().is_some() => {
+                db.execute("ROLLBACK TO SAVEPOINT model").await?;
+            }
             Err(_) => return outcome,
         }
         db.execute("RELEASE SAVEPOINT model").await?;

@@ -190,10 +190,10 @@ impl Worker {
         let outcome = self.catch_up_live().await;
         dealog_followers::Follower::rest(&mut self.live).await;
         match (self.live.stopped(), outcome) {
-            (Some(stopped), Err(ProjectionError::Ended(_))) => Err(stopped),
+            // That one of them stopped is all there is to say, unless something else went wrong, too.
+            (Some(stopped), Ok(_) | Err(ProjectionError::Ended(_))) => Err(stopped),
             (Some(stopped), Err(error)) if error.poison().is_some() => Err(stopped),
             (_, Err(error)) => Err(error),
-            (Some(stopped), Ok(_)) => Err(stopped),
             (None, Ok(position)) => ready.map(|()| position),
         }
     }

@@ -79,8 +79,12 @@ struct Diary {
 }
 
 impl Diary {
-    fn of(name: &'static str, version: i64, flaw: Flaw) -> Box<Self> {
-        Box::new(Self { name, version, flaw, given: Arc::default() })
+    fn of(name: &'static str, version: i64, flaw: Flaw) -> Self {
+        Self { name, version, flaw, given: Arc::default() }
+    }
+
+    fn boxed(name: &'static str, version: i64, flaw: Flaw) -> Box<dyn Projection> {
+        Box::new(Self::of(name, version, flaw))
     }
 
     fn table(&self) -> &'static str {
@@ -147,7 +151,7 @@ impl Projection for Diary {
 }
 
 fn diaries(of_beta: Flaw) -> Vec<Box<dyn Projection>> {
-    vec![Diary::of("alpha", 1, Flaw::None), Diary::of("beta", 1, of_beta)]
+    vec![Diary::boxed("alpha", 1, Flaw::None), Diary::boxed("beta", 1, of_beta)]
 }
 
 const BOTH: &[(&str, i64)] = &[("alpha", 1), ("beta", 1)];
@@ -326,7 +330,7 @@ async fn a_model_that_cannot_apply_an_event_stops_and_the_others_go_on(on: On) {
             // Mended, it goes on from there.
             let mended = Diary::of("beta", 1, Flaw::None);
             let given = Arc::clone(&mended.given);
-            let models: Vec<Box<dyn Projection>> = vec![Diary::of("alpha", 1, Flaw::None), mended];
+            let models: Vec<Box<dyn Projection>> = vec![Diary::boxed("alpha", 1, Flaw::None), Box::new(mended)];
             start(&store, &test, models, batch).await.catch_up().await.unwrap();
             assert_eq!(*given.lock().unwrap(), from.iter().map(|event| event.position).collect::<Vec<_>>());
             assert_eq!(joined(&test, BOTH).await.unwrap(), last(&log));
@@ -403,16 +407,18 @@ async fn when_all_models_have_stopped_the_worker_ends(on: On) {
     let log = some_log(84).await;
     let test = TestDatabase::new(on).await;
     let store = MemoryStore::holding(log.clone());
-    let models: Vec<Box<dyn Projection>> =
-        vec![Diary::of("alpha", 1, Flaw::Refuses(Position(30))), Diary::of("beta", 1, Flaw::Panics(Position(20)))];
+    let models: Vec<Box<dyn Projection>> = vec![
+        Diary::boxed("alpha", 1, Flaw::Refuses(Position(30))),
+        Diary::boxed("beta", 1, Flaw::Panics(Position(20))),
+    ];
     let following = Following::of(start(&store, &test, models, 9).await);
     let status = following.status.clone();
     timeout(PATIENCE, following.task).await.unwrap().unwrap();
     assert!(status.has_ended());
-    for (model, position) in [("alpha", 29), ("beta", 19)] {
+    for (model, reached) in [("alpha", &log[..29]), ("beta", &log[..19])] {
         let told = status.of(model).unwrap();
-        assert!(told.trouble().is_some() && told.position() == Position(position), "{told:?}");
-        assert_eq!(rows(&test, model).await, rows_of(&log[..told.position().0 as usize], 1));
+        assert!(told.trouble().is_some() && told.position() == last(reached), "{told:?}");
+        assert_eq!(rows(&test, model).await, rows_of(reached, 1));
     }
     assert_eq!(standing(&test, "alpha").await.leader, None);
 }
@@ -446,8 +452,8 @@ async fn a_new_version_is_made_while_the_others_are_followed_and_takes_its_place
     start(&store, &test, diaries(Flaw::None), 9).await.catch_up().await.unwrap();
 
     let open = watch::Sender::new(false);
-    let next = Diary::of("beta", 2, Flaw::Waits(Position(20), open.subscribe()));
-    let models: Vec<Box<dyn Projection>> = vec![Diary::of("alpha", 1, Flaw::None), next];
+    let next = Diary::boxed("beta", 2, Flaw::Waits(Position(20), open.subscribe()));
+    let models: Vec<Box<dyn Projection>> = vec![Diary::boxed("alpha", 1, Flaw::None), next];
     let asking = Asking::of(&test, NEXT).await;
     let mut following = Following::of(start(&store, &test, models, 4).await);
     until("it is being built", async || {
@@ -512,6 +518,7 @@ async fn a_model_that_is_made_anew_beside_a_server_is_swapped_in_at_the_position
 }
 
 async fn a_model_that_is_new_comes_to_the_others_and_no_further(on: On) {
+    const ALL: &[(&str, i64)] = &[("alpha", 1), ("beta", 1), ("gamma", 1)];
     let log = some_log(88).await;
     let (some, rest) = log.split_at(log.len() / 2);
     let test = TestDatabase::new(on).await;
@@ -520,10 +527,9 @@ async fn a_model_that_is_new_comes_to_the_others_and_no_further(on: On) {
     // Nobody follows those that are there, and the log has grown.
     store.extend(rest);
     let mut models = diaries(Flaw::None);
-    models.push(Diary::of("gamma", 1, Flaw::None));
+    models.push(Diary::boxed("gamma", 1, Flaw::None));
     let mut worker = start(&store, &test, models, 9).await;
     worker.ready().await.unwrap();
-    const ALL: &[(&str, i64)] = &[("alpha", 1), ("beta", 1), ("gamma", 1)];
     assert_eq!(joined(&test, ALL).await.unwrap(), last(some));
     assert_eq!(worker.catch_up().await.unwrap(), last(&log));
     assert_eq!(joined(&test, ALL).await.unwrap(), last(&log));
@@ -537,8 +543,9 @@ async fn a_new_version_that_stops_is_told_of_and_keeps_nobody(on: On) {
     let test = TestDatabase::new(on).await;
     let store = MemoryStore::holding(some.to_vec());
     start(&store, &test, diaries(Flaw::None), 9).await.catch_up().await.unwrap();
-    let models =
-        |flaw| -> Vec<Box<dyn Projection>> { vec![Diary::of("alpha", 1, Flaw::None), Diary::of("beta", 2, flaw)] };
+    let models = |flaw| -> Vec<Box<dyn Projection>> {
+        vec![Diary::boxed("alpha", 1, Flaw::None), Diary::boxed("beta", 2, flaw)]
+    };
     let mut following = Following::of(start(&store, &test, models(Flaw::Refuses(poison)), 9).await);
     following.is("it should stop", |models| matches!(models["beta"], Status::Stopped { .. })).await;
     store.extend(rest);
