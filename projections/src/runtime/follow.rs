@@ -294,7 +294,7 @@ impl Follower for Live {
     type Item = (Envelope, Event);
 
     fn name(&self) -> &'static str {
-        "read models"
+        "models"
     }
 
     fn prepare(event: Envelope) -> Result<Self::Item, ReadError> {

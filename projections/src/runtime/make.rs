@@ -96,7 +96,7 @@ impl Maker {
         while !missing.is_empty() {
             let mut left = Vec::new();
             for mut projection in missing {
-                let outcome = supervised::run("projection", self.make(&mut *projection)).await;
+                let outcome = supervised::run("models", self.make(&mut *projection)).await;
                 match outcome.unwrap_or(Err(ProjectionError::WorkerFailed)) {
                     Ok(at) => {
                         if made.send(Model::new(projection, at)).is_err() {
