@@ -16,7 +16,7 @@ serve *ARGS:
 test *ARGS:
     scripts/test {{ARGS}}
 
-# Ask a server for all that the API describes, rightly and wrongly
+# Call everything that the API describes, with right and wrong requests
 schemathesis *ARGS:
     scripts/schemathesis {{ARGS}}
 
@@ -30,7 +30,7 @@ lint:
 ci:
     .ci/run
 
-# Measure Dealog beside the bare database: one table, ready to be quoted (--quick for a rough one, --help for the rest)
+# Measure Dealog beside the bare database, and print one table to quote (--quick for a rough one, --help for the rest)
 bench *ARGS:
     cargo build --release -p dealog -p dealog-benches
     BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" POSTGRES_OPTIONS= \
@@ -42,7 +42,7 @@ crash *ARGS:
     BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/debug/dealog" \
         "${CARGO_TARGET_DIR:-$PWD/target}/debug/dealog-crash" {{ARGS}}
 
-# Misuse a release build in every way there is, for five minutes, and measure what those who work notice (--help for the ways)
+# Misuse a release build in every way there is for five minutes, and measure what other callers notice (--help for the ways)
 abuse *ARGS:
     cargo build --release -p dealog -p dealog-abuse
     BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" \
@@ -58,7 +58,7 @@ slow-readers:
     BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" \
         cargo run --release -p dealog-tests --example slow_readers
 
-# Write the JSON Schemas of the present event types anew
+# Write the JSON Schemas of the present event types again
 schemas:
     DEALOG_RENEW=1 cargo test -p dealog-events --test schemas
 

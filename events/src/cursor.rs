@@ -26,7 +26,12 @@ impl Cursor {
 
     /// The cursor of whoever has seen this event.
     pub fn at(event: &Envelope) -> Self {
-        Self { position: event.position, proof: Some(beginning(event.event_id)) }
+        Self::of(event.position, event.event_id)
+    }
+
+    /// The cursor of whoever has seen the event with this id at this position.
+    pub fn of(position: Position, event_id: Uuid) -> Self {
+        Self { position, proof: Some(beginning(event_id)) }
     }
 
     /// A position without a proof.

@@ -140,7 +140,10 @@ impl SlowReader {
                 self.line.push(*byte);
                 continue;
             }
-            let id = self.line.strip_prefix(b"id: ").and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
+            let id = self
+                .line
+                .strip_prefix(b"id: ")
+                .and_then(|id| std::str::from_utf8(id).ok()?.split('-').next()?.parse().ok());
             self.told = id.or(self.told);
             self.line.clear();
         }

@@ -1,4 +1,4 @@
-//! Backups of a log, made and restored as README tells people to.
+//! Backups of a log, made and restored as docs/backup.md tells people to.
 
 use std::{
     ffi::OsStr,

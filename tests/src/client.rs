@@ -77,7 +77,7 @@ impl Client {
 
     /// The whole log, read in pages.
     pub fn events(&self) -> Vec<Value> {
-        let (mut events, mut after) = (Vec::new(), 0);
+        let (mut events, mut after) = (Vec::new(), "0".to_owned());
         loop {
             let page = self.get(&format!("/v1/events?limit=1000&after={after}")).expect(200).body;
             let found = page["events"].as_array().expect("events");
@@ -85,7 +85,7 @@ impl Client {
                 return events;
             }
             events.extend(found.iter().cloned());
-            after = page["next"].as_u64().expect("a position to go on from");
+            page["next"].as_str().expect("a cursor to go on from").clone_into(&mut after);
         }
     }
 }

@@ -24,8 +24,10 @@ pub struct Subscription(Pin<Box<dyn Stream<Item = Message>>>);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     pub event: String,
-    /// The last id that was sent until now, which is where an `EventSource` would resume.
+    /// The position of the last id that was sent until now.
     pub id: Option<u64>,
+    /// That id, with which an `EventSource` would resume.
+    pub cursor: String,
     pub data: Value,
 }
 
@@ -42,8 +44,14 @@ impl Subscription {
         let chunks = stream::iter(Chunks { response, left: bytes, begun: Instant::now() });
         Self(Box::pin(chunks.eventsource().map(|event| {
             let event = event.expect("a stream of events");
-            let id = (!event.id.is_empty()).then(|| event.id.parse().expect("an id is a position"));
-            Message { event: event.event, id, data: serde_json::from_str(&event.data).expect("data is JSON") }
+            let position = event.id.split('-').next().filter(|position| !position.is_empty());
+            let id = position.map(|position| position.parse().expect("an id begins with a position"));
+            Message {
+                event: event.event,
+                id,
+                cursor: event.id,
+                data: serde_json::from_str(&event.data).expect("data is JSON"),
+            }
         })))
     }
 

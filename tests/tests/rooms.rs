@@ -11,14 +11,16 @@ use dealog_tests::repository;
 use serde_json::Value;
 
 /// Each room with the rooms right below it. Whatever lies below those is below it too.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("dealog-events", &[]),
     ("dealog-domain", &["dealog-events"]),
     ("dealog-store", &["dealog-events"]),
     ("dealog-commands", &["dealog-domain", "dealog-store"]),
     ("dealog-figures", &["dealog-events"]),
-    ("dealog-projections", &["dealog-events", "dealog-store"]),
-    ("dealog-api", &["dealog-commands", "dealog-projections"]),
+    ("dealog-followers", &["dealog-events", "dealog-store"]),
+    ("dealog-projections", &["dealog-figures", "dealog-followers"]),
+    ("dealog-app", &["dealog-commands", "dealog-projections"]),
+    ("dealog-api", &["dealog-app"]),
     ("dealog", &["dealog-api"]),
     // A database for each test of whichever room asks for one.
     ("dealog-test-postgres", &[]),

@@ -77,7 +77,7 @@ async fn delivered(subscriber: &mut Connection, after: u64, count: usize) -> Res
             let now = Instant::now();
             let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             let ids = String::from_utf8_lossy(text.get(..whole).unwrap_or_default()).into_owned();
-            let ids = ids.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok());
+            let ids = ids.lines().filter_map(|line| line.strip_prefix("id: ")?.split('-').next()?.parse().ok());
             delivered.extend(ids.map(|position| (position, now)));
             text.drain(..whole);
             delivered.len() >= count

@@ -76,11 +76,11 @@ async fn read(address: SocketAddr, head: u64) -> Result<u64> {
 /// Where the next page begins: the last that a page says.
 fn next(page: &[u8]) -> Option<u64> {
     let end = page.get(page.len().saturating_sub(48)..)?;
-    String::from_utf8_lossy(end).rsplit_once("\"next\":")?.1.trim_end_matches('}').parse().ok()
+    String::from_utf8_lossy(end).rsplit_once("\"next\":\"")?.1.split('-').next()?.parse().ok()
 }
 
 async fn follow(address: SocketAddr, head: u64) -> Result<u64> {
-    let last = format!("\nid: {head}\n");
+    let last = format!("\nid: {head}-");
     let mut connection = Connection::open(address).await?;
     connection
         .stream("/v1/events/stream?after=0", |text| {

@@ -3,7 +3,8 @@
 use std::str::FromStr as _;
 
 use dealog_events::{Position, Timestamp};
-use dealog_projections::deals::{Views, query::When};
+use dealog_figures::When;
+use dealog_projections::deals::Views;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
@@ -14,18 +15,16 @@ use crate::{
 
 /// A position of the log; or an instant or local day, which mean the last position that had been recorded by then.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum KnownAt {
-    Position(Position),
-    When(When),
-}
+pub(crate) struct KnownAt(pub(crate) dealog_app::KnownAt);
 
 impl<'de> Deserialize<'de> for KnownAt {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if let Ok(position) = text.parse() {
-            return Ok(Self::Position(Position(position)));
+            return Ok(Self(dealog_app::KnownAt::Position(Position(position))));
         }
-        WhenText::from_str(&text).map(|WhenText(when)| Self::When(when)).map_err(|_| {
+        let when = WhenText::from_str(&text).map(|WhenText(when)| Self(dealog_app::KnownAt::When(when)));
+        when.map_err(|_| {
             de::Error::custom(format!(
                 "`{text}` is neither a position such as 120, nor a day such as 2026-03-01, nor an instant such as \
                  2026-03-01T09:30:00Z"
@@ -45,10 +44,10 @@ pub(crate) struct Known {
 
 impl App {
     /// What `known_at` means; a day is read in the time zone that these read models have.
-    pub(crate) async fn known(&self, views: &Views, known_at: KnownAt) -> Result<Known, Problem> {
+    pub(crate) async fn known(&self, views: &Views, known_at: dealog_app::KnownAt) -> Result<Known, Problem> {
         match known_at {
-            KnownAt::Position(position) => self.known_at_position(position).await,
-            KnownAt::When(when) => self.known_at_time(views, when).await,
+            dealog_app::KnownAt::Position(position) => self.known_at_position(position).await,
+            dealog_app::KnownAt::When(when) => self.known_at_time(views, when).await,
         }
     }
 

@@ -32,6 +32,7 @@ mod tls;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
+use dealog_app::Queries;
 use dealog_commands::Commands;
 use dealog_events::Timestamp;
 use dealog_projections::{
@@ -220,7 +221,9 @@ pub struct App {
     pub access: Access,
     /// The write side.
     pub commands: Commands,
-    /// The read side.
+    /// What answers for figures.
+    pub queries: Queries,
+    /// Lists and cards.
     pub views: Views,
     /// What was known at a position.
     pub past: Past,
@@ -305,7 +308,7 @@ fn described(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .merge(guarded(resources::teams::router(), Read, Teams, Never))
         .merge(guarded(resources::settings::router(), Read, Settings, Never))
         .merge(guarded(resources::figures::router(), Read, Read, OfFigures))
-        .merge(guarded(resources::figures::board_router(), Read, Read, Always))
+        .merge(guarded(resources::board::router(), Read, Read, Always))
         .merge(guarded(resources::events::router(), Log, Log, Always))
         .merge(guarded(resources::stream::router(), Log, Log, Always))
         .merge(guarded(resources::audit::router(), Audit, Audit, Never))

@@ -1,6 +1,6 @@
 //! Pages of the log: what `/v1/events` answers with, and how a subscriber of the feed catches up.
 
-use dealog_events::{Envelope, Position};
+use dealog_events::{Cursor, Envelope, Position};
 use dealog_store::{EventStore, Head, StoreError};
 
 /// Events, and how far they lead.
@@ -10,7 +10,7 @@ pub(crate) struct Page {
     /// Events in the order of the log.
     pub(crate) events: Vec<Envelope>,
     /// Where to go on: nothing that was asked for lies before it that is not in `events`.
-    pub(crate) next: Position,
+    pub(crate) next: Cursor,
 }
 
 impl Page {
@@ -25,12 +25,21 @@ impl Page {
         let head = store.head().await?;
         let events = store.read(after, limit, types).await?;
         let next = match events.last() {
-            None => head.position,
-            Some(last) if types.is_empty() || events.len() == limit => last.position,
+            None => at(store, head.position).await?,
+            Some(last) if types.is_empty() || events.len() == limit => Cursor::at(last),
             // It is short because nothing follows, or because of its bytes.
-            Some(last) if store.read(last.position, 1, types).await?.is_empty() => last.position.max(head.position),
-            Some(last) => last.position,
+            Some(last) if last.position < head.position && store.read(last.position, 1, types).await?.is_empty() => {
+                at(store, head.position).await?
+            }
+            Some(last) => Cursor::at(last),
         };
         Ok(Self { head, events, next })
     }
+}
+
+/// The cursor of whoever has seen everything up to a position of the log.
+pub(crate) async fn at(store: &dyn EventStore, position: Position) -> Result<Cursor, StoreError> {
+    let Some(before) = position.0.checked_sub(1) else { return Ok(Cursor::START) };
+    let event = store.read(Position(before), 1, &[]).await?.pop();
+    Ok(event.map_or(Cursor::bare(position), |event| Cursor::at(&event)))
 }

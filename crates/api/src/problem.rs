@@ -4,9 +4,10 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use dealog_app::{Failed, QueryError, Wrong};
 use dealog_commands::CommandError;
 use dealog_domain::{Details, Kind};
-use dealog_projections::ProjectionError;
+use dealog_projections::{FiguresError, ProjectionError};
 use dealog_store::{AppendError, StoreError};
 use problem_details::ProblemDetails;
 use serde::Serialize;
@@ -254,6 +255,41 @@ impl From<ProjectionError> for Problem {
             ProjectionError::NotBuilt | ProjectionError::Behind { .. } => Self::busy("not_caught_up", detail),
             ProjectionError::Damaged(_) => Self { damaged: true, detail, ..Self::internal(&error) },
             _ => Self::internal(&detail),
+        }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Wrong(wrong) => wrong.into(),
+            QueryError::Failed(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<Wrong> for Problem {
+    fn from(wrong: Wrong) -> Self {
+        match wrong {
+            Wrong::Malformed { field, message } => Self::bad_request(&field, message),
+            Wrong::Field { field, message } => Self::unprocessable("query", &field, message),
+            Wrong::InFuture { field, message } => Self::unprocessable("in_future", &field, message),
+            Wrong::BeyondHead { field, message } => Self::unprocessable("beyond_head", &field, message),
+            Wrong::NoRate { message } => Self::unprocessable("no_rate", "currency", message),
+        }
+    }
+}
+
+impl From<Failed> for Problem {
+    fn from(failed: Failed) -> Self {
+        let detail = failed.to_string();
+        match failed {
+            Failed::NotCaughtUp { .. } => Self::busy("not_caught_up", detail).field("min_position"),
+            Failed::Figures(FiguresError::Behind { .. }) => Self::busy("not_caught_up", detail),
+            Failed::Figures(FiguresError::Stopped { .. }) => Self::busy("model_stopped", detail),
+            Failed::Figures(FiguresError::Failed) => Self::internal(&detail),
+            Failed::Lists(error) => error.into(),
+            Failed::Store(error) => error.into(),
         }
     }
 }

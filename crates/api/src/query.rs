@@ -7,13 +7,14 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use chrono::Datelike as _;
+use chrono::{Datelike as _, NaiveDate};
 use dealog_events::{
     CampaignId, CustomerId, Label, Money, PipelineId, Position, TeamId, TimeZone, Timestamp, UserId, Version, parse_day,
 };
+use dealog_figures::{Range, Seen, When};
 use dealog_projections::deals::{
     Views,
-    query::{AmountRange, Filter, Found, ListPage, Range, Scope, When},
+    query::{AmountRange, Filter, Found, ListPage, Range as ListRange, Scope, When as ListWhen},
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::IntoParams;
@@ -83,6 +84,98 @@ impl<'de> Deserialize<'de> for WhenText {
     }
 }
 
+/// Values of a list, separated by commas, each once. A comma within a value is written `\,`.
+#[derive(Debug, Clone)]
+pub(crate) struct Values<T>(pub(crate) Vec<T>);
+
+impl<T> Default for Values<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> FromStr for Values<T>
+where
+    T: FromStr + PartialEq,
+    T::Err: std::fmt::Display,
+{
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, String> {
+        let mut values = Vec::new();
+        for text in split(list) {
+            let value = text.trim().parse().map_err(|error: T::Err| error.to_string())?;
+            if !values.contains(&value) {
+                values.push(value);
+            }
+            if values.len() > VALUES_MAX {
+                return Err(format!("a list has at most {VALUES_MAX} values"));
+            }
+        }
+        Ok(Self(values))
+    }
+}
+
+/// Values of a list parameter.
+const VALUES_MAX: usize = 100;
+
+/// The parts between commas.
+fn split(list: &str) -> Vec<String> {
+    let (mut parts, mut escaped) = (vec![String::new()], false);
+    for character in list.chars() {
+        match (character, parts.last_mut()) {
+            ('\\', _) if !escaped => {
+                escaped = true;
+                continue;
+            }
+            (',', _) if !escaped => parts.push(String::new()),
+            (character, Some(part)) => {
+                if escaped && character != ',' && character != '\\' {
+                    part.push('\\');
+                }
+                part.push(character);
+            }
+            (_, None) => {}
+        }
+        escaped = false;
+    }
+    parts
+}
+
+impl<'de, T> Deserialize<'de> for Values<T>
+where
+    T: FromStr + PartialEq,
+    T::Err: std::fmt::Display,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A user, or nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnerOrNone(pub(crate) Option<UserId>);
+
+impl FromStr for OwnerOrNone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        text.parse().map(Some).map(Self).map_err(|_| format!("`{text}` is neither a user's id nor `none`"))
+    }
+}
+
+impl From<WhenText> for ListWhen {
+    fn from(WhenText(when): WhenText) -> Self {
+        match when {
+            When::Instant(time) => Self::Instant(time),
+            When::Day(day) => Self::Day(day),
+        }
+    }
+}
+
 /// Declares the parameters of a question about deals: those that choose deals, and its own.
 macro_rules! filter_query {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
@@ -146,22 +239,133 @@ macro_rules! filter_query {
 }
 pub(crate) use filter_query;
 
-/// Declares the parameters of a figure: those that choose deals, the instant, and its own.
+/// A local day.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DayText(pub(crate) NaiveDate);
+
+impl<'de> Deserialize<'de> for DayText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_day(&text).map(Self).map_err(|_| de::Error::custom(format!("`{text}` is not a day such as 2026-03-01")))
+    }
+}
+
+/// Declares the parameters of a figure: when, which deals, in which groups, and its own.
 macro_rules! figure_query {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
-        $crate::query::filter_query!(
-            $(#[$meta])*
-            $name {
-                /// The figures as they were at this instant, or at the end of this local day; now if absent.
-                #[param(value_type = Option<String>, example = "2026-03-01")]
-                as_of: Option<$crate::query::WhenText>,
-                $($(#[$field_meta])* $field: $type,)*
-            }
-        );
+        $(#[$meta])*
+        #[derive(Debug, Clone, serde::Deserialize, utoipa::IntoParams)]
+        #[into_params(parameter_in = Query)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name {
+            /// Wait until the figures have come to this position: the one that a command answered with.
+            min_position: Option<u64>,
+            /// The figures as they were at this instant, or at the end of this local day; now if absent.
+            #[param(value_type = Option<String>, example = "2026-03-01")]
+            as_of: Option<$crate::query::WhenText>,
+            /// Only what had been recorded by this position, instant or local day; everything if absent.
+            #[param(value_type = Option<String>, example = "120")]
+            known_at: Option<$crate::known::KnownAt>,
+            /// Only these pipelines, separated by commas.
+            #[serde(default)]
+            #[param(value_type = Option<String>)]
+            pipeline: $crate::query::Values<dealog_events::PipelineId>,
+            /// Only deals in these stages, separated by commas: slugs, of whatever pipeline.
+            #[serde(default)]
+            #[param(value_type = Option<String>, example = "lead,offer")]
+            stage: $crate::query::Values<dealog_events::Slug>,
+            /// Only deals of these owners, separated by commas; `none` for deals of nobody.
+            #[serde(default)]
+            #[param(value_type = Option<String>)]
+            owner: $crate::query::Values<$crate::query::OwnerOrNone>,
+            /// Only deals of owners in one of these teams, separated by commas.
+            #[serde(default)]
+            #[param(value_type = Option<String>)]
+            team: $crate::query::Values<dealog_events::TeamId>,
+            /// Only deals with these customers, separated by commas.
+            #[serde(default)]
+            #[param(value_type = Option<String>)]
+            customer: $crate::query::Values<dealog_events::CustomerId>,
+            /// Only deals from these sources, separated by commas.
+            #[serde(default)]
+            #[param(value_type = Option<String>, example = "Web,Trade fair")]
+            source: $crate::query::Values<dealog_events::Label>,
+            /// Only deals that these campaigns brought, separated by commas.
+            #[serde(default)]
+            #[param(value_type = Option<String>)]
+            campaign: $crate::query::Values<dealog_events::CampaignId>,
+            /// Only deals lost for these reasons, separated by commas.
+            #[serde(default)]
+            #[param(value_type = Option<String>, example = "price")]
+            loss_reason: $crate::query::Values<dealog_events::Slug>,
+            /// Only deals lost to these competitors, separated by commas.
+            #[serde(default)]
+            #[param(value_type = Option<String>)]
+            competitor: $crate::query::Values<dealog_events::Label>,
+            /// Only deals created from this instant or local day on.
+            #[param(value_type = Option<String>, example = "2026-01-01")]
+            created_from: Option<$crate::query::WhenText>,
+            /// Only deals created before this instant or local day.
+            #[param(value_type = Option<String>, example = "2026-04-01")]
+            created_to: Option<$crate::query::WhenText>,
+            /// Only deals closed from this instant or local day on.
+            #[param(value_type = Option<String>, example = "2026-01-01")]
+            closed_from: Option<$crate::query::WhenText>,
+            /// Only deals closed before this instant or local day.
+            #[param(value_type = Option<String>, example = "2026-04-01")]
+            closed_to: Option<$crate::query::WhenText>,
+            /// Only deals expected to close on this day or later.
+            #[param(value_type = Option<String>, example = "2026-01-01")]
+            expected_from: Option<$crate::query::DayText>,
+            /// Only deals expected to close before this day.
+            #[param(value_type = Option<String>, example = "2026-04-01")]
+            expected_to: Option<$crate::query::DayText>,
+            /// Only deals worth at least this, in the reporting currency.
+            #[param(example = "1000.00")]
+            amount_from: Option<String>,
+            /// Only deals worth at most this, in the reporting currency.
+            #[param(example = "50000.00")]
+            amount_to: Option<String>,
+            /// Only deals that have been in their stage for longer than it allows; with `false`, only the others.
+            stale: Option<bool>,
+            /// Only open deals whose expected close has passed; with `false`, only the others.
+            overdue: Option<bool>,
+            $($(#[$field_meta])* $field: $type,)*
+        }
 
         impl $name {
-            async fn question(&self, app: &$crate::App) -> Result<$crate::query::Question, Problem> {
-                self.shared().question(app, self.as_of).await
+            /// The question, but for its groups.
+            fn asked(&self, fields: Vec<dealog_figures::FieldFilter>) -> Result<dealog_app::Asked, Problem> {
+                let dates = |from: Option<$crate::query::DayText>, to: Option<$crate::query::DayText>| {
+                    let day = |day: Option<$crate::query::DayText>| day.map(|$crate::query::DayText(day)| day);
+                    dealog_figures::Range { from: day(from), to: day(to) }
+                };
+                Ok(dealog_app::Asked {
+                    min_position: self.min_position.map(dealog_events::Position),
+                    as_of: self.as_of.map(|$crate::query::WhenText(when)| when),
+                    known_at: self.known_at.map(|$crate::known::KnownAt(known_at)| known_at),
+                    filter: dealog_figures::Filter {
+                        pipelines: self.pipeline.0.clone(),
+                        stages: self.stage.0.clone(),
+                        owners: self.owner.0.iter().map(|owner| owner.0).collect(),
+                        teams: self.team.0.clone(),
+                        customers: self.customer.0.clone(),
+                        sources: self.source.0.clone(),
+                        campaigns: self.campaign.0.clone(),
+                        loss_reasons: self.loss_reason.0.clone(),
+                        competitors: self.competitor.0.clone(),
+                        fields,
+                        created: $crate::query::range(("created_from", self.created_from), ("created_to", self.created_to))?,
+                        closed: $crate::query::range(("closed_from", self.closed_from), ("closed_to", self.closed_to))?,
+                        expected: dates(self.expected_from, self.expected_to),
+                        amount: dealog_figures::AmountRange::default(),
+                        stale: self.stale,
+                        overdue: self.overdue,
+                    },
+                    amount_from: self.amount_from.clone(),
+                    amount_to: self.amount_to.clone(),
+                    grouping: dealog_figures::Grouping::default(),
+                })
             }
         }
     };
@@ -198,18 +402,19 @@ impl Shared {
         check_as_of(&views, as_of, now).await?;
         // Without an instant, what was known then is asked about then.
         let (views, now) = match self.known_at {
-            Some(known_at) => {
+            Some(KnownAt(known_at)) => {
                 let known = app.known(&views, known_at).await?;
                 (app.past.views(known.position).await?, known.at)
             }
             None => (views, now),
         };
-        let when = |when: Option<WhenText>| when.map(|WhenText(when)| when);
-        let created = range(("created_from", self.created_from), ("created_to", self.created_to))?;
+        range(("created_from", self.created_from), ("created_to", self.created_to))?;
+        let created =
+            ListRange { from: self.created_from.map(ListWhen::from), to: self.created_to.map(ListWhen::from) };
         let amount = self.amounts(&views, now).await?;
         let scope = Scope {
             now,
-            as_of: when(as_of),
+            as_of: as_of.map(ListWhen::from),
             filter: Filter {
                 pipeline: self.pipeline,
                 owner: self.owner,
@@ -297,6 +502,11 @@ pub(crate) async fn ends(views: &Views, when: When, now: Timestamp) -> Result<Ti
 
 async fn time_zone(views: &Views, now: Timestamp) -> Result<TimeZone, Problem> {
     Ok(views.settings(now).await?.item.map_or(TimeZone::UTC, |settings| settings.time_zone))
+}
+
+/// A figure, which speaks of a position.
+pub(crate) fn figure<T: Serialize + AsRef<Seen>>(answer: &T) -> Response {
+    seen(answer.as_ref().position, answer)
 }
 
 /// An answer that speaks of a position.

@@ -11,10 +11,11 @@ use dealog_api::{
     access::Access,
     audit::{Audit, Mode},
 };
+use dealog_app::Queries;
 use dealog_commands::{Commands, system_clock};
 use dealog_events::{Envelope, Event, ReadError};
 use dealog_projections::{
-    Database, Dialect, Projection, ProjectionError, Worker,
+    Database, Dialect, Figures, ImageLimits, Projection, ProjectionError, Worker,
     deals::{Deals, NAME, Past, PastLimits, VERSION, Views},
 };
 use dealog_store::{EventStore, sqlite::SqliteStore};
@@ -87,7 +88,17 @@ impl Server {
         let worker = Worker::start(log, database.clone(), vec![projection], limits).await.unwrap();
         let (stop, mut told) = watch::channel(false);
         let limits = dealog_api::Limits::default();
+        let (figures, image) = Figures::new(store.clone(), folder.join("figures.snapshot"), ImageLimits::default());
+        let image = dealog_followers::follow(
+            store.clone(),
+            image,
+            dealog_followers::Limits::default(),
+            figures.status().clone(),
+            stop.subscribe(),
+        );
+        let imaging = tokio::spawn(async move { drop(image.await) });
         let app = App {
+            queries: Queries::new(store.clone(), figures, system_clock(), dealog_app::Limits::default()),
             access: Access::new(store.clone(), commands.clone(), &limits).await.unwrap(),
             past: Past::new(store.clone(), PastLimits::default()),
             reached: Reached::default(),
@@ -117,7 +128,7 @@ impl Server {
             });
         });
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { http, base, stop, tasks: vec![following, serving], database, store }
+        Self { http, base, stop, tasks: vec![following, imaging, serving], database, store }
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {

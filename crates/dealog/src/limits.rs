@@ -1,9 +1,9 @@
-//! All limits, by the names that the README lists. Each room has its own with their defaults; what is set here takes their
+//! All limits, by the names that docs/settings.md lists. Each room has its own with their defaults; what is set here takes their
 //! place.
 
 use std::time::Duration;
 
-use dealog_projections::deals::PastLimits;
+use dealog_projections::{ImageLimits, deals::PastLimits};
 use dealog_store::sqlite::JournalLimits;
 use serde::Deserialize;
 
@@ -16,6 +16,7 @@ pub(crate) struct Limits {
     pub(crate) journal: JournalLimits,
     pub(crate) commands: dealog_commands::Limits,
     pub(crate) worker: dealog_projections::Limits,
+    pub(crate) image: ImageLimits,
     pub(crate) past: PastLimits,
     pub(crate) api: dealog_api::Limits,
 }
@@ -87,6 +88,8 @@ limits!(
     projection_batch_events_max: usize => worker.batch_events_max;
     projection_build_events_max: usize => worker.build_events_max;
     projection_lease_ms: u64 => worker.lease in milliseconds;
+    figures_snapshot_events_min: u64 => image.snapshot_events_min;
+    figures_last_snapshot_events_min: u64 => image.last_snapshot_events_min;
     known_at_events_max: u64 => past.known_at_events_max;
     known_at_models_max: u64 => past.known_at_models_max;
     known_at_idle_seconds: u64 => past.known_at_idle in seconds;
@@ -145,13 +148,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_lists_every_limit_with_its_default() {
-        let readme = include_str!("../../../README.md");
-        let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `")).collect();
+    fn the_documentation_lists_every_limit_with_its_default() {
+        let page = include_str!("../../../docs/settings.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
         for (name, default) in defaults() {
-            let row = rows.iter().find(|row| row.starts_with(&format!("| `{name}`: ")));
-            let row = row.unwrap_or_else(|| panic!("the README does not list {name}"));
-            let listed: String = row.rsplit('|').nth(1).unwrap().chars().filter(char::is_ascii_digit).collect();
+            let row = rows.iter().find(|row| row.starts_with(&format!("| `{name}` | ")));
+            let row = row.unwrap_or_else(|| panic!("docs/settings.md does not list {name}"));
+            let listed: String = row.split('|').nth(2).unwrap().chars().filter(char::is_ascii_digit).collect();
             assert_eq!(listed, default.to_string(), "{row}");
         }
     }

@@ -5,13 +5,15 @@ use std::{sync::Arc, time::Duration};
 use dealog_api::{
     App, Budget, Feed, Followed, Model, Order, Reached, Readiness, Room, Tls, Turns, access::Access, audit::Audit,
 };
+use dealog_app::Queries;
 use dealog_commands::system_clock;
 use dealog_events::Position;
+use dealog_followers::follow;
 use dealog_projections::{
-    Database, Status,
+    Database, Figures, Status,
     deals::{Past, Views},
 };
-use dealog_store::{Log, Place, TokenStore, sqlite::SqliteStore};
+use dealog_store::{EventStore, Log, Place, TokenStore, sqlite::SqliteStore};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -66,6 +68,11 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         (None, None)
     };
 
+    let log: Arc<dyn EventStore> = Arc::<dyn Log>::clone(&store);
+    let (figures, image) = Figures::new(Arc::clone(&log), settings.data.join(FIGURES), settings.limits.image);
+    let image = follow(log, image, IMAGE_LIMITS, figures.status().clone(), stop.subscribe());
+    let image = tokio::spawn(image);
+
     let mut limits = settings.limits.api;
     let connections_max = open_files::allow(limits.connections_max);
     if connections_max < limits.connections_max {
@@ -91,6 +98,12 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         turns: Turns::new(&limits),
         budget: Budget::new(&limits),
         bodies: Room::of(limits.bodies_bytes_max),
+        queries: Queries::new(
+            Arc::clone(commands.store()),
+            figures,
+            system_clock(),
+            dealog_app::Limits { min_position_wait: limits.min_position_wait },
+        ),
         commands,
         views: Views::new(database.clone()),
         followed: Followed {
@@ -127,8 +140,24 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         end.other("connections", server).await;
     }
     end.other("the audit log", audit.finish()).await;
+    end.other("the figures", async {
+        if let Ok(image) = image.await {
+            image.end().await
+        }
+    })
+    .await;
     end.of_data(worker, &database, &*store, settings).await
 }
+
+/// The snapshot of the figures, in the data folder.
+const FIGURES: &str = "figures.snapshot";
+
+/// The image is folded in larger steps than tables: nothing is written for each.
+const IMAGE_LIMITS: dealog_followers::Limits = dealog_followers::Limits {
+    batch_events_max: 5_000,
+    poll_interval: Duration::from_millis(200),
+    retry_interval: Duration::from_secs(1),
+};
 
 /// How long the end may take once nobody is served any more. A stop takes no longer than `shutdown_seconds` and this.
 const END: Duration = Duration::from_secs(5);

@@ -68,7 +68,7 @@ pub(crate) struct Settings {
     /// Addresses and networks of proxies that say where a request comes from.
     #[serde(default)]
     pub(crate) trusted_proxies: Vec<Proxy>,
-    /// Limits, by the names that the README lists.
+    /// Limits, by the names that docs/settings.md lists.
     #[serde(default)]
     pub(crate) limits: Limits,
 }

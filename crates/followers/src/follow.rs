@@ -172,6 +172,8 @@ impl<F: Follower> Following<F> {
                 Ok(Step::AtEnd(_) | Step::Waits(_)) => self.limits.poll_interval,
                 Err(Trouble::Away(reason)) => {
                     tracing::warn!(follower = name, reason, "waits");
+                    // What comes back may be a database that was restored from a backup.
+                    self.checked = None;
                     let position = self.status.borrow().position();
                     self.tell(Status::Waiting { position, reason });
                     self.follower.rest().await;
@@ -288,12 +290,11 @@ impl<F: Follower> Following<F> {
         self.ahead = Some((cursor, tokio::spawn(async move { read::<F>(&*store, cursor, until, events_max).await })));
     }
 
-    /// Says how far it is; far from the end, that it is catching up.
+    /// Says how far it is. Whoever has begun to catch up does so until the end of the log.
     fn tell_reached(&self, position: Position) {
         let head = *self.store.watch().borrow();
-        let far = head.0.saturating_sub(position.0) > self.limits.batch_events_max as u64;
-        let catching_up = self.status.borrow().is_catching_up();
-        self.tell(if far && catching_up { Status::CatchingUp { position, head } } else { Status::Following(position) });
+        let catches_up = self.status.borrow().is_catching_up() && position < head;
+        self.tell(if catches_up { Status::CatchingUp { position, head } } else { Status::Following(position) });
     }
 
     /// Wakes those who wait for the status only where it is another one.

@@ -46,6 +46,11 @@ impl Status {
         matches!(self, Self::CatchingUp { .. })
     }
 
+    /// Whether it goes no further.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped { .. })
+    }
+
     /// Why it does not go on, if it does not.
     pub fn trouble(&self) -> Option<&str> {
         match self {

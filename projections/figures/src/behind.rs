@@ -29,6 +29,12 @@ pub struct Behind {
     pub next: Option<Position>,
 }
 
+impl AsRef<Seen> for Behind {
+    fn as_ref(&self) -> &Seen {
+        &self.seen
+    }
+}
+
 /// A deal behind a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Adds {

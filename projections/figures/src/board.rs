@@ -27,6 +27,12 @@ pub struct Columns {
     pub columns: Vec<Column>,
 }
 
+impl AsRef<Seen> for Columns {
+    fn as_ref(&self) -> &Seen {
+        &self.seen
+    }
+}
+
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Column {

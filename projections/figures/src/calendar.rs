@@ -2,10 +2,10 @@
 
 use chrono::{Datelike as _, Days, Months, NaiveDate};
 use dealog_events::{TimeZone, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What time is divided into. Weeks begin on Monday.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Interval {
     /// From Monday to Sunday.

@@ -37,7 +37,7 @@ pub(crate) struct Passes {
     closed: Instants,
     stale: Option<bool>,
     overdue: Option<bool>,
-    fields: Vec<(Name, Wanted)>,
+    fields: Vec<(Option<Name>, Wanted)>,
 }
 
 /// Names that are meant; all, unless any is named.
@@ -188,7 +188,10 @@ impl Passes {
             && (self.closed.is_all() || !open && self.closed.has(state.closed_at))
             && self.stale.is_none_or(|wanted| wanted == stale())
             && self.overdue.is_none_or(|wanted| wanted == state.is_overdue(resolved.today))
-            && self.fields.iter().all(|(field, wanted)| wanted.has(Deal::field(steps, !open, *field)))
+            && self
+                .fields
+                .iter()
+                .all(|(field, wanted)| wanted.has(field.and_then(|field| Deal::field(steps, !open, field))))
     }
 
     fn is_expected(&self, state: &State) -> bool {
@@ -258,8 +261,8 @@ fn field_filter<'d>(
     filter: &FieldFilter,
     mut defined: impl Iterator<Item = &'d FieldDefinition>,
     resolved: &Resolved<'_>,
-) -> Result<(Name, Wanted), Unanswerable> {
-    let refused = |message: String| Unanswerable::field("fields", format!("{}: {message}", filter.field));
+) -> Result<(Option<Name>, Wanted), Unanswerable> {
+    let refused = |message: String| Unanswerable::field(format!("fields.{}", filter.field), message);
     let definition = defined.find(|field| field.slug == filter.field);
     let definition = definition.ok_or_else(|| refused("deals have no such field".into()))?;
     let parsed = |text: &String| parse(definition, text).map_err(&refused);
@@ -277,10 +280,7 @@ fn field_filter<'d>(
         }
     }
     // A field that no deal has ever had has no name: then no deal passes.
-    let Some(field) = image.fields.find(&filter.field) else {
-        return Err(refused("no deal has a value of it yet".into()));
-    };
-    Ok((field, Wanted { names: Some(names) }))
+    Ok((image.fields.find(&filter.field), Wanted { names: Some(names) }))
 }
 
 fn is_at_most(one: &Value, other: &Value) -> bool {

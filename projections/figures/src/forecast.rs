@@ -29,6 +29,12 @@ pub struct Forecast {
     pub grouped: Grouped<ForecastFigures>,
 }
 
+impl AsRef<Seen> for Forecast {
+    fn as_ref(&self) -> &Seen {
+        &self.seen
+    }
+}
+
 /// The local days that a forecast is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ForecastPeriod {

@@ -3,7 +3,7 @@
 //! What a figure counts is a [`Tally`]. Each deal is added to the tally of all and, if the question asks for groups, to that of its
 //! group: no figure of the total is put together from those of groups, nor the other way round.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, str::FromStr};
 
 use chrono::NaiveDate;
 use dealog_events::{Slug, settings::FieldOwner};
@@ -174,6 +174,44 @@ impl By {
             Self::Field(field) => format!("fields.{field}"),
             Self::Time(interval) => interval.word().into(),
         }
+    }
+}
+
+impl By {
+    /// All but custom fields.
+    const PLAIN: [Self; 13] = [
+        Self::Owner,
+        Self::Team,
+        Self::Source,
+        Self::Campaign,
+        Self::Customer,
+        Self::Pipeline,
+        Self::Stage,
+        Self::LossReason,
+        Self::Competitor,
+        Self::Time(Interval::Week),
+        Self::Time(Interval::Month),
+        Self::Time(Interval::Quarter),
+        Self::Time(Interval::Year),
+    ];
+
+    /// Everything that figures can be grouped by, as it is written.
+    pub fn names() -> Vec<String> {
+        Self::PLAIN.iter().map(Self::name).chain(["fields.NAME".to_owned()]).collect()
+    }
+}
+
+impl FromStr for By {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        if let Some(field) = name.strip_prefix("fields.") {
+            return field.parse().map(Self::Field).map_err(|error: dealog_events::Invalid| error.to_string());
+        }
+        Self::PLAIN
+            .into_iter()
+            .find(|by| by.name() == name)
+            .ok_or_else(|| format!("figures are not grouped by `{name}`, but by {}", Self::names().join(", ")))
     }
 }
 

@@ -22,6 +22,7 @@ mod history;
 mod image;
 mod kaplan_meier;
 mod losses;
+mod moment;
 mod names;
 mod period;
 mod pipeline;
@@ -56,6 +57,7 @@ pub use self::{
     group::{Group, GroupKey, Grouped, Others},
     image::{Image, Unapplicable, Value},
     losses::{CompetitorFigures, LossFigures, LossReasonFigures, Lost, LostFrom, losses},
+    moment::Moment,
     period::{PeriodFunnel, PeriodFunnels, PeriodMove, PeriodStage, period},
     pipeline::{AllPipelines, ClosedFigures, PipelineFigures, StageFigures, StageTotals, pipeline, pipeline_series},
     question::{AmountRange, By, FieldFilter, Filter, Grouping, Question, Range, Unanswerable, When},
@@ -92,6 +94,18 @@ pub struct PeriodAnswer<F> {
     #[serde(flatten)]
     pub grouped: Grouped<F>,
 }
+
+macro_rules! speaks_of {
+    ($($answer:ty),+ $(,)?) => {$(
+        impl<F> AsRef<Seen> for $answer {
+            fn as_ref(&self) -> &Seen {
+                &self.seen
+            }
+        }
+    )+};
+}
+
+speaks_of!(Answer<F>, PeriodAnswer<F>, Series<F>);
 
 impl<F> PeriodAnswer<F> {
     fn new(resolved: &Resolved<'_>, (from, to): (i64, i64), grouped: Grouped<F>) -> Self {

@@ -1,5 +1,7 @@
 //! What is asked: as of when, as known when, about which deals, and by what groups.
 
+use std::borrow::Cow;
+
 use chrono::NaiveDate;
 use dealog_events::{CampaignId, CustomerId, Label, PipelineId, Position, Slug, TeamId, TimeZone, Timestamp, UserId};
 
@@ -169,7 +171,7 @@ pub enum Unanswerable {
     #[error("{field}: {message}")]
     Field {
         /// The parameter.
-        field: &'static str,
+        field: Cow<'static, str>,
         /// What is wrong, and what would be right.
         message: String,
     },
@@ -198,7 +200,7 @@ impl Grouping {
 }
 
 impl Unanswerable {
-    pub(crate) fn field(field: &'static str, message: impl Into<String>) -> Self {
-        Self::Field { field, message: message.into() }
+    pub(crate) fn field(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::Field { field: field.into(), message: message.into() }
     }
 }

@@ -11,12 +11,13 @@ use chrono::NaiveDate;
 use dealog_events::{Currency, PipelineId, Position, Slug, TimeZone, Timestamp, pipeline::ForecastCategory};
 
 use crate::{
-    definitions::{Cut, Pipeline, Settings, StageDefinition},
+    definitions::{Cut, Pipeline, StageDefinition},
     filter::Passes,
     group::{Groups, Keys, Tally},
     image::Image,
+    moment::Moment,
     names::Name,
-    question::{Question, Unanswerable, When},
+    question::{Question, Unanswerable},
     shapes::{DAY_MICROS, Seen, Total},
     step::{Amount, Deal, State, Status, Step},
     teams::TeamsOfUsers,
@@ -87,30 +88,15 @@ pub(crate) struct DealAt<'a> {
 
 impl<'i> Resolved<'i> {
     pub(crate) fn new(image: &'i Image, question: &Question) -> Result<Self, Unanswerable> {
-        let position = match question.known_at {
-            None => image.position(),
-            Some(position) if position <= image.position() => position,
-            Some(position) => {
-                let message = format!("{position} lies beyond the end of the log, {}", image.position());
-                return Err(Unanswerable::field("known_at", message));
-            }
-        };
-        let now = question.now.micros().max(image.newest());
-        // Positions were checked when they were folded.
-        let position = u32::try_from(position.0).unwrap_or(u32::MAX);
-        let (at, zone) = instant(image, question.as_of, now, position);
-        let cut = Cut { at, position };
-        let settings = |of: &dyn Fn(&Settings) -> bool| {
-            let at = image.settings.at(cut).filter(|settings| of(settings));
-            at.or_else(|| image.settings.later(cut).find(|settings| of(settings)))
-        };
-        let currency = settings(&|settings| settings.currency.is_some()).and_then(|settings| settings.currency);
+        let Moment { at, position, zone, today, currency } =
+            image.moment(question.as_of, question.known_at, question.now)?;
+        let cut = Cut { at: at.micros(), position: u32::try_from(position.0).unwrap_or(u32::MAX) };
         let number = image.currencies.iter().position(|found| Some(*found) == currency);
         let mut resolved = Self {
             image,
             cut,
             zone,
-            today: zone.day_of(timestamp(at)),
+            today,
             currency,
             currency_number: number.and_then(|number| u16::try_from(number).ok()),
             foreign: AtomicU32::new(NONE_FOREIGN),
@@ -122,7 +108,7 @@ impl<'i> Resolved<'i> {
         };
         resolved.define(&question.filter.pipelines)?;
         if question.filter.names_teams() || question.grouping.names_teams() {
-            resolved.teams = Some(TeamsOfUsers::new(image, position));
+            resolved.teams = Some(TeamsOfUsers::new(image, cut.position));
         }
         resolved.passes = Passes::new(&question.filter, &resolved)?;
         resolved.keys = Keys::new(&question.grouping, &resolved)?;
@@ -367,23 +353,6 @@ pub(crate) fn weighted(minor: i64, basis_points: i64) -> i128 {
 /// Microseconds that are an instant's.
 pub(crate) fn timestamp(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
-}
-
-/// The instant asked about, and the time zone of then. A day ends by the last zone that had begun by that end.
-fn instant(image: &Image, as_of: Option<When>, now: i64, position: u32) -> (i64, TimeZone) {
-    let zones: Vec<(i64, Option<TimeZone>)> =
-        image.settings.known(position).map(|(at, settings)| (at, settings.zone)).collect();
-    // Before a setting was first made, its first value counts, as with any other definition.
-    let first = zones.iter().find_map(|(_, zone)| *zone).unwrap_or(TimeZone::UTC);
-    let latest = |has_begun: &dyn Fn(i64, TimeZone) -> bool| {
-        let zones = zones.iter().rev().map(|(from, zone)| (*from, zone.unwrap_or(first)));
-        zones.clone().find(|(from, zone)| has_begun(*from, *zone)).map_or(first, |(_, zone)| zone)
-    };
-    let at = as_of.map_or(now, |when| {
-        let zone = latest(&|from, zone| from <= when.end(zone).micros());
-        when.end(zone).micros()
-    });
-    (at, latest(&|from, _| from <= at))
 }
 
 /// Slugs as people read them in an error.

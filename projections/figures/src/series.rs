@@ -24,7 +24,6 @@ pub struct Series<F> {
     #[serde(flatten)]
     pub seen: Seen,
     /// What time is divided into.
-    #[schema(value_type = String)]
     pub series: Interval,
     /// The figure of each interval, in order.
     pub points: Vec<Point<F>>,

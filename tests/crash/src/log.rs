@@ -45,12 +45,12 @@ impl Written {
 struct Page {
     head: u64,
     events: Vec<Box<RawValue>>,
-    next: u64,
+    next: String,
 }
 
 /// All of it.
 pub(crate) async fn read(client: &Client, node: SocketAddr) -> Result<Vec<Written>> {
-    let (mut events, mut after) = (Vec::new(), 0);
+    let (mut events, mut after) = (Vec::new(), "0".to_owned());
     loop {
         let text = client.get(node, &format!("/v1/events?limit={PAGE_EVENTS}&after={after}")).await?;
         let page: Page = serde_json::from_str(&text).when("a page of the log")?;

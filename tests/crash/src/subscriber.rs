@@ -1,6 +1,10 @@
 //! Those who follow the live feed from the beginning, wherever there is a server, and come again where they were cut off.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use eventsource_stream::Eventsource as _;
 use futures_util::stream::{self, StreamExt as _};
@@ -38,8 +42,15 @@ impl Subscriber {
         chance: Chance,
     ) -> Result<Self> {
         let (sender, reached) = watch::channel(0);
-        let follower =
-            Follower { name: name.clone(), addresses, witness, chance, reached: sender, client: Client::new()? };
+        let follower = Follower {
+            name: name.clone(),
+            addresses,
+            witness,
+            chance,
+            reached: sender,
+            told: Mutex::new("0".into()),
+            client: Client::new()?,
+        };
         let task: JoinHandle<()> = tokio::spawn(follower.follow());
         Ok(Self { name, reached, task: task.abort_handle() })
     }
@@ -66,6 +77,8 @@ struct Follower {
     witness: Arc<Witness>,
     chance: Chance,
     reached: watch::Sender<u64>,
+    /// The last id that it was told, which proves the history up to there.
+    told: Mutex<String>,
     client: Client,
 }
 
@@ -86,7 +99,8 @@ impl Follower {
     /// Listens until the connection ends or is silent. An error is a message that should not have come.
     async fn listen(&self, node: SocketAddr) -> Result<()> {
         let last = *self.reached.borrow();
-        let request = self.client.request("GET", node, "/v1/events/stream")?.header("last-event-id", last.to_string());
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let request = self.client.request("GET", node, "/v1/events/stream")?.header("last-event-id", told);
         let Ok(Ok(response)) = timeout(SILENCE, request.send()).await else { return Ok(()) };
         if response.status() != 200 {
             // Too many subscribers, or a server in trouble; but never that the position is beyond the end of the log.
@@ -112,9 +126,11 @@ impl Follower {
         let written = Written::parse(data)?;
         let (position, last) = (written.event.position, *self.reached.borrow());
         ensure!(position == last + 1, "after {last} comes {position}");
-        ensure!(id == position.to_string(), "the id of position {position} is {id}");
+        let proof = id.strip_prefix(&format!("{position}-"));
+        ensure!(proof.is_some_and(|proof| proof.len() == 8), "the id of position {position} is {id}");
         self.witness.sees(&written, &self.name);
         self.reached.send_replace(position);
+        id.clone_into(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }
 }

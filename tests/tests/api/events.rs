@@ -60,7 +60,7 @@ fn an_event_carries_its_whole_envelope() {
 #[test]
 fn pages_of_any_size_hold_every_event_once_in_the_order_of_the_log() {
     for limit in [1, 3, 19, 20, 1_000] {
-        let (mut found, mut after) = (Vec::new(), 0);
+        let (mut found, mut after) = (Vec::new(), "0".to_owned());
         loop {
             let page = page(&format!("after={after}&limit={limit}"));
             assert_eq!(page["head"], 19);
@@ -69,7 +69,7 @@ fn pages_of_any_size_hold_every_event_once_in_the_order_of_the_log() {
                 break;
             }
             found.extend(positions(&page));
-            after = page["next"].as_u64().unwrap();
+            page["next"].as_str().unwrap().clone_into(&mut after);
         }
         assert_eq!(found, (1..=19).collect::<Vec<_>>(), "in pages of {limit}");
     }
@@ -87,17 +87,20 @@ fn types_are_chosen_by_name_or_by_what_they_begin_with() {
     ] {
         let found = page(&format!("types={types}"));
         assert_eq!(positions(&found).len(), expected, "{types}");
-        assert_eq!(found["next"], 19, "{types}: nothing up to the end has to be looked at again");
+        assert!(
+            found["next"].as_str().unwrap().starts_with("19-"),
+            "{types}: nothing up to the end has to be looked at again"
+        );
     }
 }
 
 #[test]
 fn whoever_follows_some_types_in_pages_misses_none() {
-    let (mut found, mut after) = (Vec::new(), 0);
+    let (mut found, mut after) = (Vec::new(), "0".to_owned());
     loop {
         let page = page(&format!("types=deal.won&limit=2&after={after}"));
         found.extend(positions(&page));
-        let next = page["next"].as_u64().unwrap();
+        let next = page["next"].as_str().unwrap().to_owned();
         if next == after {
             break;
         }

@@ -58,14 +58,15 @@ fn pages_that_end_by_their_bytes_lead_on_to_the_end() {
     }
     let head = server.head();
     let walk = |path: &str, number: &str| {
-        let (mut found, mut after) = (Vec::new(), json!(0));
+        let (mut found, mut after) = (Vec::new(), "0".to_owned());
         loop {
             let page = server.get(&format!("{path}after={after}")).expect(200).body;
             let events = page["events"].as_array().unwrap();
             assert!(events.len() <= 1, "{page}");
             found.extend(events.iter().map(|event| event[number].as_u64().unwrap()));
-            after = page["next"].clone();
-            if after.is_null() || after == json!(head) {
+            // A version, or a cursor.
+            after = page["next"].as_str().map_or_else(|| page["next"].to_string(), ToOwned::to_owned);
+            if page["next"].is_null() || after.starts_with(&format!("{head}-")) {
                 return found;
             }
         }

@@ -206,14 +206,19 @@ fn damage_under_a_running_server_is_a_problem_and_never_a_wrong_answer() {
     let figures = server.get("/v1/deals?limit=500").expect(200);
     let ids: Vec<&str> =
         figures.body["deals"].as_array().unwrap().iter().map(|deal| deal["id"].as_str().unwrap()).collect();
+    let paths = ids.iter().map(|id| format!("/v1/deals/{id}/history")).chain(["/v1/events".to_owned()]);
+    let before: Vec<(String, String)> = paths.map(|path| (server.get(&path).expect(200).text, path)).collect();
     let log = OpenOptions::new().write(true).open(data.folder().join("log.db")).unwrap();
     let bytes = usize::try_from(log.metadata().unwrap().len()).unwrap();
     for page in 1..bytes / PAGE_BYTES {
         log.write_all_at(&[0xa5; PAGE_BYTES], (page * PAGE_BYTES) as u64).unwrap();
     }
-    server.get("/v1/events").problem(500, "internal");
+    // What was read before may still be in memory; it is sound.
+    for (text, path) in before {
+        let answer = server.get(&path);
+        assert!(answer.status == 500 || answer.text == text, "{}", answer.text);
+    }
     for id in ids {
-        server.get(&format!("/v1/deals/{id}/history")).problem(500, "internal");
         let answer = server.post(&format!("/v1/deals/{id}/move"), &json!({"stage": "contract"}));
         assert!([500, 503].contains(&answer.status), "{}", answer.text);
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));

@@ -8,5 +8,6 @@ mod damaged_views;
 mod full_disk;
 mod journals;
 mod private_files;
+mod restored;
 mod stop;
 mod swap;

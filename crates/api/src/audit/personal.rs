@@ -5,7 +5,7 @@ use axum::{
     extract::{MatchedPath, RawPathParams, Request},
     http::Method,
 };
-use dealog_projections::deals::query::By;
+use dealog_figures::By;
 use uuid::Uuid;
 
 /// Whether the answers of a resource may hold personal data: names and addresses of people, or what was noted about them.
@@ -62,6 +62,7 @@ fn is_about_people(query: &str) -> bool {
     let people = [By::Owner.name(), By::Customer.name(), By::Team.name()];
     let params: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
     params.iter().any(|(name, value)| {
-        people.contains(&name.as_str()) || (name == "by" && value.split(',').any(|by| people.contains(&by)))
+        people.contains(name)
+            || (name == "by" && value.split(',').any(|by| people.iter().any(|name| name == by.trim())))
     })
 }

@@ -17,7 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use dealog_events::Position;
+use dealog_events::Cursor;
 use dealog_store::{EventStore, StoreError, supervised};
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -52,10 +52,10 @@ enum Unreadable {
 /// From where a subscriber wants to hear.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Start {
-    /// From now on, which is this position; the subscriber is told so.
-    Now(Position),
-    /// After a position that it knows.
-    After(Position),
+    /// From now on, which is here; the subscriber is told so.
+    Now(Cursor),
+    /// After what it has seen.
+    After(Cursor),
 }
 
 impl Feed {

@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, io::Write as _, sync::Arc, vec};
 
 use axum::body::Bytes;
-use dealog_events::{Envelope, Position};
+use dealog_events::{Cursor, Envelope, Position};
 
 use crate::room::Held;
 
@@ -19,15 +19,15 @@ const COPY_BYTES_MAX: usize = 16 * 1024;
 /// Events that follow each other in the log, rendered as messages of a stream.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// The position that it leads to: that of its last event, or a later one where only some types were asked for.
-    pub(super) last: Position,
+    /// Where it leads to: its last event, or a later one where only some types were asked for.
+    pub(super) last: Cursor,
     text: Bytes,
     messages: Vec<Message>,
 }
 
 #[derive(Debug)]
 struct Message {
-    position: Position,
+    cursor: Cursor,
     event_type: String,
     /// Where its text ends; it begins where the one before ends.
     end: usize,
@@ -36,10 +36,10 @@ struct Message {
 /// What a subscriber is sent of a batch.
 #[derive(Debug)]
 pub(super) struct Selected {
-    /// Messages, and the position of the last of them; none where nothing of the batch was asked for.
-    pub(super) text: Option<(Bytes, Position)>,
+    /// Messages, and the last of their ids; none where nothing of the batch was asked for.
+    pub(super) text: Option<(Bytes, Cursor)>,
     /// All up to here was sent or was not asked for.
-    pub(super) reached: Position,
+    pub(super) reached: Cursor,
 }
 
 /// Text, and the room that it takes: they go together.
@@ -56,21 +56,21 @@ impl AsRef<[u8]> for Kept {
 
 impl Batch {
     /// As many of these events as a batch has, from the first on. It leads to `last` if none is left.
-    pub(super) fn render(events: &mut vec::IntoIter<Envelope>, last: Position) -> Result<Self, serde_json::Error> {
+    pub(super) fn render(events: &mut vec::IntoIter<Envelope>, last: Cursor) -> Result<Self, serde_json::Error> {
         let mut text = Vec::new();
         let mut messages = Vec::new();
         while text.len() < BATCH_BYTES_MAX
             && let Some(event) = events.next()
         {
-            write!(text, "id: {}\nevent: {}\ndata: ", event.position, event.event_type)
-                .map_err(serde_json::Error::io)?;
+            let cursor = Cursor::at(&event);
+            write!(text, "id: {cursor}\nevent: {}\ndata: ", event.event_type).map_err(serde_json::Error::io)?;
             serde_json::to_writer(&mut text, &event)?;
             text.extend_from_slice(b"\n\n");
-            messages.push(Message { position: event.position, event_type: event.event_type, end: text.len() });
+            messages.push(Message { cursor, event_type: event.event_type, end: text.len() });
         }
         text.shrink_to_fit();
         let cut_off = messages.last().filter(|_| !events.as_slice().is_empty());
-        let last = cut_off.map_or(last, |message: &Message| message.position);
+        let last = cut_off.map_or(last, |message: &Message| message.cursor);
         Ok(Self { last, text: text.into(), messages })
     }
 
@@ -87,12 +87,12 @@ impl Batch {
 
     /// The messages after `after` of these types, or of all types where none is named. Those of some types are copied, and only so
     /// many at once.
-    pub(super) fn select(&self, after: Position, types: &[String]) -> Selected {
-        let seen = self.messages.partition_point(|message| message.position <= after);
+    pub(super) fn select(&self, after: Cursor, types: &[String]) -> Selected {
+        let seen = self.messages.partition_point(|message| message.cursor.position <= after.position);
         let (old, new) = self.messages.split_at_checked(seen).unwrap_or_default();
         let mut begin = old.last().map_or(0, |message| message.end);
         if types.is_empty() {
-            let text = new.last().map(|last| (self.text.slice(begin..), last.position));
+            let text = new.last().map(|last| (self.text.slice(begin..), last.cursor));
             return Selected { text, reached: self.last };
         }
         let (mut text, mut last, mut reached) = (Vec::new(), None, self.last);
@@ -103,7 +103,7 @@ impl Batch {
                     break;
                 }
                 text.extend_from_slice(self.text.get(begin..message.end).unwrap_or_default());
-                last = Some(message.position);
+                last = Some(message.cursor);
             }
             begin = message.end;
         }
@@ -154,20 +154,20 @@ impl Recent {
             let Some(oldest) = self.batches.pop_front() else { break };
             self.events -= oldest.messages.len();
             self.bytes -= oldest.text.len();
-            self.start = oldest.last;
+            self.start = oldest.last.position;
         }
     }
 
     /// The last position of what is kept.
     pub(super) fn end(&self) -> Position {
-        self.batches.back().map_or(self.start, |batch| batch.last)
+        self.batches.back().map_or(self.start, |batch| batch.last.position)
     }
 
     pub(super) fn place(&self, reached: Position) -> Place {
         if reached < self.start {
             return Place::Behind;
         }
-        let next = self.batches.partition_point(|batch| batch.last <= reached);
+        let next = self.batches.partition_point(|batch| batch.last.position <= reached);
         self.batches.get(next).map_or(Place::AtEnd, |batch| Place::Within(Arc::clone(batch)))
     }
 }

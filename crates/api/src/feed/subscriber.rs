@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
-use dealog_events::Position;
+use dealog_events::Cursor;
 use dealog_store::EventStore;
 use futures_util::{
     FutureExt as _,
@@ -39,9 +39,9 @@ pub(crate) struct Subscriber {
     /// All, where none is named.
     types: Vec<String>,
     /// All up to here was sent or was not asked for.
-    reached: Position,
-    /// The last position that it was told, which is where it will resume. None: it does not know where it is.
-    told: Option<Position>,
+    reached: Cursor,
+    /// The last id that it was told, which is where it will resume. None: it does not know where it is.
+    told: Option<Cursor>,
     /// It has caught up once: from then on it keeps up or is disconnected.
     pub(super) following: bool,
     ended: bool,
@@ -135,7 +135,11 @@ impl Subscriber {
             if *self.stopping.borrow() {
                 return Err(End::Stopping);
             }
-            let place = self.recent.borrow_and_update().as_ref().map_or(Place::Behind, |kept| kept.place(self.reached));
+            let place = self
+                .recent
+                .borrow_and_update()
+                .as_ref()
+                .map_or(Place::Behind, |kept| kept.place(self.reached.position));
             let selected = match place {
                 Place::Behind if self.following => return Err(End::TooSlow),
                 // Nothing in it was not asked for.
@@ -183,14 +187,14 @@ impl Subscriber {
     async fn page(&mut self, leave: Leave) -> Result<Option<Batch>, End> {
         let (events, last) = if self.types.is_empty() {
             // Nothing is passed over, so it does not matter where the log ends.
-            let events = self.store.read(self.reached, self.page_events, &[]).await?;
-            let last = events.last().map_or(self.reached, |event| event.position);
+            let events = self.store.read(self.reached.position, self.page_events, &[]).await?;
+            let last = events.last().map_or(self.reached, Cursor::at);
             (events, last)
         } else {
-            let page = Page::read(&*self.store, self.reached, self.page_events, &self.types).await?;
+            let page = Page::read(&*self.store, self.reached.position, self.page_events, &self.types).await?;
             (page.events, page.next)
         };
-        if last <= self.reached {
+        if last.position <= self.reached.position {
             return Ok(None);
         }
         let mut events = events.into_iter();
@@ -211,26 +215,31 @@ impl Subscriber {
 
     /// The position, where the subscriber can resume further on than it knows, or else a comment.
     fn sign_of_life(&mut self) -> Bytes {
-        if self.told < Some(self.reached) {
+        if self.has_news() {
             return self.message("position", json!({}));
         }
         Bytes::from_static(b":\n\n")
+    }
+
+    /// Whether it can resume further on than it knows.
+    fn has_news(&self) -> bool {
+        self.told.is_none_or(|told| told.position < self.reached.position)
     }
 
     fn last_message(&mut self, end: &End) -> Bytes {
         self.ended = true;
         let (event, code, detail) = match end {
             End::TooSlow => {
-                tracing::info!(position = %self.reached, "a subscriber was too slow and is disconnected");
+                tracing::info!(position = %self.reached.position, "a subscriber was too slow and is disconnected");
                 ("dropped", "too_slow", "events came faster than they were taken")
             }
             End::Stopping => ("stopping", "stopping", "the server is being stopped"),
             End::Failed(Unreadable::Store(error)) if error.is_away() => {
-                tracing::warn!(%error, position = %self.reached, "a stream of events cannot go on for now");
+                tracing::warn!(%error, position = %self.reached.position, "a stream of events cannot go on for now");
                 ("dropped", "unavailable", "the server's database cannot do this at the moment")
             }
             End::Failed(error) => {
-                tracing::error!(%error, position = %self.reached, "a stream of events cannot go on");
+                tracing::error!(%error, position = %self.reached.position, "a stream of events cannot go on");
                 ("dropped", "internal", "the server failed; its log says why, under this request's id")
             }
         };
@@ -242,10 +251,10 @@ impl Subscriber {
     /// A message that is not an event of the log. Its data says which position was reached; its id does so only where
     /// that is news, so that ids only grow.
     fn message(&mut self, event: &str, mut data: Value) -> Bytes {
-        let id = if self.told < Some(self.reached) { format!("id: {}\n", self.reached) } else { String::new() };
+        let id = if self.has_news() { format!("id: {}\n", self.reached) } else { String::new() };
         self.told = Some(self.reached);
         if let Some(data) = data.as_object_mut() {
-            data.insert("position".into(), self.reached.0.into());
+            data.insert("position".into(), self.reached.position.0.into());
         }
         format!("{id}event: {event}\ndata: {data}\n\n").into()
     }

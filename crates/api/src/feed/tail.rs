@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dealog_events::Position;
+use dealog_events::{Cursor, Position};
 use dealog_store::{EventStore, StoreError, failpoints};
 use tokio::{
     sync::{Notify, watch},
@@ -79,7 +79,7 @@ impl Tail {
                     let _ = timeout(POLL_INTERVAL, woken).await;
                 }
                 Ok(Some(Next { batches, full })) => {
-                    reached = batches.last().map_or(reached, |batch| batch.last);
+                    reached = batches.last().map_or(reached, |batch| batch.last.position);
                     self.recent.send_modify(|recent| {
                         if let Some(recent) = recent {
                             for batch in batches {
@@ -102,7 +102,7 @@ impl Tail {
     async fn next(&self, reached: Position, limit: usize) -> Result<Option<Next>, Unreadable> {
         failpoints::pass("feed").map_err(StoreError::Database)?;
         let events = self.store.read(reached, limit, &[]).await?;
-        let Some(last) = events.last().map(|event| event.position) else { return Ok(None) };
+        let Some(last) = events.last().map(Cursor::at) else { return Ok(None) };
         let full = events.len() == limit;
         let (mut events, mut batches) = (events.into_iter(), Vec::new());
         while !events.as_slice().is_empty() {

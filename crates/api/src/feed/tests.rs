@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use axum::body::Bytes;
-use dealog_events::{Actor, CommandId, DealId, Envelope, StreamId, Timestamp, Version};
+use dealog_events::{Actor, CommandId, Cursor, DealId, Envelope, Position, StreamId, Timestamp, Version};
 use dealog_store::{Append, AppendError, Appended, Head, Remembered};
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -145,7 +145,7 @@ fn feed(log: &Arc<Log>, limits: &Limits) -> Feed {
 
 fn after(feed: &Feed, position: u64, types: &[&str]) -> Subscriber {
     let types = types.iter().map(|name| (*name).to_owned()).collect();
-    feed.subscribe(Start::After(Position(position)), types).unwrap()
+    feed.subscribe(Start::After(Cursor::bare(Position(position))), types).unwrap()
 }
 
 async fn next(subscriber: &mut Subscriber) -> String {
@@ -154,7 +154,8 @@ async fn next(subscriber: &mut Subscriber) -> String {
 }
 
 fn ids(text: &str) -> Vec<u64> {
-    text.lines().filter_map(|line| line.strip_prefix("id: ")).map(|id| id.parse().unwrap()).collect()
+    let ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
+    ids.map(|id| id.parse::<Cursor>().unwrap().position.0).collect()
 }
 
 /// All ids up to `last`.
@@ -377,7 +378,7 @@ async fn streams_that_begin_while_the_server_stops_end_at_once() {
     let log = Log::of(3, 0, 3);
     let feed = feed(&log, &Limits::default());
     feed.stop();
-    let mut late = feed.subscribe(Start::Now(Position(3)), Vec::new()).unwrap();
+    let mut late = feed.subscribe(Start::Now(Cursor::bare(Position(3))), Vec::new()).unwrap();
     assert!(next(&mut late).await.starts_with("id: 3\nevent: position\n"));
     assert!(next(&mut late).await.starts_with("event: stopping\n"));
     assert_eq!(late.next().await, None);
@@ -388,13 +389,13 @@ async fn a_type_that_does_not_come_for_long_is_told_by_position() {
     let log = Log::of(9, 0, 9);
     let feed = feed(&log, &Limits { subscriber_keep_alive: Duration::from_millis(1), ..Limits::default() });
     let mut won = after(&feed, 0, &["deal.won"]);
-    assert_eq!(next(&mut won).await, "id: 9\nevent: position\ndata: {\"position\":9}\n\n");
+    assert_eq!(next(&mut won).await, "id: 9-00000000\nevent: position\ndata: {\"position\":9}\n\n");
     assert_eq!(next(&mut won).await, ":\n\n");
     log.append(2);
     let mut text = next(&mut won).await;
     while text == ":\n\n" {
         text = next(&mut won).await;
     }
-    assert!(text.starts_with("id: 10\nevent: deal.won\n"), "{text}");
-    assert_eq!(next(&mut won).await, "id: 11\nevent: position\ndata: {\"position\":11}\n\n");
+    assert!(text.starts_with("id: 10-00000000\nevent: deal.won\n"), "{text}");
+    assert_eq!(next(&mut won).await, "id: 11-00000000\nevent: position\ndata: {\"position\":11}\n\n");
 }

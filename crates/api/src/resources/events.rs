@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use axum::{Json, extract::State};
-use dealog_events::{Envelope, Position, event_types};
-use dealog_store::Head;
+use axum::{Json, extract::State, http::StatusCode};
+use dealog_events::{Cursor, Envelope, Position, event_types};
+use dealog_followers::OtherHistory;
+use dealog_store::EventStore;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -27,8 +28,9 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct EventsQuery {
-    /// Only events after this position; 0 if absent.
-    after: Option<u64>,
+    /// Only events after this cursor: the `next` of a page, or a position; 0 if absent.
+    #[param(value_type = Option<String>, example = "34998-5f3a9c1e")]
+    after: Option<Cursor>,
     /// Only these types, separated by commas; `deal.*` means all that begin so.
     #[param(example = "deal.won,deal.lost")]
     types: Option<String>,
@@ -46,8 +48,9 @@ struct EventsPage {
     head: Position,
     /// Events in the order of the log.
     events: Vec<Envelope>,
-    /// Send this as `after` to continue from here, now or later, and you miss nothing.
-    next: Position,
+    /// Send this as `after` to continue from here, now or later, and you miss nothing. It proves which history you have seen: if the
+    /// log was restored from a backup meanwhile, you are told.
+    next: Cursor,
 }
 
 /// The log, from a position on.
@@ -55,21 +58,27 @@ struct EventsPage {
     responses((status = 200, body = EventsPage), QueryProblems))]
 async fn events(State(app): State<Arc<App>>, Params(query): Params<EventsQuery>) -> Result<Json<EventsPage>, Problem> {
     let limit = limit(query.limit, 100, app.limits.page_events_max)? as usize;
-    let after = Position(query.after.unwrap_or(0));
+    let after = query.after.unwrap_or(Cursor::START);
     let types = query.types.as_deref().map(types).transpose()?.unwrap_or_default();
-    let page = Page::read(&**app.store(), after, limit, &types).await?;
-    not_beyond(&page.head, after, "after")?;
-    let Page { head, events, next } = page;
-    Ok(Json(EventsPage { log_id: head.log_id, head: head.position.max(next), events, next }))
+    is_of_this_log(&**app.store(), after, "after").await?;
+    let Page { head, events, next } = Page::read(&**app.store(), after.position, limit, &types).await?;
+    Ok(Json(EventsPage { log_id: head.log_id, head: head.position.max(next.position), events, next }))
 }
 
-/// Refuses a position that the log does not have: a caller who has it followed another log.
-pub(crate) fn not_beyond(head: &Head, after: Position, field: &str) -> Result<(), Problem> {
-    if after > head.position {
-        let detail = format!("{field} is {after}, and the log ends at {}", head.position);
-        return Err(Problem::unprocessable("beyond_head", field, detail));
+/// Refuses a cursor of another history: a caller who has it followed another log, or this one before it was restored from a
+/// backup.
+pub(crate) async fn is_of_this_log(store: &dyn EventStore, cursor: Cursor, field: &str) -> Result<(), Problem> {
+    match dealog_followers::check(store, cursor).await? {
+        Ok(()) => Ok(()),
+        Err(OtherHistory::BeyondHead { cursor, head }) if cursor.proof.is_none() => {
+            let detail = format!("{field} is {cursor}, and the log ends at {head}");
+            Err(Problem::unprocessable("beyond_head", field, detail))
+        }
+        Err(other) => {
+            let detail = format!("{other}. Begin again from a position that you know both to have, or from 0");
+            Err(Problem::new(StatusCode::CONFLICT, "other_history", detail).field(field))
+        }
     }
-    Ok(())
 }
 
 /// The types that a list of names and prefixes means: each once, however often it is named. A stream keeps them.

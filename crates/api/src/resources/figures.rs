@@ -1,12 +1,14 @@
-//! `/v1/pipeline`, `/v1/board`, `/v1/funnel`, `/v1/forecast`, and the rates over closed deals.
+//! `/v1/pipeline`, `/v1/funnel`, `/v1/forecast`, and the figures of closed deals; each over time, and with the deals behind it.
 
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use dealog_events::Slug;
-use dealog_projections::deals::query::{
-    Board, BoardCursor, BoardPage, By, Cycle, Forecast, FunnelAnswer, Grouping, PeriodAnswer, PipelineAnswer,
-    TimeInStage, Velocity, WinRate,
+use dealog_app::Asked;
+use dealog_events::{Position, Slug};
+use dealog_figures::{
+    self as figures, AllPipelines, Answer, Behind, By, ClosedNumber, CohortFunnels, Cycles, Forecast, ForecastFigures,
+    ForecastNumber, FunnelNumber, Grouping, Interval, LossFigures, PeriodAnswer, PeriodFunnels, PipelineNumber, Range,
+    Series, TimesInStages, Velocities, WinRateFigures,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -14,253 +16,464 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    extract::Params,
+    extract::FigureParams,
     problem::{Problem, QueryProblems},
-    query::{Question, WhenText, figure_query, limit, range, seen},
+    query::{WhenText, figure, figure_query, limit, range},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(pipeline))
+        .routes(routes!(pipeline_deals))
         .routes(routes!(funnel))
+        .routes(routes!(funnel_deals))
         .routes(routes!(forecast))
+        .routes(routes!(forecast_deals))
         .routes(routes!(time_in_stage))
         .routes(routes!(win_rate))
+        .routes(routes!(losses))
         .routes(routes!(cycle))
+        .routes(routes!(closed_deals))
         .routes(routes!(velocity))
 }
 
-/// The board apart: its cards name people, whatever is asked for.
-pub(crate) fn board_router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(board))
+figure_query!(
+    /// A figure, in groups and over time.
+    FigureQuery {
+        /// The first instant or local day of the period; by default the local day a calendar year before `to`. With `series`, a
+        /// figure of an instant has its points from here on.
+        #[param(value_type = Option<String>, example = "2026-01-01")]
+        from: Option<WhenText>,
+        /// The first instant or local day after the period; by default just after the instant of `as_of`.
+        #[param(value_type = Option<String>, example = "2026-04-01")]
+        to: Option<WhenText>,
+        /// Group the figure by one or two of `owner`, `team`, `source`, `campaign`, `customer`, `pipeline`, `stage`, `loss_reason`,
+        /// `competitor`, `week`, `month`, `quarter`, `year` and `fields.NAME`, the second within the first.
+        #[param(example = "team,month")]
+        by: Option<String>,
+        /// Groups of the answer, 1 to 1,000: those with the most deals, and the others together; all that are allowed if absent.
+        #[param(minimum = 1, maximum = 1000)]
+        groups: Option<u32>,
+        /// The figure for each week, month, quarter or year from `from` to `to`, instead of one.
+        #[param(inline)]
+        series: Option<Interval>,
+    }
+);
+
+figure_query!(
+    /// Which funnel, of which period.
+    FunnelQuery {
+        /// `cohort` (the default): what became of the deals that came into the pipeline in the period. `period`: what happened in
+        /// it.
+        #[serde(default)]
+        #[param(inline)]
+        mode: Mode,
+        /// Only what happened in the first so many days after each deal came in, of deals that came in at least so long before
+        /// `as_of`.
+        #[param(minimum = 1, maximum = 36500)]
+        within_days: Option<u32>,
+        /// The first instant or local day of the period; by default the local day a calendar year before `to`.
+        #[param(value_type = Option<String>, example = "2026-01-01")]
+        from: Option<WhenText>,
+        /// The first instant or local day after the period; by default just after the instant of `as_of`.
+        #[param(value_type = Option<String>, example = "2026-04-01")]
+        to: Option<WhenText>,
+        /// Group the figure by one or two of `owner`, `team`, `source`, `campaign`, `customer`, `pipeline`, `stage`, `loss_reason`,
+        /// `competitor`, `week`, `month`, `quarter`, `year` and `fields.NAME`, the second within the first.
+        #[param(example = "team,month")]
+        by: Option<String>,
+        /// Groups of the answer, 1 to 1,000: those with the most deals, and the others together; all that are allowed if absent.
+        #[param(minimum = 1, maximum = 1000)]
+        groups: Option<u32>,
+        /// The figure for each week, month, quarter or year from `from` to `to`, instead of one.
+        #[param(inline)]
+        series: Option<Interval>,
+    }
+);
+
+/// Declares the parameters of the deals behind a figure's number.
+macro_rules! behind_query {
+    ($(#[$meta:meta])* $name:ident: $number:ty { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        figure_query!(
+            $(#[$meta])*
+            $name {
+                /// Which number of the figure.
+                #[param(inline)]
+                number: $number,
+                $($(#[$field_meta])* $field: $type,)*
+                /// The first instant or local day of the period, as with the figure.
+                #[param(value_type = Option<String>, example = "2026-01-01")]
+                from: Option<WhenText>,
+                /// The first instant or local day after the period, as with the figure.
+                #[param(value_type = Option<String>, example = "2026-04-01")]
+                to: Option<WhenText>,
+                /// Deals of a page, 1 to 500; 50 if absent.
+                #[param(minimum = 1, maximum = 500)]
+                limit: Option<u32>,
+                /// The `next` of the page before.
+                after: Option<u64>,
+            }
+        );
+
+        impl $name {
+            fn page(&self, app: &App) -> Result<figures::Page, Problem> {
+                let limit = limit(self.limit, 50, app.limits.page_items_max)? as usize;
+                Ok(figures::Page { after: self.after.map(Position), limit })
+            }
+        }
+    };
 }
 
-figure_query!(
-    /// What all figures take.
-    SnapshotQuery {}
+behind_query!(
+    /// Which deals behind the pipeline.
+    PipelineDealsQuery: PipelineNumber {}
 );
 
-figure_query!(
-    /// Figures that can be grouped.
-    PipelineQuery {
-        /// Group the figures by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these, the second
-        /// within the first.
-        #[param(example = "team,month")]
-        by: Option<String>,
+behind_query!(
+    /// Which deals behind a cohort's funnel.
+    FunnelDealsQuery: FunnelNumber {
+        /// The stage that the number is of, where it is of one.
+        at_stage: Option<Slug>,
+        /// As with the figure.
+        #[param(minimum = 1, maximum = 36500)]
+        within_days: Option<u32>,
     }
 );
 
-figure_query!(
-    /// Figures over a period, which can be grouped.
-    ClosedQuery {
-        /// The first instant or local day of the period; by default a year before `to`.
-        #[param(value_type = Option<String>, example = "2026-01-01")]
-        from: Option<WhenText>,
-        /// The first instant or local day after the period; by default the instant of `as_of`.
-        #[param(value_type = Option<String>, example = "2026-04-01")]
-        to: Option<WhenText>,
-        /// Group the figures by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these, the second
-        /// within the first.
-        #[param(example = "team,month")]
-        by: Option<String>,
-    }
+behind_query!(
+    /// Which deals behind a forecast.
+    ForecastDealsQuery: ForecastNumber {}
 );
 
-figure_query!(
-    /// Figures over a period.
-    PeriodQuery {
-        /// The first instant or local day of the period; by default a year before `to`.
-        #[param(value_type = Option<String>, example = "2026-01-01")]
-        from: Option<WhenText>,
-        /// The first instant or local day after the period; by default the instant of `as_of`.
-        #[param(value_type = Option<String>, example = "2026-04-01")]
-        to: Option<WhenText>,
-    }
-);
-
-figure_query!(
-    /// The forecast's period, in whole local days.
-    ForecastQuery {
-        /// The first day; by default the first of the month of `as_of`.
-        #[param(value_type = Option<String>, example = "2026-04-01")]
-        from: Option<WhenText>,
-        /// The day after the last; by default a month later.
-        #[param(value_type = Option<String>, example = "2026-07-01")]
-        to: Option<WhenText>,
-        /// Group the figures by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these, the second
-        /// within the first.
-        #[param(example = "team,month")]
-        by: Option<String>,
-    }
+behind_query!(
+    /// Which deals behind win rate, losses or cycle.
+    ClosedDealsQuery: ClosedNumber {}
 );
 
 /// Which funnel.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
-    /// What became of the deals created in the period.
+    /// What became of the deals that came into the pipeline in the period.
     #[default]
     Cohort,
     /// What happened in the period.
     Period,
 }
 
-figure_query!(
-    /// Which funnel, of which period.
-    FunnelQuery {
-        /// `cohort` (the default): what became of the deals created in the period. `period`: what happened in it.
-        #[serde(default)]
-        #[param(inline)]
-        mode: Mode,
-        /// The first instant or local day of the period. By default a cohort has all deals, a period the year before `to`.
-        #[param(value_type = Option<String>, example = "2026-01-01")]
-        from: Option<WhenText>,
-        /// The first instant or local day after the period; by default the instant of `as_of`.
-        #[param(value_type = Option<String>, example = "2026-04-01")]
-        to: Option<WhenText>,
-        /// Group the figures by `owner`, `team`, `source`, `campaign`, `customer` or `month`, or by two of these, the second
-        /// within the first.
-        #[param(example = "team,month")]
-        by: Option<String>,
+macro_rules! either {
+    ($($(#[$meta:meta])* $name:ident { $($variant:ident($answer:ty)),+ $(,)? })+) => {$(
+        $(#[$meta])*
+        #[derive(ToSchema)]
+        #[serde(untagged)]
+        #[expect(dead_code, reason = "a description")]
+        enum $name {
+            $($variant($answer),)+
+        }
+    )+};
+}
+
+either! {
+    /// The pipeline, or its course.
+    PipelineAnswers { Answer(Answer<AllPipelines>), Series(Series<AllPipelines>) }
+    /// Either funnel, or its course.
+    FunnelAnswers {
+        Cohort(PeriodAnswer<CohortFunnels>),
+        CohortSeries(Series<CohortFunnels>),
+        Period(PeriodAnswer<PeriodFunnels>),
+        PeriodSeries(Series<PeriodFunnels>),
     }
+    /// A forecast, or its course.
+    ForecastAnswers { Answer(Forecast), Series(Series<ForecastFigures>) }
+    /// Times in stages, or their course.
+    TimeInStageAnswers { Answer(Answer<TimesInStages>), Series(Series<TimesInStages>) }
+    /// Win rates, or their course.
+    WinRateAnswers { Answer(PeriodAnswer<WinRateFigures>), Series(Series<WinRateFigures>) }
+    /// Losses, or their course.
+    LossAnswers { Answer(PeriodAnswer<LossFigures>), Series(Series<LossFigures>) }
+    /// Cycles, or their course.
+    CycleAnswers { Answer(PeriodAnswer<Cycles>), Series(Series<Cycles>) }
+    /// Velocities, or their course.
+    VelocityAnswers { Answer(PeriodAnswer<Velocities>), Series(Series<Velocities>) }
+}
+
+/// What `by` and `groups` ask for.
+fn grouping(by: Option<&str>, groups: Option<u32>, app: &App) -> Result<Grouping, Problem> {
+    let named = by.into_iter().flat_map(|by| by.split(',')).map(str::trim);
+    let wrong = |detail: String| Problem::unprocessable("query", "by", detail).allowed(By::names());
+    let by = named.map(|name| name.parse().map_err(wrong));
+    let max = app.limits.groups_max;
+    let groups_max = match groups.map(|groups| groups as usize) {
+        None => max,
+        Some(groups) if (1..=max).contains(&groups) => groups,
+        Some(groups) => {
+            return Err(Problem::unprocessable("query", "groups", format!("groups is {groups}; expected 1 to {max}")));
+        }
+    };
+    Ok(Grouping { by: by.collect::<Result<Vec<By>, _>>()?, groups_max })
+}
+
+impl FigureQuery {
+    fn parts(&self, app: &App, fields: Vec<figures::FieldFilter>) -> Result<(Asked, Range), Problem> {
+        let grouping = grouping(self.by.as_deref(), self.groups, app)?;
+        Ok((Asked { grouping, ..self.asked(fields)? }, range(("from", self.from), ("to", self.to))?))
+    }
+
+    /// Of figures that are of an instant, `from` and `to` say only how far their course goes.
+    fn no_period(&self) -> Result<(), Problem> {
+        let given = [("from", self.from.is_some()), ("to", self.to.is_some())].into_iter().find(|(_, given)| *given);
+        match given {
+            Some((field, _)) if self.series.is_none() => {
+                let detail = "this figure is as of an instant: send as_of, or series for its course over a period";
+                Err(Problem::unprocessable("query", field, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Declares a handler of a figure that is as of an instant: a point of its course is as of the end of the interval.
+macro_rules! of_an_instant {
+    ($(#[$meta:meta])* $name:ident, $path:literal, $answers:ty, $figure:expr, $series:expr) => {
+        $(#[$meta])*
+        #[utoipa::path(get, path = $path, tag = "figures", params(FigureQuery),
+            responses((status = 200, body = $answers), QueryProblems))]
+        async fn $name(
+            State(app): State<Arc<App>>,
+            FigureParams(query, fields): FigureParams<FigureQuery>,
+        ) -> Result<Response, Problem> {
+            query.no_period()?;
+            let (asked, range) = query.parts(&app, fields)?;
+            match query.series {
+                None => Ok(figure(&app.queries.figure(asked, $figure).await?)),
+                Some(interval) => {
+                    let series = app.queries.figure(asked, move |image, question| {
+                        ($series)(image, question, &range, interval)
+                    });
+                    Ok(figure(&series.await?))
+                }
+            }
+        }
+    };
+}
+
+/// Declares a handler of a figure over a period: a point of its course is over the interval.
+macro_rules! of_a_period {
+    ($(#[$meta:meta])* $name:ident, $path:literal, $answers:ty, $figure:expr) => {
+        $(#[$meta])*
+        #[utoipa::path(get, path = $path, tag = "figures", params(FigureQuery),
+            responses((status = 200, body = $answers), QueryProblems))]
+        async fn $name(
+            State(app): State<Arc<App>>,
+            FigureParams(query, fields): FigureParams<FigureQuery>,
+        ) -> Result<Response, Problem> {
+            let (asked, range) = query.parts(&app, fields)?;
+            match query.series {
+                None => {
+                    let answer = app.queries.figure(asked, move |image, question| $figure(image, question, &range));
+                    Ok(figure(&answer.await?))
+                }
+                Some(interval) => {
+                    let series = app.queries.figure(asked, move |image, question| {
+                        figures::periods(image, question, &range, interval, |period| {
+                            Ok($figure(image, question, period)?.grouped)
+                        })
+                    });
+                    Ok(figure(&series.await?))
+                }
+            }
+        }
+    };
+}
+
+of_an_instant!(
+    /// The open deals of every stage: count, amount, weighted amount, age, stale and overdue ones; and the closed ones.
+    pipeline, "/v1/pipeline", PipelineAnswers, figures::pipeline, figures::pipeline_series
 );
 
-figure_query!(
-    /// Which part of the board.
-    BoardQuery {
-        /// Only this column.
-        stage: Option<Slug>,
-        /// Cards of a column, 1 to 500; 20 if absent.
-        #[param(minimum = 1, maximum = 500)]
-        limit: Option<u32>,
-        /// The `next` of the column's previous page; needs `stage`.
-        #[param(value_type = Option<String>)]
-        after: Option<BoardCursor>,
-    }
+of_an_instant!(
+    /// How long deals stay in stages, also those that are still there.
+    time_in_stage, "/v1/time-in-stage", TimeInStageAnswers, figures::time_in_stage,
+    |image, question, range, interval| figures::snapshots(image, question, range, interval, |question| {
+        Ok(figures::time_in_stage(image, question)?.grouped)
+    })
 );
 
-/// Either funnel.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "a description")]
-enum Funnel {
-    Cohort(FunnelAnswer),
-    Period(PeriodAnswer),
-}
+of_a_period!(
+    /// How many of the deals closed in a period were won.
+    win_rate, "/v1/win-rate", WinRateAnswers, figures::win_rate
+);
 
-/// What `by` asks for.
-fn grouping(by: Option<&str>, app: &App) -> Result<Grouping, Problem> {
-    let problem = |detail: String| Problem::unprocessable("query", "by", detail);
-    let known = |name: &str| {
-        By::ALL.into_iter().find(|by| by.name() == name).ok_or_else(|| {
-            let allowed: Vec<String> = By::ALL.map(|by| by.name().to_owned()).into();
-            problem(format!("figures are not grouped by `{name}`, but by {}", allowed.join(", "))).allowed(allowed)
-        })
-    };
-    let named = by.into_iter().flat_map(|by| by.split(',')).map(known).collect::<Result<Vec<By>, _>>()?;
-    let by = match *named.as_slice() {
-        [] => [None, None],
-        [one] => [Some(one), None],
-        [one, two] if one != two => [Some(one), Some(two)],
-        [one, _] => return Err(problem(format!("by names {} twice: name it once", one.name()))),
-        [..] => return Err(problem("by takes one or two, such as team,month".into())),
-    };
-    Ok(Grouping { by, groups_max: app.limits.groups_max })
-}
+of_a_period!(
+    /// Why, to whom and in which stages the deals closed in a period were lost.
+    losses, "/v1/losses", LossAnswers, figures::losses
+);
 
-/// The open deals of every stage: count, amount, weighted amount, age, stale and overdue ones; and the closed ones.
-#[utoipa::path(get, path = "/v1/pipeline", tag = "figures", params(PipelineQuery),
-    responses((status = 200, body = PipelineAnswer), QueryProblems))]
-async fn pipeline(State(app): State<Arc<App>>, Params(query): Params<PipelineQuery>) -> Result<Response, Problem> {
-    let by = grouping(query.by.as_deref(), &app)?;
-    let Question { views, scope } = query.question(&app).await?;
-    let answer = views.pipeline(&scope, &by).await?;
-    Ok(seen(answer.seen.position, &answer))
-}
-
-/// The open deals of one pipeline by stage, longest in the stage first, in pages.
-#[utoipa::path(get, path = "/v1/board", tag = "figures", params(BoardQuery),
-    responses((status = 200, body = Board), QueryProblems))]
-async fn board(State(app): State<Arc<App>>, Params(query): Params<BoardQuery>) -> Result<Response, Problem> {
-    if query.after.is_some() && query.stage.is_none() {
-        return Err(Problem::unprocessable("query", "after", "after belongs to one column: send its stage too"));
-    }
-    let limit = limit(query.limit, 20, app.limits.page_items_max)?;
-    let page = BoardPage { limit, stage: query.stage.clone(), after: query.after };
-    let Question { views, scope } = query.question(&app).await?;
-    let answer = views.board(&scope, &page).await?;
-    Ok(seen(answer.seen.position, &answer))
-}
+of_a_period!(
+    /// How long the deals closed in a period took.
+    cycle, "/v1/cycle", CycleAnswers, figures::cycle
+);
 
 /// How far deals get: by cohort, or by what happened in a period.
 #[utoipa::path(get, path = "/v1/funnel", tag = "figures", params(FunnelQuery),
-    responses((status = 200, body = Funnel), QueryProblems))]
-async fn funnel(State(app): State<Arc<App>>, Params(query): Params<FunnelQuery>) -> Result<Response, Problem> {
-    let by = grouping(query.by.as_deref(), &app)?;
-    let Question { views, mut scope } = query.question(&app).await?;
-    let period = range(("from", query.from), ("to", query.to))?;
-    match query.mode {
-        Mode::Cohort => {
-            let created = [("created_from", query.created_from), ("created_to", query.created_to)];
-            if let Some((field, _)) = created.into_iter().find(|(_, when)| when.is_some()) {
-                let detail = "a cohort is chosen with from and to; created_from and created_to go with mode=period";
-                return Err(Problem::unprocessable("query", field, detail));
-            }
-            scope.filter.created = period;
-            let answer = views.funnel(&scope, &by).await?;
-            Ok(seen(answer.seen.position, &answer))
+    responses((status = 200, body = FunnelAnswers), QueryProblems))]
+async fn funnel(
+    State(app): State<Arc<App>>,
+    FigureParams(query, fields): FigureParams<FunnelQuery>,
+) -> Result<Response, Problem> {
+    let grouping = grouping(query.by.as_deref(), query.groups, &app)?;
+    let asked = Asked { grouping, ..query.asked(fields)? };
+    let range = range(("from", query.from), ("to", query.to))?;
+    let within_days = within(query.within_days)?;
+    if query.mode == Mode::Period && within_days.is_some() {
+        let detail = "within_days belongs to a cohort: leave mode=period out, or within_days";
+        return Err(Problem::unprocessable("query", "within_days", detail));
+    }
+    let queries = &app.queries;
+    Ok(match (query.mode, query.series) {
+        (Mode::Cohort, None) => {
+            let answer =
+                queries.figure(asked, move |image, question| figures::funnel(image, question, &range, within_days));
+            figure(&answer.await?)
         }
-        Mode::Period => {
-            let answer = views.period(&scope, &period, &by).await?;
-            Ok(seen(answer.seen.position, &answer))
+        (Mode::Cohort, Some(interval)) => {
+            let series = queries.figure(asked, move |image, question| {
+                figures::periods(image, question, &range, interval, |period| {
+                    Ok(figures::funnel(image, question, period, within_days)?.grouped)
+                })
+            });
+            figure(&series.await?)
         }
+        (Mode::Period, None) => {
+            figure(&queries.figure(asked, move |image, question| figures::period(image, question, &range)).await?)
+        }
+        (Mode::Period, Some(interval)) => {
+            let series = queries.figure(asked, move |image, question| {
+                figures::periods(image, question, &range, interval, |period| {
+                    Ok(figures::period(image, question, period)?.grouped)
+                })
+            });
+            figure(&series.await?)
+        }
+    })
+}
+
+fn within(days: Option<u32>) -> Result<Option<u32>, Problem> {
+    const DAYS_MAX: u32 = 36_500;
+    match days {
+        Some(days) if !(1..=DAYS_MAX).contains(&days) => {
+            let detail = format!("within_days is {days}; expected 1 to {DAYS_MAX}");
+            Err(Problem::unprocessable("query", "within_days", detail))
+        }
+        days => Ok(days),
     }
 }
 
-/// What a period will bring: booked, weighted, by category, by history, and what is not scheduled.
-#[utoipa::path(get, path = "/v1/forecast", tag = "figures", params(ForecastQuery),
-    responses((status = 200, body = Forecast), QueryProblems))]
-async fn forecast(State(app): State<Arc<App>>, Params(query): Params<ForecastQuery>) -> Result<Response, Problem> {
-    let by = grouping(query.by.as_deref(), &app)?;
-    let Question { views, scope } = query.question(&app).await?;
-    let answer = views.forecast(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
-    Ok(seen(answer.seen.position, &answer))
+/// What a period will bring: booked, weighted, by category, by history, overdue, and what is not scheduled. `from` and `to` are local
+/// days; by default they are the local month of `as_of`. A point of its course is the forecast for that interval's last month, as
+/// of the interval's end.
+#[utoipa::path(get, path = "/v1/forecast", tag = "figures", params(FigureQuery),
+    responses((status = 200, body = ForecastAnswers), QueryProblems))]
+async fn forecast(
+    State(app): State<Arc<App>>,
+    FigureParams(query, fields): FigureParams<FigureQuery>,
+) -> Result<Response, Problem> {
+    let (asked, range) = query.parts(&app, fields)?;
+    Ok(match query.series {
+        None => {
+            figure(&app.queries.figure(asked, move |image, question| figures::forecast(image, question, &range)).await?)
+        }
+        Some(interval) => {
+            let series = app.queries.figure(asked, move |image, question| {
+                figures::snapshots(image, question, &range, interval, |question| {
+                    Ok(figures::forecast(image, question, &Range::default())?.grouped)
+                })
+            });
+            figure(&series.await?)
+        }
+    })
 }
 
-/// How long deals stay in stages.
-#[utoipa::path(get, path = "/v1/time-in-stage", tag = "figures", params(SnapshotQuery),
-    responses((status = 200, body = TimeInStage), QueryProblems))]
-async fn time_in_stage(State(app): State<Arc<App>>, Params(query): Params<SnapshotQuery>) -> Result<Response, Problem> {
-    let Question { views, scope } = query.question(&app).await?;
-    let answer = views.time_in_stage(&scope).await?;
-    Ok(seen(answer.seen.position, &answer))
+/// How much each pipeline yields a day. A point of its course is as of the interval's end, over the year before it.
+#[utoipa::path(get, path = "/v1/velocity", tag = "figures", params(FigureQuery),
+    responses((status = 200, body = VelocityAnswers), QueryProblems))]
+async fn velocity(
+    State(app): State<Arc<App>>,
+    FigureParams(query, fields): FigureParams<FigureQuery>,
+) -> Result<Response, Problem> {
+    let (asked, range) = query.parts(&app, fields)?;
+    Ok(match query.series {
+        None => {
+            figure(&app.queries.figure(asked, move |image, question| figures::velocity(image, question, &range)).await?)
+        }
+        Some(interval) => {
+            let series = app.queries.figure(asked, move |image, question| {
+                figures::snapshots(image, question, &range, interval, |question| {
+                    Ok(figures::velocity(image, question, &Range::default())?.grouped)
+                })
+            });
+            figure(&series.await?)
+        }
+    })
 }
 
-/// How many of the deals closed in a period were won.
-#[utoipa::path(get, path = "/v1/win-rate", tag = "figures", params(ClosedQuery),
-    responses((status = 200, body = WinRate), QueryProblems))]
-async fn win_rate(State(app): State<Arc<App>>, Params(query): Params<ClosedQuery>) -> Result<Response, Problem> {
-    let by = grouping(query.by.as_deref(), &app)?;
-    let Question { views, scope } = query.question(&app).await?;
-    let answer = views.win_rate(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
-    Ok(seen(answer.seen.position, &answer))
+/// The deals behind a number of the pipeline, and what each adds to it. Filters narrow it down to a stage or a group.
+#[utoipa::path(get, path = "/v1/pipeline/deals", tag = "figures", params(PipelineDealsQuery),
+    responses((status = 200, body = Behind), QueryProblems))]
+async fn pipeline_deals(
+    State(app): State<Arc<App>>,
+    FigureParams(query, fields): FigureParams<PipelineDealsQuery>,
+) -> Result<Response, Problem> {
+    let (asked, page, number) = (query.asked(fields)?, query.page(&app)?, query.number);
+    if let Some(field) = query.from.map(|_| "from").or(query.to.map(|_| "to")) {
+        return Err(Problem::unprocessable("query", field, "the pipeline is as of an instant: send as_of"));
+    }
+    let answer =
+        app.queries.figure(asked, move |image, question| figures::behind_pipeline(image, question, number, page));
+    Ok(figure(&answer.await?))
 }
 
-/// How long the deals closed in a period took.
-#[utoipa::path(get, path = "/v1/cycle", tag = "figures", params(ClosedQuery),
-    responses((status = 200, body = Cycle), QueryProblems))]
-async fn cycle(State(app): State<Arc<App>>, Params(query): Params<ClosedQuery>) -> Result<Response, Problem> {
-    let by = grouping(query.by.as_deref(), &app)?;
-    let Question { views, scope } = query.question(&app).await?;
-    let answer = views.cycle(&scope, &range(("from", query.from), ("to", query.to))?, &by).await?;
-    Ok(seen(answer.seen.position, &answer))
+/// The deals behind a number of a pipeline's funnel by cohort.
+#[utoipa::path(get, path = "/v1/funnel/deals", tag = "figures", params(FunnelDealsQuery),
+    responses((status = 200, body = Behind), QueryProblems))]
+async fn funnel_deals(
+    State(app): State<Arc<App>>,
+    FigureParams(query, fields): FigureParams<FunnelDealsQuery>,
+) -> Result<Response, Problem> {
+    let (asked, page) = (query.asked(fields)?, query.page(&app)?);
+    let (range, within_days) = (range(("from", query.from), ("to", query.to))?, within(query.within_days)?);
+    let answer = app.queries.figure(asked, move |image, question| {
+        let cell = (query.number, query.at_stage.as_ref());
+        figures::behind_funnel(image, question, &range, within_days, cell, page)
+    });
+    Ok(figure(&answer.await?))
 }
 
-/// How much the pipeline yields a day.
-#[utoipa::path(get, path = "/v1/velocity", tag = "figures", params(PeriodQuery),
-    responses((status = 200, body = Velocity), QueryProblems))]
-async fn velocity(State(app): State<Arc<App>>, Params(query): Params<PeriodQuery>) -> Result<Response, Problem> {
-    let Question { views, scope } = query.question(&app).await?;
-    let answer = views.velocity(&scope, &range(("from", query.from), ("to", query.to))?).await?;
-    Ok(seen(answer.seen.position, &answer))
+/// The deals behind a number of a forecast.
+#[utoipa::path(get, path = "/v1/forecast/deals", tag = "figures", params(ForecastDealsQuery),
+    responses((status = 200, body = Behind), QueryProblems))]
+async fn forecast_deals(
+    State(app): State<Arc<App>>,
+    FigureParams(query, fields): FigureParams<ForecastDealsQuery>,
+) -> Result<Response, Problem> {
+    let (asked, page, number) = (query.asked(fields)?, query.page(&app)?, query.number);
+    let range = range(("from", query.from), ("to", query.to))?;
+    let answer = app
+        .queries
+        .figure(asked, move |image, question| figures::behind_forecast(image, question, &range, number, page));
+    Ok(figure(&answer.await?))
+}
+
+/// The deals behind a number of win rate, losses or cycle.
+#[utoipa::path(get, path = "/v1/closed/deals", tag = "figures", params(ClosedDealsQuery),
+    responses((status = 200, body = Behind), QueryProblems))]
+async fn closed_deals(
+    State(app): State<Arc<App>>,
+    FigureParams(query, fields): FigureParams<ClosedDealsQuery>,
+) -> Result<Response, Problem> {
+    let (asked, page, number) = (query.asked(fields)?, query.page(&app)?, query.number);
+    let range = range(("from", query.from), ("to", query.to))?;
+    let answer =
+        app.queries.figure(asked, move |image, question| figures::behind_closed(image, question, &range, number, page));
+    Ok(figure(&answer.await?))
 }

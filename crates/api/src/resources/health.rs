@@ -67,6 +67,8 @@ struct Ready {
     scrub: ScrubHealth,
     /// The read models.
     projections: Vec<ProjectionHealth>,
+    /// The figures, which each server keeps in its memory.
+    figures: FiguresHealth,
     /// Why the audit log is not written, where it is not; requests go on unless it is required.
     audit_trouble: Option<String>,
 }
@@ -98,6 +100,19 @@ pub(crate) struct ProjectionHealth {
     leader: Option<String>,
     /// Why it does not go on, where it has stopped or waits for its database.
     pub(crate) trouble: Option<String>,
+}
+
+/// How the figures of this server are doing.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct FiguresHealth {
+    /// The last event that is in them.
+    position: Position,
+    /// Events that are not in them yet; null where the end of the log cannot be read.
+    lag: Option<u64>,
+    /// Whether they have not come to the end of the log yet since the server started. Until then, questions wait.
+    catching_up: bool,
+    /// Why they do not go on, where they have stopped or wait for the log.
+    trouble: Option<String>,
 }
 
 /// Tables that are being made.
@@ -132,19 +147,27 @@ async fn look(app: &App) -> Ready {
     let head = async { timeout(ANSWER_TIME, app.store().head()).await.ok()?.ok() };
     let models = join_all(app.followed.models.iter().map(|model| projection(app, *model)));
     let (head, mut projections, tried) = tokio::join!(head, models, app.store().can_append());
-    // Asked at the same time: the log is never behind the read models.
+    let status = app.queries.figures().status().borrow().clone();
+    // Asked at the same time: the log is never behind what is folded from it.
     let furthest = projections.iter().filter_map(|projection| projection.position).max().unwrap_or_default();
-    let head = head.map(|head| head.position.max(furthest));
+    let head = head.map(|head| head.position.max(furthest).max(status.position()));
+    let lag = |position: Position| head.map(|head| head.0.saturating_sub(position.0));
     let trouble = tried.err().map(|unable| unable.to_string());
     for projection in &mut projections {
-        let lag = head.zip(projection.position).map(|(head, position)| head.0.saturating_sub(position.0));
-        projection.lag = lag;
+        projection.lag = projection.position.and_then(lag);
     }
+    let figures = FiguresHealth {
+        position: status.position(),
+        lag: lag(status.position()),
+        catching_up: status.is_catching_up(),
+        trouble: status.trouble().map(ToOwned::to_owned),
+    };
     let Scrubbed { position, end, ended_at } = *app.scrubbed.borrow();
     let scrub = ScrubHealth { position, end, ended_at };
+    // Figures that catch up are worth waiting for: they are there in a moment.
     let go_on = projections.iter().all(|projection| projection.position.is_some() && projection.trouble.is_none());
-    let ready = trouble.is_none() && head.is_some() && go_on;
-    Ready { ready, head, trouble, scrub, projections, audit_trouble: None }
+    let ready = trouble.is_none() && head.is_some() && go_on && figures.trouble.is_none();
+    Ready { ready, head, trouble, scrub, projections, figures, audit_trouble: None }
 }
 
 /// What the worker of this process says, and what is written down beside the read models, whoever folds them.

@@ -8,8 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use dealog_events::Position;
-use dealog_store::Head;
+use dealog_events::Cursor;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -20,8 +19,9 @@ use crate::{
     access::{Caller, Permission, RateLimit},
     extract::Params,
     feed::Start,
+    page::at,
     problem::{Described, Problem, QueryProblems, shorten},
-    resources::events::{not_beyond, types},
+    resources::events::{is_of_this_log, types},
 };
 
 const LAST_EVENT_ID: &str = "Last-Event-ID";
@@ -39,8 +39,10 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct StreamQuery {
-    /// Only events after this position: 0 for the whole log. New events only, if absent. `Last-Event-ID` takes precedence.
-    after: Option<u64>,
+    /// Only events after this cursor, the id of a message, or after this position: 0 for the whole log. New events only, if absent.
+    /// `Last-Event-ID` takes precedence.
+    #[param(value_type = Option<String>, example = "34998-5f3a9c1e")]
+    after: Option<Cursor>,
     /// Only these types, separated by commas; `deal.*` means all that begin so.
     #[param(example = "deal.won,deal.lost")]
     types: Option<String>,
@@ -48,9 +50,10 @@ struct StreamQuery {
 
 /// The log as it grows, as Server-Sent Events.
 ///
-/// Each event of the log is a message: its `id` is the position, its `event` the event's type, its `data` the envelope as in
-/// `/v1/events`. If you are cut off, reconnect with the last id as `Last-Event-ID`, as an `EventSource` does by itself, and you
-/// miss nothing. Ids only grow, and each event is sent once.
+/// Each event of the log is a message: its `id` is a cursor, the position with a proof of the history before it; its `event` is the
+/// event's type, its `data` the envelope as in `/v1/events`. If you are cut off, reconnect with the last id as `Last-Event-ID`, as an `EventSource` does by itself, and you
+/// miss nothing. Positions only grow, and each event is sent once. If the log was restored from a backup meanwhile and has another
+/// history, the answer is 409 with the code `other_history`.
 ///
 /// Some messages are not events of the log. Their `data` has the `position` to resume after, which is also their `id` if it is
 /// new:
@@ -67,14 +70,14 @@ struct StreamQuery {
 /// 30 seconds is cut.
 #[utoipa::path(get, path = "/v1/events/stream", tag = "events",
     params(
-        ("Last-Event-ID" = Option<u64>, Header, description = "Only events after this position. Takes precedence over \
+        ("Last-Event-ID" = Option<String>, Header, description = "Only events after this cursor or position. Takes precedence over \
             `after`: it is what a reconnecting `EventSource` sends."),
         StreamQuery
     ),
     responses(
         (status = 200, body = String, content_type = "text/event-stream", description = "Messages, until one side ends it",
             headers(("Dealog-Log-Id" = String, description = "Which log this is")),
-            example = "id: 5\nevent: deal.created\ndata: {\"position\":5,\"type\":\"deal.created\"}\n\n"),
+            example = "id: 5-0f3a9c1e\nevent: deal.created\ndata: {\"position\":5,\"type\":\"deal.created\"}\n\n"),
         QueryProblems,
         (status = 503, body = Described, content_type = "application/problem+json",
             description = "No more subscribers are accepted at the moment; try again after Retry-After")
@@ -90,9 +93,9 @@ async fn stream(
     let resumed = last_event_id(&headers)?;
     let head = app.store().head().await?;
     let start = match (resumed, query.after) {
-        (Some(after), _) => known(&head, after, LAST_EVENT_ID)?,
-        (None, Some(after)) => known(&head, after, "after")?,
-        (None, None) => Start::Now(head.position),
+        (Some(after), _) => known(&app, after, LAST_EVENT_ID).await?,
+        (None, Some(after)) => known(&app, after, "after").await?,
+        (None, None) => Start::Now(at(&**app.store(), head.position).await?),
     };
     let subscriber = app.feed.subscribe(start, types).ok_or_else(|| {
         let detail = format!("there are {} subscribers, and no more are served", app.limits.subscribers_max);
@@ -121,17 +124,20 @@ fn too_many(max: usize) -> Problem {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", detail).retry_after(1).rate_limit(state)
 }
 
-fn known(head: &Head, after: u64, field: &str) -> Result<Start, Problem> {
-    not_beyond(head, Position(after), field)?;
-    Ok(Start::After(Position(after)))
+async fn known(app: &App, after: Cursor, field: &str) -> Result<Start, Problem> {
+    is_of_this_log(&**app.store(), after, field).await?;
+    Ok(Start::After(after))
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
     // An EventSource that has seen no event yet may send it empty.
     let Some(value) = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) else { return Ok(None) };
-    let position = value.to_str().ok().and_then(|value| value.parse().ok());
+    let cursor = value.to_str().ok().and_then(|value| value.parse().ok());
     let shown = shorten(&String::from_utf8_lossy(value.as_bytes()));
-    position.map(Some).ok_or_else(|| {
-        Problem::bad_request(LAST_EVENT_ID, format!("`{shown}` is not a position: send the last id that you were told"))
+    cursor.map(Some).ok_or_else(|| {
+        Problem::bad_request(
+            LAST_EVENT_ID,
+            format!("`{shown}` is neither a cursor nor a position: send the last id that you were told"),
+        )
     })
 }

@@ -372,7 +372,10 @@ fn fields_are_filtered_and_grouped_by_with_their_values_of_then() {
     assert_eq!(open(day(4), "renewal", &[], Some("2027-01-01"), None), Ok((1, 0)));
     for (field, value) in [("region", "north"), ("remark", "x"), ("colour", "red"), ("margin", "much")] {
         let refused = open(day(4), field, &[value], None, None);
-        assert!(matches!(refused, Err(Unanswerable::Field { field: "fields", .. })), "{field}: {refused:?}");
+        assert!(
+            matches!(&refused, Err(Unanswerable::Field { field: named, .. }) if *named == format!("fields.{field}")),
+            "{field}: {refused:?}"
+        );
     }
     let grouping = Grouping { by: vec![By::Field(val("region"))], groups_max: 9 };
     let answer = pipeline(&log.image, &Question { grouping, ..as_of(day(4)) }).unwrap().grouped;
@@ -414,10 +417,12 @@ fn a_question_that_cannot_be_meant_is_refused_by_the_field() {
     assert_eq!(refused(Filter { sources: vec![val("Radio")], ..some() }), "source");
     assert_eq!(refused(Filter { created: between(day(3), day(2)), ..some() }), "created_to");
     let late = win_rate(&log.image, &as_of(day(2)), &between(day(3), day(4)));
-    assert!(matches!(late, Err(Unanswerable::Field { field: "from", .. })), "{late:?}");
+    assert!(matches!(&late, Err(Unanswerable::Field { field, .. }) if field == "from"), "{late:?}");
     let beyond = pipeline(&log.image, &known(999, as_of(day(2))));
-    assert!(matches!(beyond, Err(Unanswerable::Field { field: "known_at", .. })));
-    assert!(matches!(columns(&log.image, &as_of(day(2))), Err(Unanswerable::Field { field: "pipeline", .. })));
+    assert!(matches!(&beyond, Err(Unanswerable::Field { field, .. }) if field == "known_at"));
+    assert!(
+        matches!(columns(&log.image, &as_of(day(2))), Err(Unanswerable::Field { field, .. }) if field == "pipeline")
+    );
     // A period that the instant cuts short says where it ended.
     let answer = win_rate(&log.image, &as_of(day(2)), &between(day(1), day(9))).unwrap();
     assert_eq!(answer.to.micros(), day(2) + 1);

@@ -28,8 +28,15 @@ answers! {
     forecast_of_march_when_it_is_over: format!("forecast?as_of={APRIL}&from=2024-03-01&to=2024-04-01");
     time_in_stage: format!("time-in-stage?as_of={MARCH}&pipeline=hardware");
     win_rate: format!("win-rate?as_of={MARCH}&from=2024-01-01&to=2024-03-01");
+    losses: format!("losses?as_of={MARCH}&from=2024-01-01&to=2024-03-01");
     cycle: format!("cycle?as_of={APRIL}&from=2024-01-01&to=2024-04-01");
     velocity: format!("velocity?as_of={MARCH}&pipeline=hardware&from=2024-01-01&to=2024-03-01");
+    pipeline_by_month: format!("pipeline?as_of={MARCH}&pipeline=renewals&series=month&from=2024-01-01");
+    win_rate_by_quarter: format!("win-rate?as_of={APRIL}&series=quarter&from=2024-01-01");
+    cohort_funnel_of_ten_days: format!("funnel?as_of={MARCH}&pipeline=hardware&from=2024-01-01&within_days=10");
+    deals_behind_the_weighted_amount: format!("pipeline/deals?as_of={MARCH}&pipeline=hardware&number=weighted");
+    deals_behind_what_was_reached:
+        format!("funnel/deals?as_of={MARCH}&pipeline=hardware&from=2024-01-01&number=reached&at_stage=contract");
 }
 
 #[test]

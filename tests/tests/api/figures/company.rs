@@ -60,21 +60,33 @@ impl Company {
     /// An answer with names for ids, and without the position, which says only how many commands there were. Names in the
     /// question become ids: `owner=anna` is asked as `owner=0192...`.
     pub(super) fn ask(&self, question: &str) -> Value {
-        let (path, query) = question.split_once('?').unwrap_or((question, ""));
-        let named = ["pipeline", "owner", "team", "customer", "campaign"];
-        let parameters = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
-            Some((parameter, name)) if named.contains(&parameter) => format!("{parameter}={}", self.id(name)),
-            _ => pair.to_owned(),
-        });
-        let position = format!("min_position={}", self.position);
-        let query: Vec<String> = parameters.chain([position]).collect();
-        let answer = self.server.get(&format!("/v1/{path}?{}", query.join("&"))).expect(200);
+        let answer = self.server.get(&self.path(question)).expect(200);
         assert_eq!(answer.header("dealog-position"), Some(self.position.to_string().as_str()));
         let mut body = answer.body;
         assert_eq!(body["position"], self.position, "{question}");
         body["position"] = "[position]".into();
         self.rename(&mut body);
         body
+    }
+
+    /// What a question that cannot be answered is told.
+    pub(super) fn refused(&self, question: &str) -> Value {
+        self.server.get(&self.path(question)).expect(422).body
+    }
+
+    fn path(&self, question: &str) -> String {
+        let (path, query) = question.split_once('?').unwrap_or((question, ""));
+        let named = ["pipeline", "owner", "team", "customer", "campaign"];
+        let parameters = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
+            Some((parameter, name)) if named.contains(&parameter) => {
+                let ids = name.split(',').map(|name| if name == "none" { name } else { self.id(name) });
+                format!("{parameter}={}", ids.collect::<Vec<_>>().join(","))
+            }
+            _ => pair.to_owned(),
+        });
+        let position = format!("min_position={}", self.position);
+        let query: Vec<String> = parameters.chain([position]).collect();
+        format!("/v1/{path}?{}", query.join("&"))
     }
 
     fn rename(&self, value: &mut Value) {

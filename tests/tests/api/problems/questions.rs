@@ -104,7 +104,22 @@ fn parameters_that_do_not_fit() {
 
 #[test]
 fn groupings_that_there_are_not() {
-    let known = serde_json::json!(["owner", "team", "source", "campaign", "customer", "month"]);
+    let known = serde_json::json!([
+        "owner",
+        "team",
+        "source",
+        "campaign",
+        "customer",
+        "pipeline",
+        "stage",
+        "loss_reason",
+        "competitor",
+        "week",
+        "month",
+        "quarter",
+        "year",
+        "fields.NAME"
+    ]);
     let mut bad = Vec::new();
     for figure in ["pipeline?", "funnel?", "funnel?mode=period&", "win-rate?", "cycle?", "forecast?"] {
         let by = |what, by: &str| Bad::get(what, format!("/v1/{figure}by={by}")).gives(422, "query", "by");
@@ -116,9 +131,7 @@ fn groupings_that_there_are_not() {
         bad.push(by("three of them", "owner,team,month"));
         bad.push(Bad::get("said twice", format!("/v1/{figure}by=owner&by=team")).gives(400, "bad_request", "by"));
     }
-    for figure in ["board", "time-in-stage", "velocity"] {
-        bad.push(Bad::get("not in groups", format!("/v1/{figure}?by=owner")).gives(400, "bad_request", "by"));
-    }
+    bad.push(Bad::get("not in groups", "/v1/board?by=owner").gives(400, "bad_request", "by"));
     check(&bad);
 }
 
@@ -138,8 +151,12 @@ fn periods_that_end_before_they_begin() {
             "created_to",
         ),
     );
-    bad.push(Bad::get("a cohort by created", "/v1/funnel?created_to=2026-01-01").gives(422, "query", "created_to"));
-    bad.push(Bad::get("a cohort by created", "/v1/funnel?created_from=2026-01-01").gives(422, "query", "created_from"));
+    bad.push(Bad::get("a period of an instant's figure", "/v1/pipeline?to=2026-01-01").gives(422, "query", "to"));
+    bad.push(Bad::get("days of a period", "/v1/funnel?mode=period&within_days=3").gives(422, "query", "within_days"));
+    bad.push(Bad::get("no days", "/v1/funnel?within_days=0").gives(422, "query", "within_days"));
+    bad.push(Bad::get("no interval", "/v1/pipeline?series=day").gives(400, "bad_request", "series"));
+    bad.push(Bad::get("no number", "/v1/pipeline/deals?number=much").gives(400, "bad_request", "number"));
+    bad.push(Bad::get("of which pipeline", "/v1/funnel/deals?number=reached").gives(422, "query", "pipeline"));
     check(&bad);
 }
 

@@ -1,0 +1,15 @@
+//! What callers may ask and command, free of HTTP.
+//!
+//! A question names an instant, a position and deals as a person does: "the 1st of March", "as known in June", "worth at least
+//! 1000". Here each of these is looked up once, whatever the question is about, and then a figure or a list is asked.
+
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
+
+mod asked;
+mod error;
+mod known;
+mod queries;
+
+pub use asked::{Asked, KnownAt};
+pub use error::{Failed, QueryError, Wrong};
+pub use queries::{Limits, Queries};

@@ -1,0 +1,117 @@
+//! Asking for figures.
+
+use std::{sync::Arc, time::Duration};
+
+use dealog_commands::Clock;
+use dealog_events::{Position, Timestamp};
+use dealog_figures::{Filter, Image, Moment, Question, Unanswerable, When};
+use dealog_projections::Figures;
+use dealog_store::EventStore;
+use tokio::time::timeout;
+
+use crate::{Asked, Failed, QueryError, Wrong, asked::amounts};
+
+/// Named limits of questions.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long a question waits for its `min_position`, or for figures that catch up with the log.
+    pub min_position_wait: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { min_position_wait: Duration::from_secs(5) }
+    }
+}
+
+/// What answers questions. Cheap to clone.
+#[derive(Clone)]
+pub struct Queries {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) figures: Figures,
+    pub(crate) clock: Clock,
+    limits: Limits,
+}
+
+impl Queries {
+    /// Questions to these figures of this log, asked by this clock.
+    pub fn new(store: Arc<dyn EventStore>, figures: Figures, clock: Clock, limits: Limits) -> Self {
+        Self { store, figures, clock, limits }
+    }
+
+    /// The figures that are asked.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Asks for a figure, with everything in the question looked up.
+    pub async fn figure<T: Send + 'static>(
+        &self,
+        asked: Asked,
+        figure: impl FnOnce(&Image, &Question) -> Result<T, Unanswerable> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        self.figures_at_least(asked.min_position).await?;
+        let known_at = match asked.known_at {
+            Some(known_at) => Some(self.known_position(known_at).await?),
+            None => None,
+        };
+        // The head of the log may be ahead of the image for a moment.
+        self.figures_at_least(known_at).await?;
+        let now = (self.clock)();
+        let answer = self.figures.ask(move |image| {
+            not_ahead(image, asked.as_of, now)?;
+            let moment = || Ok(image.moment(asked.as_of, known_at, now)?);
+            let amount = amounts(asked.amount_from.as_deref(), asked.amount_to.as_deref(), moment)?;
+            let filter = Filter { amount, ..asked.filter };
+            let question = Question { now, as_of: asked.as_of, known_at, filter, grouping: asked.grouping };
+            Ok::<_, Wrong>(figure(image, &question)?)
+        });
+        Ok(answer.await??)
+    }
+
+    /// What an instant and a position mean that are asked about.
+    pub async fn moment(&self, asked: &Asked) -> Result<Moment, QueryError> {
+        self.figure(asked.clone(), |image, question| image.moment(question.as_of, question.known_at, question.now))
+            .await
+    }
+
+    /// Waits until the figures have come to `position`; without one, until they have caught up with the log since they began.
+    async fn figures_at_least(&self, position: Option<Position>) -> Result<(), QueryError> {
+        let mut status = self.figures.status().subscribe();
+        let wanted = position.unwrap_or(Position::ZERO);
+        let there = |status: &dealog_projections::Status| {
+            // One that has stopped says so when it is asked.
+            status.is_stopped() || (!status.is_catching_up() && status.position() >= wanted)
+        };
+        if there(&status.borrow()) {
+            return Ok(());
+        }
+        if wanted > *self.store.watch().borrow() {
+            let head = self.store.head().await?.position;
+            if wanted > head {
+                let message = format!("min_position {wanted} lies beyond the end of the log, {head}");
+                return Err(Wrong::BeyondHead { field: "min_position".into(), message }.into());
+            }
+        }
+        match timeout(self.limits.min_position_wait, status.wait_for(there)).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Failed::NotCaughtUp { wanted }.into()),
+        }
+    }
+}
+
+/// Nothing is known of what lies ahead.
+fn not_ahead(image: &Image, as_of: Option<When>, now: Timestamp) -> Result<(), Wrong> {
+    let Some(as_of) = as_of else { return Ok(()) };
+    let latest = image.latest(now);
+    let zone = image.moment(None, None, now)?.zone;
+    if as_of.start(zone) <= latest {
+        return Ok(());
+    }
+    let as_of = match as_of {
+        When::Instant(time) => time.to_string(),
+        When::Day(day) => day.to_string(),
+    };
+    let message = format!("as_of {as_of} lies ahead of now, {latest}: nothing is known of it");
+    Err(Wrong::InFuture { field: "as_of".into(), message })
+}
