@@ -207,11 +207,11 @@ impl ImageFollower {
                 self.snapshot_at = proof.position;
             }
             Ok(_) => {
-                tracing::warn!("the snapshot of the figures is of another log: they are folded from the beginning")
+                tracing::warn!("the snapshot of the figures is of another log: they are folded from the beginning");
             }
             Err(Unusable::Io(error)) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
-                tracing::warn!(%error, "the snapshot of the figures is not used: they are folded from the beginning")
+                tracing::warn!(%error, "the snapshot of the figures is not used: they are folded from the beginning");
             }
         }
     }

@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("dealog-store", &["dealog-events"]),
     ("dealog-commands", &["dealog-domain", "dealog-store"]),
     ("dealog-figures", &["dealog-events"]),
-    ("dealog-followers", &["dealog-events", "dealog-store"]),
+    ("dealog-followers", &["dealog-store"]),
     ("dealog-projections", &["dealog-figures", "dealog-followers"]),
     ("dealog-app", &["dealog-commands", "dealog-projections"]),
     ("dealog-api", &["dealog-app"]),

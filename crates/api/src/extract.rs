@@ -19,7 +19,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        decode(pairs(parts)?).map(Self)
+        decode(&pairs(parts)?).map(Self)
     }
 }
 
@@ -30,8 +30,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for FigureParams<T
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let (fields, others) = pairs(parts)?.into_iter().partition(|(name, _)| name.starts_with("fields."));
-        Ok(Self(decode(others)?, field_filters(fields)?))
+        let (fields, others): (_, Vec<_>) =
+            pairs(parts)?.into_iter().partition(|(name, _)| name.starts_with("fields."));
+        Ok(Self(decode(&others)?, field_filters(fields)?))
     }
 }
 
@@ -82,10 +83,10 @@ fn pairs(parts: &Parts) -> Result<Vec<(String, String)>, Problem> {
     Ok(pairs)
 }
 
-fn decode<T: DeserializeOwned>(pairs: Vec<(String, String)>) -> Result<T, Problem> {
+fn decode<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Problem> {
     // One after another, so that a value that does not fit can be named: the decoder itself does not say which.
     let encode = |pairs: &[(String, String)]| serde_urlencoded::to_string(pairs).unwrap_or_default();
-    serde_urlencoded::from_str(&encode(&pairs)).map_err(|error: serde_urlencoded::de::Error| {
+    serde_urlencoded::from_str(&encode(pairs)).map_err(|error: serde_urlencoded::de::Error| {
         let guilty = pairs.iter().enumerate().find(|(index, pair)| {
             let alone = serde_urlencoded::from_str::<T>(&encode(std::slice::from_ref(*pair)));
             let twice = pairs.iter().take(*index).any(|(name, _)| *name == pair.0);

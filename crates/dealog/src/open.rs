@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use dealog_api::{TlsError, access::Mark};
+use dealog_api::{Model, TlsError, access::Mark};
 use dealog_commands::{CommandError, Commands, system_clock};
 use dealog_projections::{Database, Projection, ProjectionError, Worker, deals::Deals, put_aside_if_damaged};
 use dealog_store::{CopyError, Log, Place, StoreError, TokenError};
@@ -165,6 +165,11 @@ pub(crate) async fn database(settings: &Settings, place: &Place) -> Result<Datab
 /// All read models.
 pub(crate) fn models() -> Vec<Box<dyn Projection>> {
     vec![Box::<Deals>::default()]
+}
+
+/// What a server asks of these.
+pub(crate) fn asked() -> Vec<Model> {
+    models().iter().map(|model| Model { name: model.name(), version: model.version() }).collect()
 }
 
 /// The worker of the read models. What fits into one batch is folded before this returns, so that a small company is there

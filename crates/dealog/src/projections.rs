@@ -1,6 +1,7 @@
 //! `dealog projections` and `dealog rebuild`: how the read models are, and making them anew.
 
 use comfy_table::{CellAlignment, Table, presets};
+use dealog_api::Model;
 use dealog_events::Position;
 use dealog_projections::{Build, ProjectionError, Standing, Status, Stop, Watch, Worker};
 use dealog_store::Place;
@@ -51,26 +52,18 @@ pub(crate) async fn projections(settings: &Settings, shape: Shape) -> Result<(),
     if stopped.is_empty() { Ok(()) } else { Err(Failure::Stopped(stopped)) }
 }
 
-/// A read model, by the name and the version that this program has of it.
-struct Model {
-    name: &'static str,
-    version: i64,
-}
-
 /// How a read model stands, or why it cannot be used.
 type Found = Result<Standing, String>;
 
 async fn standings(settings: &Settings) -> Result<Vec<(Model, Found)>, Failure> {
-    let models = open::models();
-    let models = models.iter().map(|model| Model { name: model.name(), version: model.version() });
+    let models = open::asked();
     let place = settings.views_place();
     if let Place::Sqlite(file) = &place
         && !file.exists()
     {
         let nothing = || Ok(Standing { tables: None, stopped: None, building: None, leader: None });
-        return Ok(models.map(|model| (model, nothing())).collect());
+        return Ok(models.into_iter().map(|model| (model, nothing())).collect());
     }
-    let models: Vec<Model> = models.collect();
     let found = async {
         let database = open::database(settings, &place).await?;
         let mut standings = Vec::with_capacity(models.len());

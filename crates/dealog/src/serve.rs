@@ -1,16 +1,16 @@
 //! `dealog serve` and `dealog work`: processes that stay.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use dealog_api::{
-    App, Budget, Feed, Followed, Model, Order, Reached, Readiness, Room, Tls, Turns, access::Access, audit::Audit,
+    App, Budget, Feed, Followed, Order, Reached, Readiness, Room, Tls, Turns, access::Access, audit::Audit,
 };
 use dealog_app::Queries;
 use dealog_commands::system_clock;
 use dealog_events::Position;
 use dealog_followers::follow;
 use dealog_projections::{
-    Database, Figures, Status,
+    Database, Figures, ImageFollower, Status,
     deals::{Past, Views},
 };
 use dealog_store::{EventStore, Log, Place, TokenStore, sqlite::SqliteStore};
@@ -44,11 +44,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         None => None,
     };
     if tls.is_none() && !address.ip().is_loopback() {
-        tracing::warn!(
-            %address,
-            "connections are not encrypted: anyone between here and a caller can read tokens and deals. Set \
-             tls_certificate and tls_key, or let only a proxy that encrypts reach this address"
-        );
+        warn_of_readers(address);
     }
 
     let metrics = telemetry::measure()?;
@@ -68,10 +64,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         (None, None)
     };
 
-    let log: Arc<dyn EventStore> = Arc::<dyn Log>::clone(&store);
-    let (figures, image) = Figures::new(Arc::clone(&log), settings.data.join(FIGURES), settings.limits.image);
-    let image = follow(log, image, IMAGE_LIMITS, figures.status().clone(), stop.subscribe());
-    let image = tokio::spawn(image);
+    let (figures, image) = keep_figures(settings, Arc::<dyn Log>::clone(&store), &stop);
 
     let mut limits = settings.limits.api;
     let connections_max = open_files::allow(limits.connections_max);
@@ -106,10 +99,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         ),
         commands,
         views: Views::new(database.clone()),
-        followed: Followed {
-            models: open::models().iter().map(|model| Model { name: model.name(), version: model.version() }).collect(),
-            status,
-        },
+        followed: Followed { models: open::asked(), status },
         limits,
         trusted_proxies: settings.trusted_proxies.iter().map(|Proxy(network)| *network).collect(),
         tls,
@@ -142,11 +132,31 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     end.other("the audit log", audit.finish()).await;
     end.other("the figures", async {
         if let Ok(image) = image.await {
-            image.end().await
+            image.end().await;
         }
     })
     .await;
     end.of_data(worker, &database, &*store, settings).await
+}
+
+fn warn_of_readers(address: SocketAddr) {
+    tracing::warn!(
+        %address,
+        "connections are not encrypted: anyone between here and a caller can read tokens and deals. Set tls_certificate and \
+         tls_key, or let only a proxy that encrypts reach this address"
+    );
+}
+
+/// Figures in memory, and the task that keeps them up to date.
+fn keep_figures(
+    settings: &Settings,
+    log: Arc<dyn EventStore>,
+    stop: &watch::Sender<bool>,
+) -> (Figures, JoinHandle<ImageFollower>) {
+    let snapshot = settings.data.join(FIGURES);
+    let (figures, image) = Figures::new(Arc::clone(&log), snapshot, settings.limits.image);
+    let following = follow(log, image, IMAGE_LIMITS, figures.status().clone(), stop.subscribe());
+    (figures, tokio::spawn(following))
 }
 
 /// The snapshot of the figures, in the data folder.

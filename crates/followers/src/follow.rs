@@ -135,8 +135,11 @@ struct Following<F: Follower> {
     /// The end of a batch with such an event: until that is behind it, batches stay small.
     suspect: Option<Position>,
     /// The page behind a cursor, which is read while the one before it is handled.
-    ahead: Option<(Cursor, Reading<F::Item>)>,
+    ahead: Option<(Cursor, Ahead<F::Item>)>,
 }
+
+/// A page that is being read.
+type Ahead<I> = JoinHandle<Result<Page<I>, Trouble>>;
 
 /// Events that were read and prepared.
 struct Page<I> {
@@ -144,8 +147,6 @@ struct Page<I> {
     /// The cursor behind the last of them.
     reached: Cursor,
 }
-
-type Reading<I> = JoinHandle<Result<Page<I>, Trouble>>;
 
 enum Step {
     /// There was something to handle, and there may be more.

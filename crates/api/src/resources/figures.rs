@@ -166,7 +166,7 @@ macro_rules! either {
         $(#[$meta])*
         #[derive(ToSchema)]
         #[serde(untagged)]
-        #[expect(dead_code, reason = "a description")]
+        #[allow(dead_code, clippy::large_enum_variant, reason = "a description, which is never made")]
         enum $name {
             $($variant($answer),)+
         }
