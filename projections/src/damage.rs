@@ -10,9 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dealog_followers::process;
 use sqlx::{AnyConnection, Connection as _, sqlite::SqliteError};
 
-use crate::{Database, ProjectionError, database, lock, process};
+use crate::{Database, ProjectionError, database, lock};
 
 /// Whether SQLite found its file damaged, or not to be one of its own.
 pub(crate) fn is_damage(error: &sqlx::Error) -> bool {

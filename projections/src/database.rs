@@ -17,7 +17,13 @@ use sqlx::{
     pool::PoolConnection,
 };
 
-use crate::{ProjectionError, checkpoint, damage, dialect::Dialect, lease, lock, postgres::Server, standing};
+use crate::{
+    ProjectionError, damage,
+    dialect::Dialect,
+    lock,
+    postgres::Server,
+    runtime::{checkpoint, standing},
+};
 
 /// Connections for queries and the workers together.
 pub(crate) const CONNECTIONS_MAX: u32 = 8;
@@ -123,6 +129,7 @@ impl Database {
         let connections =
             pool.after_connect(|db, _| Box::pin(prepare(db))).after_release(|db, _| Box::pin(is_done(db)));
         let pool = connections.clone().connect_with(options.clone()).await?;
+        bring_up_to_date(&pool).await?;
         for table in tables(Dialect::Sqlite) {
             pool.execute(AssertSqlSafe(table)).await?;
         }
@@ -201,9 +208,24 @@ impl Database {
     }
 }
 
+/// Tables of before checkpoints had a proof, and leases a name, get these.
+async fn bring_up_to_date(pool: &AnyPool) -> Result<(), sqlx::Error> {
+    const EARLIER: &str = "SELECT COUNT(*) FROM pragma_table_info('leases') WHERE name = 'projection'";
+    if sqlx::query_scalar::<_, i64>(EARLIER).fetch_one(pool).await? == 0 {
+        return Ok(());
+    }
+    let mut db = pool.begin_with(Dialect::Sqlite.begin_write()).await?;
+    // Another process may have done so meanwhile.
+    if sqlx::query_scalar::<_, i64>(EARLIER).fetch_one(&mut *db).await? != 0 {
+        db.execute("ALTER TABLE leases RENAME COLUMN projection TO name").await?;
+        db.execute("ALTER TABLE checkpoints ADD COLUMN proof BIGINT").await?;
+    }
+    db.commit().await
+}
+
 /// The statements that make the tables which are not a projection's own, where they are missing.
 pub(crate) fn tables(dialect: Dialect) -> Vec<String> {
-    let mut tables = vec![dialect.column(checkpoint::TABLE), dialect.column(lease::TABLE)];
+    let mut tables = vec![dialect.column(checkpoint::TABLE), dialect.column(dealog_followers::lease::TABLE)];
     tables.extend(standing::schema(dialect));
     tables
 }
@@ -269,6 +291,27 @@ async fn is_done(db: &mut AnyConnection) -> Result<bool, sqlx::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn tables_of_before_checkpoints_had_a_proof_are_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("views.db");
+        let database = Database::open(&file).await.unwrap();
+        for earlier in [
+            "ALTER TABLE checkpoints DROP COLUMN proof",
+            "ALTER TABLE leases RENAME COLUMN name TO projection",
+            "INSERT INTO checkpoints (projection, version, log_id, position, build) VALUES \
+             ('deals', 3, '0192f3a4-0000-7000-8000-000000000001', 7, 1)",
+        ] {
+            database.pool.execute(earlier).await.unwrap();
+        }
+        database.close().await;
+        let database = Database::open(&file).await.unwrap();
+        let mut db = database.read().await.unwrap();
+        let found = checkpoint::checkpoint(&mut db, "deals").await.unwrap().unwrap();
+        assert_eq!((found.position.0, found.proof), (7, None));
+        assert!(dealog_followers::lease::holder(&mut db, "models").await.unwrap().is_none());
+    }
 
     #[tokio::test]
     async fn a_transaction_that_the_database_ended_harms_none_after_it() {

@@ -58,14 +58,6 @@ impl Dialect {
         }
     }
 
-    /// The database's clock, in microseconds.
-    pub(crate) fn now(self) -> &'static str {
-        match self {
-            Self::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS BIGINT)",
-            Self::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
-        }
-    }
-
     /// A column's type, so that texts compare by their bytes on both.
     pub(crate) fn column(self, sql_type: &str) -> String {
         match self {

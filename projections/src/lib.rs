@@ -11,42 +11,31 @@
 #[macro_use]
 mod table;
 
-mod apply;
-mod build;
-mod checkpoint;
 mod damage;
 mod database;
 pub mod deals;
 mod dialect;
 pub mod figures;
 mod image;
-mod lease;
 mod lock;
 pub mod models;
 mod postgres;
-mod process;
 mod projection;
-mod standing;
-mod status;
-mod swap;
+mod runtime;
 mod verify;
-mod worker;
 
-use dealog_events::{Position, ReadError};
+use dealog_events::{Cursor, Position, ReadError};
 use dealog_store::{StoreError, disk, is_away};
 use uuid::Uuid;
 
-pub use checkpoint::{Checkpoint, checkpoint};
 pub use damage::put_aside_if_damaged;
 pub use database::Database;
-pub use dealog_followers::Status as FollowerStatus;
+pub use dealog_followers::Status;
 pub use dialect::Dialect;
 pub use image::{Figures, FiguresError, ImageFollower, ImageLimits};
 pub use projection::Projection;
-pub use standing::{Build, Standing, Stop};
-pub use status::Status;
+pub use runtime::{Build, Checkpoint, Limits, ModelStatus, Standing, Stop, Watch, Worker, checkpoint, position_of};
 pub use verify::{Verified, verify};
-pub use worker::{Limits, Worker};
 
 impl ProjectionError {
     /// Whether the database of the read models or of the log cannot do its work for now: the same question may be answered a
@@ -55,7 +44,7 @@ impl ProjectionError {
         match self {
             Self::Database(error) => is_away(error),
             Self::Store(error) => error.is_away(),
-            Self::Connect { .. } => true,
+            Self::Connect { .. } | Self::Away(_) => true,
             _ => false,
         }
     }
@@ -150,6 +139,33 @@ pub enum ProjectionError {
         /// The end of the log.
         head: Position,
     },
+    /// The log has another event there than the one that was folded.
+    #[error(
+        "the read models have seen event {checkpoint}, and the log has {found} there: it was restored from a backup since, or is \
+         another one: run `dealog rebuild`"
+    )]
+    OtherEvent {
+        /// The checkpoint.
+        checkpoint: Cursor,
+        /// What is there.
+        found: Cursor,
+    },
+    /// A model stopped, and others that a query joins with it have gone on.
+    #[error("the read model {model} stopped before position {position}: {reason}")]
+    ModelStopped {
+        /// Which one.
+        model: String,
+        /// The event that it cannot apply.
+        position: Position,
+        /// Why not.
+        reason: String,
+    },
+    /// Something is away, and whoever follows the log has already said what.
+    #[error("{0}")]
+    Away(String),
+    /// Following the log is of no more use.
+    #[error("{0}")]
+    Ended(String),
     /// The tables were made by another version.
     #[error(
         "the tables of the read models have version {found}, and this dealog knows version {known}: use the dealog that \

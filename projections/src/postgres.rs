@@ -183,8 +183,9 @@ async fn set_up(db: &mut AnyConnection, schema: &str) -> Result<(), ProjectionEr
     if encoding != "UTF8" {
         return Err(ProjectionError::Encoding(encoding));
     }
-    let there = "SELECT COUNT(*) FROM pg_tables WHERE schemaname = $1 AND tablename IN ('checkpoints', 'stops', 'builds', \
-                 'leases')";
+    let there = "SELECT COUNT(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+                 JOIN pg_attribute AS a ON a.attrelid = c.oid WHERE n.nspname = $1 AND (c.relname, a.attname) IN \
+                 (('checkpoints', 'proof'), ('leases', 'name'), ('stops', 'projection'), ('builds', 'projection'))";
     let there: i64 = sqlx::query_scalar(there).bind(schema).fetch_one(&mut *db).await?;
     let tables = tables(Dialect::Postgres);
     if usize::try_from(there).is_ok_and(|there| there == tables.len()) {
@@ -195,7 +196,13 @@ async fn set_up(db: &mut AnyConnection, schema: &str) -> Result<(), ProjectionEr
     db.execute(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}"))).await?;
     check_owner(&mut db, schema).await?;
     let path = format!("SET LOCAL search_path = {schema}, pg_catalog, pg_temp");
-    for statement in std::iter::once(path).chain(tables) {
+    // Tables of before checkpoints had a proof, and leases a name, get these.
+    let up_to_date = format!(
+        "DO $$ BEGIN IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('{schema}.leases') AND attname = \
+         'projection') THEN ALTER TABLE leases RENAME COLUMN projection TO name; \
+         ALTER TABLE checkpoints ADD COLUMN proof BIGINT; END IF; END $$"
+    );
+    for statement in [path, up_to_date].into_iter().chain(tables) {
         db.execute(AssertSqlSafe(statement)).await?;
     }
     Ok(db.commit().await?)

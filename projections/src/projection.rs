@@ -21,7 +21,7 @@ pub trait Projection: Send + Sync {
     /// The statements that make its tables, with the indexes that the fold itself looks things up by.
     fn schema(&self, dialect: Dialect) -> Vec<String>;
 
-    /// The statements that make the indexes for queries. A build makes them last, when all rows are there.
+    /// The statements that make the indexes for queries, where these are missing. A build makes them last, when all rows are there.
     fn indexes(&self) -> Vec<String>;
 
     /// Applies events, which follow those applied before without a gap, within the transaction that `db` is in.

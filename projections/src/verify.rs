@@ -10,7 +10,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
 use uuid::Uuid;
 
-use crate::{Checkpoint, Database, Dialect, Projection, ProjectionError, checkpoint::checkpoint, projection::decoded};
+use crate::{Checkpoint, Database, Dialect, Projection, ProjectionError, checkpoint, projection::decoded};
 
 /// Events folded at once.
 const PAGE_EVENTS: usize = 4_000;

@@ -36,7 +36,7 @@ use dealog_app::Queries;
 use dealog_commands::Commands;
 use dealog_events::Timestamp;
 use dealog_projections::{
-    Status,
+    Watch,
     deals::{Past, Views},
 };
 use dealog_store::{EventStore, Scrubbed};
@@ -187,23 +187,31 @@ impl Default for Limits {
     }
 }
 
-/// A projection that this server asks, and how it is doing where a worker of this process folds it.
+/// The read models that this server asks, and how they are doing where a worker of this process keeps them.
 #[derive(Debug, Clone)]
 pub struct Followed {
-    /// The projection's name.
+    /// Which these are.
+    pub models: Vec<Model>,
+    /// None where another process keeps them.
+    pub status: Option<Watch>,
+}
+
+/// A read model.
+#[derive(Debug, Clone, Copy)]
+pub struct Model {
+    /// Its name.
     pub name: &'static str,
     /// The version of its tables that can be asked.
     pub version: i64,
-    /// None where another process folds it.
-    pub status: Option<watch::Receiver<Status>>,
 }
 
 impl Followed {
-    /// Why it does not go on, if it does not.
-    fn trouble(&self) -> Option<String> {
+    /// Why one of them does not go on, if it does not.
+    fn trouble(&self, model: Model) -> Option<String> {
         let status = self.status.as_ref()?;
-        let ended = status.has_changed().is_err().then(|| "its worker has ended".to_owned());
-        status.borrow().trouble().map(ToOwned::to_owned).or(ended)
+        let ended = status.has_ended().then(|| "its worker has ended".to_owned());
+        let trouble = status.of(model.name).and_then(|status| status.trouble().map(ToOwned::to_owned));
+        trouble.or(ended)
     }
 }
 
@@ -219,7 +227,7 @@ pub struct App {
     pub views: Views,
     /// What was known at a position.
     pub past: Past,
-    /// The projection that `views` asks.
+    /// The read models that `views` asks.
     pub followed: Followed,
     /// How far they are known to have come.
     pub reached: Reached,

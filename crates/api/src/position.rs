@@ -61,11 +61,11 @@ impl App {
         let Some(wanted) = position.map(Position) else {
             // The worker says that it builds until it has cleared up; the tables may be there before.
             if let Some(mut status) = self.followed.status.clone()
-                && status.borrow().is_building()
+                && status.is_catching_up()
                 && self.views.position().await? == Position::ZERO
             {
                 // What is not there by then, the question finds out.
-                let made = status.wait_for(|status| !status.is_building());
+                let made = status.wait_for(|models| !models.iter().any(|model| model.status.is_catching_up()));
                 let _ = timeout(self.limits.min_position_wait, made).await;
             }
             return Ok(self.views.clone());
@@ -106,7 +106,7 @@ impl App {
             }
             let woken = async {
                 match &mut status {
-                    Some(status) => status.changed().await.is_err(),
+                    Some(status) => !status.changed().await,
                     None => std::future::pending().await,
                 }
             };

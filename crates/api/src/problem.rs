@@ -251,6 +251,7 @@ impl From<ProjectionError> for Problem {
             ProjectionError::NoRate { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_rate", detail).field("currency")
             }
+            ProjectionError::ModelStopped { .. } => Self::busy("model_stopped", detail),
             ProjectionError::NotBuilt | ProjectionError::Behind { .. } => Self::busy("not_caught_up", detail),
             ProjectionError::Damaged(_) => Self { damaged: true, detail, ..Self::internal(&error) },
             _ => Self::internal(&detail),

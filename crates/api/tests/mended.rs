@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dealog_api::{
-    App, Budget, Feed, Followed, Order, Reached, Readiness, Room, Turns,
+    App, Budget, Feed, Followed, Model, Order, Reached, Readiness, Room, Turns,
     access::Access,
     audit::{Audit, Mode},
 };
@@ -85,7 +85,7 @@ impl Server {
         let commands = Commands::new(log.clone(), system_clock(), dealog_commands::Limits::default());
         let database = Database::open(&folder.join("views.db")).await.unwrap();
         let limits = dealog_projections::Limits::default();
-        let worker = Worker::start(log, database.clone(), projection, limits).await.unwrap();
+        let worker = Worker::start(log, database.clone(), vec![projection], limits).await.unwrap();
         let (stop, mut told) = watch::channel(false);
         let limits = dealog_api::Limits::default();
         let (figures, image) = Figures::new(store.clone(), folder.join("figures.snapshot"), ImageLimits::default());
@@ -112,7 +112,7 @@ impl Server {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             commands,
             views: Views::new(database.clone()),
-            followed: Followed { name: NAME, version: VERSION, status: Some(worker.status()) },
+            followed: Followed { models: vec![Model { name: NAME, version: VERSION }], status: Some(worker.status()) },
             limits,
             trusted_proxies: Vec::new(),
             tls: None,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dealog_commands::Clock;
 use dealog_events::{Position, Timestamp};
 use dealog_figures::{Filter, Image, Moment, Question, Unanswerable, When};
-use dealog_projections::{Figures, FollowerStatus};
+use dealog_projections::{Figures, Status};
 use dealog_store::EventStore;
 use tokio::time::timeout;
 
@@ -102,7 +102,7 @@ impl Queries {
 }
 
 /// Whether a question need not wait any longer. Figures that have stopped say so when they are asked.
-fn there(status: &FollowerStatus, wanted: Position) -> bool {
+fn there(status: &Status, wanted: Position) -> bool {
     status.is_stopped() || (!status.is_catching_up() && status.position() >= wanted)
 }
 

@@ -185,10 +185,13 @@ enum Command {
     },
     /// Rebuild the read models from the log, with or without a running server
     #[command(
-        after_help = "The new tables are built in views.deals.next.db while the old ones keep answering queries, and take their \
-                      place in one transaction. After an interruption, run it again: it continues where it was."
+        after_help = "The new tables of each are built in views.NAME.next.db while the old ones keep answering queries, and take \
+                      their place in one transaction. After an interruption, run it again: it continues where it was."
     )]
-    Rebuild,
+    Rebuild {
+        /// Only the one of this name, as `dealog projections` has it
+        name: Option<String>,
+    },
     /// Keep the read models up to date, beside `dealog serve --no-workers`
     Work,
     /// Say who may call: create, list and revoke tokens
@@ -251,7 +254,7 @@ impl Cli {
             Command::Copy { from, to } => copy::run(&settings, from, to).await,
             Command::Migrate { grant } => migrate::migrate(&settings, grant.as_deref()).await,
             Command::Projections { format } => projections::projections(&settings, format).await,
-            Command::Rebuild => projections::rebuild(&settings).await,
+            Command::Rebuild { name } => projections::rebuild(&settings, name.as_deref()).await,
             Command::Work => serve::work(&settings).await,
             Command::Token { command } => token::run(&settings, command).await,
         }

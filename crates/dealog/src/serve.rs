@@ -7,10 +7,11 @@ use dealog_api::{
 };
 use dealog_app::Queries;
 use dealog_commands::system_clock;
+use dealog_events::Position;
 use dealog_followers::follow;
 use dealog_projections::{
-    Database, Figures, ImageFollower,
-    deals::{NAME, Past, VERSION, Views},
+    Database, Figures, ImageFollower, Status,
+    deals::{Past, Views},
 };
 use dealog_store::{EventStore, Log, Place, TokenStore, sqlite::SqliteStore};
 use tokio::{
@@ -98,7 +99,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         ),
         commands,
         views: Views::new(database.clone()),
-        followed: Followed { name: NAME, version: VERSION, status },
+        followed: Followed { models: open::asked(), status },
         limits,
         trusted_proxies: settings.trusted_proxies.iter().map(|Proxy(network)| *network).collect(),
         tls,
@@ -242,7 +243,7 @@ pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
     let database = open::views(settings).await?;
     files::report_loose(settings);
     let worker = open::worker(settings, &store, &database).await?;
-    let mut status = worker.status();
+    let status = worker.status();
     let stop = watch::Sender::new(false);
     let mut worker = tokio::spawn(worker.follow(stop.subscribe()));
     let mut signals = Signals::new()?;
@@ -251,9 +252,10 @@ pub(crate) async fn work(settings: &Settings) -> Result<(), Failure> {
         () = signals.next() => {}
         // It ends by itself only where it cannot go on.
         _ = &mut worker => {
-            let status = status.borrow_and_update();
-            let reason = status.trouble().unwrap_or("the worker failed");
-            return Err(Failure::Ended(format!("after position {}: {reason}", status.position())));
+            let ended = status.now().into_iter().map(|model| model.status).find(|status| status.trouble().is_some());
+            let ended = ended.unwrap_or(Status::Following(Position::ZERO));
+            let reason = ended.trouble().unwrap_or("the worker failed");
+            return Err(Failure::Ended(format!("after position {}: {reason}", ended.position())));
         }
     }
     stop.send_replace(true);

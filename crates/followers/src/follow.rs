@@ -52,6 +52,22 @@ pub async fn follow<F: Follower>(
     following.follower
 }
 
+/// Handles what there is, as far as its turns let it go, and gives the position reached. Where another follower leads, that is
+/// how far that one has come.
+pub async fn advance<F: Follower>(
+    store: &Arc<dyn EventStore>,
+    follower: &mut F,
+    limits: Limits,
+    status: &watch::Sender<Status>,
+) -> Result<Position, Trouble> {
+    let mut following = Following::new(Arc::clone(store), follower, limits, status.clone());
+    loop {
+        if let Step::AtEnd(position) | Step::Waits(position) = following.step().await? {
+            return Ok(position);
+        }
+    }
+}
+
 /// Handles everything up to the end of the log as it is found, and gives the position reached. Where another follower leads, it
 /// waits for that one.
 pub async fn catch_up<F: Follower>(
@@ -116,6 +132,9 @@ struct Following<F: Follower> {
     checked: Option<Cursor>,
     /// Events of the next batch, fewer where one that cannot be handled is closed in on.
     events_max: usize,
+    /// The end of a batch with such an event: until that is behind it, batches stay small.
+    suspect: Option<Position>,
+    /// The page behind a cursor, which is read while the one before it is handled.
     ahead: Option<(Cursor, Ahead<F::Item>)>,
 }
 
@@ -140,7 +159,7 @@ enum Step {
 impl<F: Follower> Following<F> {
     fn new(store: Arc<dyn EventStore>, follower: F, limits: Limits, status: watch::Sender<Status>) -> Self {
         let events_max = limits.batch_events_max.max(1);
-        Self { store, follower, limits, status, checked: None, events_max, ahead: None }
+        Self { store, follower, limits, status, checked: None, events_max, suspect: None, ahead: None }
     }
 
     async fn go_on(&mut self) {
@@ -161,7 +180,7 @@ impl<F: Follower> Following<F> {
                     self.follower.rest().await;
                     self.limits.retry_interval
                 }
-                Err(error @ (Trouble::Poison { .. } | Trouble::Ended(_))) => {
+                Err(error) => {
                     let (position, reason) = (self.status.borrow().position(), error.to_string());
                     tracing::error!(follower = name, %position, reason, "stopped");
                     self.tell(Status::Stopped { position, reason });
@@ -179,8 +198,19 @@ impl<F: Follower> Following<F> {
     }
 
     async fn step(&mut self) -> Result<Step, Trouble> {
-        let cursor = match self.follower.turn().await? {
-            Turn::Go(cursor) => cursor,
+        match self.take_step().await {
+            Err(Trouble::Moved) => {
+                (self.ahead, self.checked) = (None, None);
+                Ok(Step::Handled(Position::ZERO))
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn take_step(&mut self) -> Result<Step, Trouble> {
+        let (cursor, until) = match self.follower.turn().await? {
+            Turn::Go(cursor) => (cursor, None),
+            Turn::Until(cursor, position) => (cursor, Some(position)),
             Turn::Wait(position) => {
                 self.checked = None;
                 self.tell(Status::Following(position));
@@ -195,7 +225,7 @@ impl<F: Follower> Following<F> {
             }
             self.checked = Some(cursor);
         }
-        let (tried, outcome) = match self.page(cursor).await {
+        let (tried, end, outcome) = match self.page(cursor, until).await {
             Ok(page) if page.items.is_empty() => {
                 self.tell(Status::Following(cursor.position));
                 return Ok(Step::AtEnd(cursor.position));
@@ -204,21 +234,25 @@ impl<F: Follower> Following<F> {
                 let (tried, reached) = (page.items.len(), page.reached);
                 // A page ends by bytes, too.
                 if tried >= self.events_max || reached.position < *self.store.watch().borrow() {
-                    self.read_ahead(reached);
+                    self.read_ahead(reached, until);
                 }
-                (tried, self.handle(page).await.map(|()| reached))
+                (tried, Some(reached.position), self.handle(page).await.map(|()| reached))
             }
-            Err(error) => (self.events_max, Err(error)),
+            Err(error) => (self.events_max, None, Err(error)),
         };
         match outcome {
             Ok(reached) => {
+                if self.suspect.is_none_or(|suspect| suspect <= reached.position) {
+                    (self.suspect, self.events_max) = (None, self.limits.batch_events_max.max(1));
+                }
                 self.checked = Some(reached);
                 self.tell_reached(reached.position);
                 Ok(Step::Handled(reached.position))
             }
             // Closes in on it: all events before it are handled first.
-            Err(Trouble::Poison { .. }) if tried > 1 => {
+            Err(Trouble::Poison { position, .. }) if tried > 1 => {
                 (self.ahead, self.events_max) = (None, tried / 2);
+                self.suspect = self.suspect.max(Some(end.unwrap_or(position)));
                 Ok(Step::Handled(cursor.position))
             }
             Err(error) => {
@@ -239,21 +273,22 @@ impl<F: Follower> Following<F> {
         })
     }
 
-    async fn page(&mut self, cursor: Cursor) -> Result<Page<F::Item>, Trouble> {
+    async fn page(&mut self, cursor: Cursor, until: Option<Position>) -> Result<Page<F::Item>, Trouble> {
         if let Some((from, ahead)) = self.ahead.take()
             && from == cursor
             && let Ok(Ok(page)) = ahead.await
             && (1..=self.events_max).contains(&page.items.len())
+            && until.is_none_or(|until| page.reached.position <= until)
         {
             return Ok(page);
         }
-        read::<F>(&*self.store, cursor, self.events_max).await
+        read::<F>(&*self.store, cursor, until, self.events_max).await
     }
 
     /// What cannot be read now is read when its turn comes.
-    fn read_ahead(&mut self, cursor: Cursor) {
+    fn read_ahead(&mut self, cursor: Cursor, until: Option<Position>) {
         let (store, events_max) = (Arc::clone(&self.store), self.events_max);
-        self.ahead = Some((cursor, tokio::spawn(async move { read::<F>(&*store, cursor, events_max).await })));
+        self.ahead = Some((cursor, tokio::spawn(async move { read::<F>(&*store, cursor, until, events_max).await })));
     }
 
     /// Says how far it is. Whoever has begun to catch up does so until the end of the log.
@@ -273,12 +308,20 @@ impl<F: Follower> Following<F> {
     }
 }
 
+/// The events behind a cursor, none behind `until`.
 async fn read<F: Follower>(
     store: &dyn EventStore,
     cursor: Cursor,
+    until: Option<Position>,
     events_max: usize,
 ) -> Result<Page<F::Item>, Trouble> {
-    let events = store.read(cursor.position, events_max, &[]).await?;
+    let most = until.map_or(u64::MAX, |until| until.0.saturating_sub(cursor.position.0));
+    let events_max = usize::try_from(most).unwrap_or(usize::MAX).min(events_max);
+    if events_max == 0 {
+        return Ok(Page { items: Vec::new(), reached: cursor });
+    }
+    let mut events = store.read(cursor.position, events_max, &[]).await?;
+    events.truncate(events.partition_point(|event| until.is_none_or(|until| event.position <= until)));
     let reached = events.last().map_or(cursor, Cursor::at);
     let prepare = |event: dealog_events::Envelope| {
         let position = event.position;

@@ -4,12 +4,14 @@
 //! again when something is away, closes in on an event that cannot be handled, checks that the history which the follower has seen
 //! is that of this log, and tells how it is doing as a [`Status`].
 //!
-//! Where only one of several processes may run a follower, the follower holds a lease: see [`Turn`].
+//! Where only one of several processes may run a follower, the follower holds a [`Lease`]: see [`Turn`].
 
 #![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
 
 mod follow;
 mod history;
+pub mod lease;
+pub mod process;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -18,8 +20,9 @@ use async_trait::async_trait;
 use dealog_events::{Cursor, Envelope, Position, ReadError};
 use dealog_store::StoreError;
 
-pub use follow::{Limits, catch_up, follow};
+pub use follow::{Limits, advance, catch_up, follow};
 pub use history::{OtherHistory, check};
+pub use lease::{Lease, LeaseError};
 pub use status::Status;
 
 /// What follows the log. It lives on after each of these calls fails or is dropped half way, so none may leave it half changed.
@@ -61,6 +64,8 @@ pub trait Follower: Send {
 pub enum Turn {
     /// It goes on behind this cursor. Where only one may, it holds the lease.
     Go(Cursor),
+    /// The same, for now no further than this position.
+    Until(Cursor, Position),
     /// Another one leads, and has come this far.
     Wait(Position),
 }
@@ -76,6 +81,9 @@ pub enum Trouble {
         /// Why not.
         reason: String,
     },
+    /// It is not where it thought it was: another one leads, or has moved its cursor. It is asked for its turn at once.
+    #[error("another one has moved its cursor")]
+    Moved,
     /// It cannot go on for now. This is tried again.
     #[error("{0}")]
     Away(String),

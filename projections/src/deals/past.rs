@@ -12,7 +12,7 @@ use moka::sync::Cache;
 use tokio::sync::Mutex;
 
 use super::{Deals, NAME, VERSION, Views};
-use crate::{Checkpoint, Database, Projection as _, ProjectionError, checkpoint, projection::decoded};
+use crate::{Checkpoint, Database, Projection as _, ProjectionError, projection::decoded, runtime::checkpoint};
 
 /// Events folded at once.
 const PAGE_EVENTS: usize = 2_000;
@@ -149,7 +149,7 @@ impl Model {
         for statement in self.deals.indexes() {
             sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *db).await?;
         }
-        let reached = Checkpoint { version: VERSION, log_id: head.log_id, position, build: 1 };
+        let reached = Checkpoint { version: VERSION, log_id: head.log_id, position, proof: None, build: 1 };
         checkpoint::save(&mut db, NAME, &reached).await?;
         db.commit().await?;
         Ok(Views::new(self.database))

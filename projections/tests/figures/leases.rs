@@ -8,7 +8,7 @@ use std::{
 
 use dealog_events::{Envelope, Position, StreamId};
 use dealog_projections::{
-    Limits, ProjectionError, Status, Worker,
+    Limits, ModelStatus, ProjectionError, Status, Watch,
     deals::{Deals, NAME, Views, query::ListPage},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -16,7 +16,10 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     dice::Dice,
     memory::MemoryStore,
-    model::{On, PATIENCE, TestDatabase, UNGROUPED, at, limits, on_both, rows_of, take_back, until, views_of, worker},
+    model::{
+        On, PATIENCE, TestDatabase, UNGROUPED, at, idle, limits, on_both, rows_of, start, take_back, until, views_of,
+        worker,
+    },
     random,
 };
 
@@ -48,21 +51,21 @@ fn short(batch_events_max: usize) -> Limits {
 
 /// A worker that follows, until it is told to stop.
 struct Following {
-    status: watch::Receiver<Status>,
+    status: Watch,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl Following {
     async fn start(store: &Arc<MemoryStore>, test: &TestDatabase, limits: Limits) -> Self {
-        let worker = Worker::start(store.clone(), test.again().await, Box::<Deals>::default(), limits).await.unwrap();
+        let worker = start(store.clone(), test.again().await, Box::<Deals>::default(), limits).await.unwrap();
         let stop = watch::Sender::new(false);
         Self { status: worker.status(), task: tokio::spawn(worker.follow(stop.subscribe())), stop }
     }
 
     async fn reaches(&mut self, position: Position) {
-        let reached = self.status.wait_for(|status| *status == Status::Following(position));
-        tokio::time::timeout(PATIENCE, reached).await.unwrap().unwrap();
+        let there = |models: &[ModelStatus]| models.iter().all(|model| model.status == Status::Following(position));
+        assert!(tokio::time::timeout(PATIENCE, self.status.wait_for(there)).await.unwrap());
     }
 
     async fn stop(self) {
@@ -147,7 +150,7 @@ async fn a_former_holder_writes_nothing(on: On) {
     // Another leads meanwhile. It knows no more of the log, so that nothing but the lease is in the way of the first.
     let mut other = Following::start(&MemoryStore::holding(some.to_vec()), &test, long(10)).await;
     let fence = async || {
-        let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM leases WHERE fence > 1 AND projection = 'deals'";
+        let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM leases WHERE fence > 1 AND name = 'models'";
         let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut test.connection().await).await.unwrap();
         count == 1
     };
@@ -240,7 +243,7 @@ async fn whoever_does_not_lead_waits_for_the_one_who_does(on: On) {
     let mut leading = Following::start(&store, &test, long(2)).await;
     leading.reaches(Position::ZERO).await;
     until("it leads", async || leader(&test).await.is_some()).await;
-    let mut waiting = Worker::start(store.clone(), test.again().await, Box::<Deals>::default(), long(2)).await.unwrap();
+    let mut waiting = start(store.clone(), test.again().await, Box::<Deals>::default(), long(2)).await.unwrap();
     store.extend(&log);
     assert_eq!(waiting.catch_up().await.unwrap(), last(&log));
     assert_eq!(test.rows().await, rows_of(&log).await);
@@ -255,7 +258,7 @@ async fn a_builder_whose_lease_another_has_taken_swaps_nothing_in() {
     let store = MemoryStore::holding(log.clone());
     worker(store.clone(), &test.database, 100).await.unwrap();
     store.paused.send_replace(true);
-    let mut builder = Worker::idle(store.clone(), test.again().await, Box::<Deals>::default(), short(100));
+    let mut builder = idle(store.clone(), test.again().await, Box::<Deals>::default(), short(100));
     let building = tokio::spawn(async move { builder.rebuild().await });
     let under_way = async || {
         let building = test.database.standing(NAME).await.unwrap().building;
@@ -263,7 +266,7 @@ async fn a_builder_whose_lease_another_has_taken_swaps_nothing_in() {
     };
     until("it builds", under_way).await;
     let taken = "UPDATE leases SET holder = 'another', fence = fence + 1, expires_at = expires_at + 600000000 WHERE \
-                 projection = 'deals next'";
+                 name = 'deals next'";
     test.execute(taken).await;
     store.paused.send_replace(false);
     let error = building.await.unwrap().unwrap_err();
@@ -298,7 +301,7 @@ async fn queries_during_a_swap_never_see_a_half_built_model(on: On) {
         }));
     }
     for _ in 0..10 {
-        let mut builder = Worker::idle(store.clone(), test.again().await, Box::<Deals>::default(), limits(200));
+        let mut builder = idle(store.clone(), test.again().await, Box::<Deals>::default(), limits(200));
         builder.rebuild().await.unwrap();
     }
     stop.send_replace(true);

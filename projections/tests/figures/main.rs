@@ -23,5 +23,6 @@ mod plain;
 mod postgres;
 mod random;
 mod runtime;
+mod several;
 mod trouble;
 mod verified;

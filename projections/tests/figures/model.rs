@@ -45,9 +45,29 @@ pub(crate) async fn ready(
     projection: Box<dyn Projection>,
     limits: Limits,
 ) -> Result<Worker, ProjectionError> {
-    let mut worker = Worker::start(store, database.clone(), projection, limits).await?;
+    let mut worker = start(store, database.clone(), projection, limits).await?;
     worker.ready().await?;
     Ok(worker)
+}
+
+/// A worker of one model.
+pub(crate) async fn start(
+    store: Arc<dyn EventStore>,
+    database: Database,
+    projection: Box<dyn Projection>,
+    limits: Limits,
+) -> Result<Worker, ProjectionError> {
+    Worker::start(store, database, vec![projection], limits).await
+}
+
+/// The same, which takes no notice of its tables.
+pub(crate) fn idle(
+    store: Arc<dyn EventStore>,
+    database: Database,
+    projection: Box<dyn Projection>,
+    limits: Limits,
+) -> Worker {
+    Worker::idle(store, database, vec![projection], limits)
 }
 
 /// The rows that a log has to come to, on either database.
@@ -77,7 +97,7 @@ pub(crate) async fn views_of(log: Vec<Envelope>) -> Views {
 pub(crate) async fn take_back(mut db: AnyConnection) {
     let deletes: Vec<String> =
         Deals::default().tables().into_iter().map(|table| format!("DELETE FROM {table};")).collect();
-    let sql = format!("BEGIN; {} UPDATE checkpoints SET position = 0; COMMIT", deletes.concat());
+    let sql = format!("BEGIN; {} UPDATE checkpoints SET position = 0, proof = NULL; COMMIT", deletes.concat());
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut db).await.unwrap();
     db.close().await.unwrap();
 }

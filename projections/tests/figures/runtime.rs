@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use dealog_events::{CommandId, DealId, Envelope, Event, Position, StreamId, Timestamp, Version};
 use dealog_projections::{
-    Dialect, Limits, Projection, ProjectionError, Status, Worker,
-    deals::{Deals, Views},
+    Dialect, Limits, ModelStatus, Projection, ProjectionError, Status,
+    deals::{Deals, NAME, Views},
 };
 use dealog_store::{Append, EventStore, Fingerprint, NewEvent, sqlite::SqliteStore};
 use sqlx::AnyConnection;
@@ -17,7 +17,7 @@ use crate::{
     company::deal_id,
     dice::Dice,
     memory::MemoryStore,
-    model::{On, PATIENCE, TestDatabase, limits, on_both, ready, rows_of, worker},
+    model::{On, PATIENCE, TestDatabase, limits, on_both, ready, rows_of, start, worker},
     random,
 };
 
@@ -95,7 +95,7 @@ async fn each_event_counts_exactly_once_when_workers_die_between_and_within_batc
         let projection = Box::new(Dying { deals: Deals::default(), batches_before: Some(dice.below(4)) });
         let database = test.again().await;
         let batch = limits(dice.below(9) + 1);
-        let mut worker = Worker::start(store.clone(), database.clone(), projection, batch).await.unwrap();
+        let mut worker = start(store.clone(), database.clone(), projection, batch).await.unwrap();
         let reached = worker.catch_up().await;
         drop(worker);
         database.close().await;
@@ -142,7 +142,7 @@ async fn a_rebuild_that_fails_leaves_the_tables_as_they_were(on: On) {
     worker(store.clone(), &test.database, 10).await.unwrap();
     let before = test.rows().await;
     let projection = Box::new(Dying { deals: Deals::default(), batches_before: Some(2) });
-    let mut dying = Worker::start(store.clone(), test.database.clone(), projection, limits(10)).await.unwrap();
+    let mut dying = start(store.clone(), test.database.clone(), projection, limits(10)).await.unwrap();
     dying.rebuild().await.unwrap_err();
     drop(dying);
     assert_eq!(test.rows().await, before);
@@ -230,8 +230,7 @@ async fn an_event_that_cannot_be_read_stops_the_projection_and_is_never_skipped(
         let mut worker = worker(MemoryStore::holding(spoilt.clone()), &test.database, batch).await.unwrap();
         for _ in 0..2 {
             let error = worker.catch_up().await.unwrap_err();
-            let named = matches!(error, ProjectionError::Unreadable { position, .. } if position == bad.position);
-            assert!(named, "{error}");
+            assert_eq!(error.poison(), Some(bad.position), "{error}");
             assert!(error.to_string().contains("deal.exploded"), "{error}");
         }
         let seen = Views::new(test.database.clone()).position().await.unwrap();
@@ -241,7 +240,7 @@ async fn an_event_that_cannot_be_read_stops_the_projection_and_is_never_skipped(
         let status = worker.status();
         let (_stop, stopped) = watch::channel(false);
         tokio::time::timeout(PATIENCE, worker.follow(stopped)).await.unwrap();
-        let Status::Stopped { position, reason } = status.borrow().clone() else { panic!("it goes on") };
+        let Status::Stopped { position, reason } = status.of(NAME).unwrap() else { panic!("it goes on") };
         assert_eq!(position, seen);
         assert!(reason.contains(&format!("position {}", bad.position)), "{reason}");
         self::worker(MemoryStore::holding(log.clone()), &test.database, 5).await.unwrap().catch_up().await.unwrap();
@@ -258,7 +257,7 @@ async fn an_event_that_does_not_follow_from_those_before_stops_the_projection(on
     worker(MemoryStore::holding(Vec::new()), &test.database, 10).await.unwrap();
     let mut worker = worker(MemoryStore::holding(holed), &test.database, 10).await.unwrap();
     let error = worker.catch_up().await.unwrap_err();
-    assert!(matches!(error, ProjectionError::Unapplicable { .. }), "{error}");
+    assert!(matches!(error, ProjectionError::ModelStopped { .. }), "{error}");
 }
 
 async fn two_workers_that_follow_one_growing_log_fold_each_event_once(on: On) {
@@ -271,7 +270,7 @@ async fn two_workers_that_follow_one_growing_log_fold_each_event_once(on: On) {
     for batch in [3, 5] {
         let database = test.again().await;
         let limits = Limits { poll_interval: Duration::from_millis(5), ..limits(batch) };
-        let worker = Worker::start(store.clone(), database, Box::new(Deals::default()), limits).await.unwrap();
+        let worker = start(store.clone(), database, Box::new(Deals::default()), limits).await.unwrap();
         following.push((worker.status(), tokio::spawn(worker.follow(stopped.clone()))));
     }
     for piece in log.chunks(10) {
@@ -280,8 +279,8 @@ async fn two_workers_that_follow_one_growing_log_fold_each_event_once(on: On) {
     }
     let last = log.last().unwrap().position;
     for (status, _) in &mut following {
-        let reached = status.wait_for(|status| *status == Status::Following(last));
-        tokio::time::timeout(PATIENCE, reached).await.unwrap().unwrap();
+        let there = |models: &[ModelStatus]| models.iter().all(|model| model.status == Status::Following(last));
+        assert!(tokio::time::timeout(PATIENCE, status.wait_for(there)).await.unwrap());
     }
     stop.send_replace(true);
     for (_, task) in following {
@@ -303,7 +302,7 @@ async fn a_log_on_disk_gives_the_same_tables_and_stops_them_at_what_it_cannot_re
     let mut worker = worker(store.clone(), &test.database, 1).await.unwrap();
     let error = worker.catch_up().await.unwrap_err();
     let bad = log.last().unwrap().position.next();
-    assert!(matches!(error, ProjectionError::Unreadable { position, .. } if position == bad), "{error}");
+    assert_eq!(error.poison(), Some(bad), "{error}");
     let but_checkpoint =
         |rows: Vec<String>| rows.into_iter().filter(|row| !row.starts_with("checkpoints")).collect::<Vec<_>>();
     assert_eq!(but_checkpoint(test.rows().await), but_checkpoint(rows_of(&log).await));

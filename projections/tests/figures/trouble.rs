@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use dealog_events::{Envelope, Event, Position, Timestamp};
 use dealog_projections::{
-    Build, Database, Dialect, Limits, Projection, ProjectionError, Standing, Status, Worker,
+    Build, Database, Dialect, Limits, Projection, ProjectionError, Standing, Status,
     deals::{Deals, NAME, VERSION, Views},
 };
 use sqlx::AnyConnection;
@@ -15,7 +15,8 @@ use crate::{
     dice::Dice,
     memory::MemoryStore,
     model::{
-        On, PATIENCE, TestDatabase, UNGROUPED, at, limits, on_both, ready, rows_of, take_back, until, views_of, worker,
+        On, PATIENCE, TestDatabase, UNGROUPED, at, idle, limits, on_both, ready, rows_of, start, take_back, until,
+        views_of, worker,
     },
     random,
 };
@@ -148,7 +149,7 @@ async fn a_model_built_again_and_again_has_the_same_rows(on: On) {
     }
     assert_eq!(standing(&test).await.tables.unwrap().build, 3);
     let left: &[&str] = match on {
-        On::Sqlite => &["views.db", "views.db-shm", "views.db-wal", "views.lock", "views.next.lock"],
+        On::Sqlite => &["views.db", "views.db-shm", "views.db-wal", "views.deals.next.lock", "views.lock"],
         On::Postgres => &["views"],
     };
     assert_eq!(test.places().await, left);
@@ -162,12 +163,12 @@ async fn a_poison_event_stops_the_projection_right_before_it_and_a_mended_versio
             let test = TestDatabase::new(on).await;
             worker(MemoryStore::holding(Vec::new()), &test.database, 1).await.unwrap();
             let store = MemoryStore::holding(log.clone());
-            let flawed = Worker::start(store.clone(), test.database.clone(), Flawed::boxed(flaw), limits(batch)).await;
+            let flawed = start(store.clone(), test.database.clone(), Flawed::boxed(flaw), limits(batch)).await;
             let flawed = flawed.unwrap();
             let status = flawed.status();
             flawed.follow(watch::Sender::new(false).subscribe()).await;
 
-            let Status::Stopped { position: reached, reason } = status.borrow().clone() else { panic!("it goes on") };
+            let Status::Stopped { position: reached, reason } = status.of(NAME).unwrap() else { panic!("it goes on") };
             assert_eq!(reached.next(), poison);
             assert!(reason.contains(&format!("position {poison} ")) && reason.contains("too odd"), "{reason}");
             assert_eq!(test.rows().await, rows_of(before).await, "what comes before {poison} is not what is there");
@@ -203,7 +204,7 @@ async fn a_first_build_that_meets_a_poison_event_is_swapped_in_with_all_before_i
     let test = TestDatabase::new(on).await;
     let poison = log[log.len() / 2].position;
     let store = MemoryStore::holding(log.clone());
-    let flawed = Worker::start(store, test.database.clone(), Flawed::boxed(Flaw::Refuses(poison)), limits(10)).await;
+    let flawed = start(store, test.database.clone(), Flawed::boxed(Flaw::Refuses(poison)), limits(10)).await;
     let error = flawed.unwrap().catch_up().await.unwrap_err();
     assert_eq!(error.poison(), Some(poison), "{error}");
     assert_eq!(test.rows().await, rows_of(&log[..log.len() / 2]).await);
@@ -218,8 +219,8 @@ async fn a_new_version_that_stops_before_the_old_tables_do_is_not_swapped_in(on:
     let mut old = worker(store.clone(), &test.database, 1_000).await.unwrap();
     let poison = log[log.len() / 2].position;
     let next = |flaw| Box::new(Flawed { version: VERSION + 1, ..Flawed::new(flaw) });
-    let start = |flaw| Worker::start(store.clone(), test.database.clone(), next(flaw), limits(10));
-    let error = start(Flaw::Refuses(poison)).await.unwrap().catch_up().await.unwrap_err();
+    let begin = |flaw| start(store.clone(), test.database.clone(), next(flaw), limits(10));
+    let error = begin(Flaw::Refuses(poison)).await.unwrap().catch_up().await.unwrap_err();
     assert_eq!(error.poison(), Some(poison), "{error}");
     assert_eq!(test.rows().await, rows_of(&log).await, "the old tables are not there any more");
     old.catch_up().await.unwrap();
@@ -231,7 +232,7 @@ async fn a_new_version_that_stops_before_the_old_tables_do_is_not_swapped_in(on:
     // Mended, it goes on from there and takes over.
     let mended = next(Flaw::None);
     let given = mended.given.clone();
-    Worker::start(store.clone(), test.database.clone(), mended, limits(10)).await.unwrap().catch_up().await.unwrap();
+    start(store.clone(), test.database.clone(), mended, limits(10)).await.unwrap().catch_up().await.unwrap();
     assert_eq!(given.lock().unwrap()[0], poison);
     let standing = standing(&test).await;
     assert_eq!((standing.tables.unwrap().version, standing.stopped, standing.building), (VERSION + 1, None, None));
@@ -249,7 +250,7 @@ async fn a_build_that_died_on_its_way_is_gone_on_with_and_not_begun_anew(on: On)
         let store = MemoryStore::holding(log.clone());
         let mut first = worker(store.clone(), &test.database, 1_000).await.unwrap();
         let before = test.rows().await;
-        let mut dying = Worker::idle(store.clone(), test.database.clone(), Flawed::boxed(flaw.clone()), limits(4));
+        let mut dying = idle(store.clone(), test.database.clone(), Flawed::boxed(flaw.clone()), limits(4));
         tokio::select! {
             died = dying.rebuild() => assert!(died.is_err()),
             () = there.notified() => {}
@@ -260,7 +261,7 @@ async fn a_build_that_died_on_its_way_is_gone_on_with_and_not_begun_anew(on: On)
 
         let heir = Flawed::new(Flaw::None);
         let given = heir.given.clone();
-        let mut heir = Worker::idle(store.clone(), test.database.clone(), Box::new(heir), limits(4));
+        let mut heir = idle(store.clone(), test.database.clone(), Box::new(heir), limits(4));
         heir.rebuild().await.unwrap();
         let begun = given.lock().unwrap()[0];
         assert!(begun <= half && begun.0 + 4 > half.0, "it went on from {begun}, and {half} was where it died");
@@ -275,7 +276,7 @@ async fn a_swap_that_fails_halfway_leaves_the_old_tables_and_the_next_one_swaps_
     let store = MemoryStore::holding(some.to_vec());
     let mut following = worker(store.clone(), &test.database, 1_000).await.unwrap();
     let old = position(&test).await;
-    let mut failing = Worker::idle(store.clone(), test.database.clone(), Flawed::boxed(Flaw::CannotIndex), limits(9));
+    let mut failing = idle(store.clone(), test.database.clone(), Flawed::boxed(Flaw::CannotIndex), limits(9));
     let error = failing.rebuild().await.unwrap_err();
     assert!(error.to_string().contains("nothing"), "{error}");
     assert_eq!(test.rows().await, rows_of(some).await);
@@ -287,7 +288,7 @@ async fn a_swap_that_fails_halfway_leaves_the_old_tables_and_the_next_one_swaps_
     let given = {
         let mended = Flawed::new(Flaw::None);
         let given = mended.given.clone();
-        Worker::idle(store, test.database.clone(), Box::new(mended), limits(9)).rebuild().await.unwrap();
+        idle(store, test.database.clone(), Box::new(mended), limits(9)).rebuild().await.unwrap();
         given
     };
     assert_eq!(given.lock().unwrap()[0], rest[0].position, "what had been built was thrown away");
@@ -341,8 +342,8 @@ async fn two_builds_at_once_are_refused(on: On) {
     let there = Arc::new(Notify::new());
     let hangs = Flawed::boxed(Flaw::Hangs(log[3].position, there.clone()));
     let long = Limits { lease: 10 * PATIENCE, ..limits(1) };
-    let mut first = Worker::idle(store.clone(), test.database.clone(), hangs, long);
-    let mut second = Worker::start(store, test.again().await, Box::<Deals>::default(), limits(1)).await.unwrap();
+    let mut first = idle(store.clone(), test.database.clone(), hangs, long);
+    let mut second = start(store, test.again().await, Box::<Deals>::default(), limits(1)).await.unwrap();
     let mut building = Box::pin(first.rebuild());
     tokio::select! {
         _ = &mut building => panic!("it does not hang"),
@@ -394,12 +395,12 @@ async fn a_build_from_before_the_system_started_is_begun_anew(on: On) {
     let test = TestDatabase::new(on).await;
     let store = MemoryStore::holding(log.clone());
     let failing = Flawed::boxed(Flaw::Fails(half));
-    Worker::idle(store.clone(), test.database.clone(), failing, limits(4)).rebuild().await.unwrap_err();
+    idle(store.clone(), test.database.clone(), failing, limits(4)).rebuild().await.unwrap_err();
     let marked = test.write_beside("deals.next.db-boot", "another run of the system");
 
     let heir = Flawed::new(Flaw::None);
     let given = heir.given.clone();
-    Worker::idle(store, test.database.clone(), Box::new(heir), limits(4)).rebuild().await.unwrap();
+    idle(store, test.database.clone(), Box::new(heir), limits(4)).rebuild().await.unwrap();
     let begun = given.lock().unwrap()[0];
     assert_eq!(begun == Position(1), marked, "it was begun at {begun}");
     assert_eq!(test.rows().await, rows_of(&log).await);

@@ -12,7 +12,7 @@ use dealog_projections::{
 
 use crate::{
     company::{ACME, ANNA, BORIS, Company, DAY, NORTH, RENEWALS, SALES, deal_id, eur, new_deal, stage, val},
-    databases::{On, TestDatabase, on_both, workers},
+    databases::{On, TestDatabase, on_both, worker},
     memory::MemoryStore,
 };
 
@@ -323,7 +323,7 @@ async fn a_column_of_the_board_comes_in_pages_though_a_card_of_the_cursor_has_mo
     }
     let test = TestDatabase::new(on).await;
     let store = MemoryStore::holding(company.log());
-    let mut workers = workers(store.clone(), &test.database, 100).await;
+    let mut worker = worker(store.clone(), &test.database, 100).await;
     let lists = test.lists();
     let page = BoardPage { limit: 2, stage: Some(val("lead")), after: None };
     let first = lists.board(&Filter::default(), &page, &now(&company)).await.unwrap().columns.remove(0);
@@ -333,9 +333,7 @@ async fn a_column_of_the_board_comes_in_pages_though_a_card_of_the_cursor_has_mo
     let before = company.log().len();
     company.move_to(2, "offer").await;
     store.extend(&company.log()[before..]);
-    for worker in &mut workers {
-        worker.catch_up().await.unwrap();
-    }
+    worker.catch_up().await.unwrap();
     let page = BoardPage { after: first.next, ..page };
     let second = lists.board(&Filter::default(), &page, &now(&company)).await.unwrap().columns.remove(0);
     assert_eq!((second.deals, deals(&second.cards)), (4, vec![deal_id(3), deal_id(4)]));
@@ -451,9 +449,7 @@ async fn thousands_of_events_in_one_batch_come_to_the_same_rows(on: On) {
     assert!(log.len() > 4_000, "{} events are too few to tell anything", log.len());
     let test = TestDatabase::new(on).await;
     let (store, head) = (MemoryStore::holding(log.clone()), log.last().unwrap().position);
-    for worker in &mut workers(store, &test.database, log.len()).await {
-        worker.catch_up().await.unwrap();
-    }
+    worker(store, &test.database, log.len()).await.catch_up().await.unwrap();
     // In another number of batches.
     test.is_what_the_log_says(MemoryStore::holding(log), head).await;
 }

@@ -77,9 +77,7 @@ impl TestDatabase {
 
     /// All models of this log, made in one go.
     pub(crate) async fn lists_of(&self, log: Vec<Envelope>) -> Lists {
-        for worker in &mut workers(MemoryStore::holding(log), &self.database, 1_000).await {
-            worker.catch_up().await.unwrap();
-        }
+        worker(MemoryStore::holding(log), &self.database, 1_000).await.catch_up().await.unwrap();
         self.lists()
     }
 
@@ -107,15 +105,11 @@ impl Place {
     }
 }
 
-/// A worker for each model, with its tables.
-pub(crate) async fn workers(store: Arc<dyn EventStore>, database: &Database, events_max: usize) -> Vec<Worker> {
+/// A worker of all models, with their tables.
+pub(crate) async fn worker(store: Arc<dyn EventStore>, database: &Database, events_max: usize) -> Worker {
     let lease = Duration::from_secs(2);
     let limits = Limits { batch_events_max: events_max, build_events_max: events_max, lease, ..Limits::default() };
-    let mut workers = Vec::new();
-    for model in models::all() {
-        let mut worker = Worker::start(Arc::clone(&store), database.clone(), model, limits).await.unwrap();
-        worker.ready().await.unwrap();
-        workers.push(worker);
-    }
-    workers
+    let mut worker = Worker::start(store, database.clone(), models::all(), limits).await.unwrap();
+    worker.ready().await.unwrap();
+    worker
 }

@@ -13,7 +13,7 @@ use dealog_projections::{
 
 use crate::{
     company::{ACME, ANNA, BOLT, BORIS, CLARA, NORTH, PARTNERS, RENEWALS, SALES, SOUTH},
-    databases::{On, TestDatabase, workers},
+    databases::{On, TestDatabase, worker},
     dice::Dice,
     memory::MemoryStore,
     plain::{self, Log},
@@ -140,21 +140,19 @@ async fn one_log(test: &TestDatabase, seed: u64, tally: &mut Tally) {
     versions(&lists, &log).await;
 }
 
-/// The log comes in pieces; after each, one set of workers or the other catches up in batches of its own size.
+/// The log comes in pieces; after each, one worker or the other catches up in batches of its own size.
 async fn folded_in_pieces(test: &TestDatabase, events: &[Envelope], dice: &mut Dice) {
     let store = MemoryStore::holding(Vec::new());
     let mut both = [
-        workers(store.clone(), &test.database, dice.below(20) + 1).await,
-        workers(store.clone(), &test.database, dice.below(60) + 1).await,
+        worker(store.clone(), &test.database, dice.below(20) + 1).await,
+        worker(store.clone(), &test.database, dice.below(60) + 1).await,
     ];
     let mut rest = events;
     while !rest.is_empty() {
         let (piece, later) = rest.split_at(rest.len().min(dice.below(60) + 1));
         store.extend(piece);
-        for worker in &mut both[dice.below(2)] {
-            let reached = worker.catch_up().await.unwrap();
-            assert_eq!(Some(reached), piece.last().map(|last| last.position));
-        }
+        let reached = both[dice.below(2)].catch_up().await.unwrap();
+        assert_eq!(Some(reached), piece.last().map(|last| last.position));
         rest = later;
     }
 }

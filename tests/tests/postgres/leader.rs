@@ -19,8 +19,7 @@ const TAKE_OVER: Duration = Duration::from_secs(10);
 fn leader(data: &Data, nodes: &[Server]) -> usize {
     until("somebody should keep the read models", PATIENCE, || {
         // A host, the id of a process, and more.
-        let holders =
-            Database::views(data).texts("SELECT holder FROM leases WHERE projection = 'deals' AND expires_at > 0");
+        let holders = Database::views(data).texts("SELECT holder FROM leases WHERE name = 'models' AND expires_at > 0");
         let held_by = |node: &Server| holders.iter().any(|holder| holder.contains(&format!(":{}:", node.id())));
         nodes.iter().position(held_by)
     })

@@ -54,7 +54,7 @@ fn subscribers_of_a_feed_that_fails_miss_nothing_and_are_not_sent_away() {
 fn read_models_whose_worker_fails_catch_up() {
     let data = Data::fresh();
     let server = server_with(&data, "worker=3*off->1*panic(planted)->off");
-    is_well(&server, "projection");
+    is_well(&server, "models");
     for index in 0..5 {
         let created = server.post("/v1/deals", &deal(&format!("Deal {index}"), &json!({}))).expect(201);
         server.get(&format!("/v1/deals/{}?min_position={}", created.id(), created.position())).expect(200);

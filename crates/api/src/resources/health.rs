@@ -11,13 +11,14 @@ use axum::{
 use dealog_events::{Position, Timestamp};
 use dealog_projections::Status;
 use dealog_store::Scrubbed;
+use futures_util::future::join_all;
 use moka::future::Cache;
 use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{App, Followed, problem::Problem};
+use crate::{App, Model, problem::Problem};
 
 /// How long the databases may take to say how they are: whoever asks for health wants to hear of a database that says nothing,
 /// and soon.
@@ -87,9 +88,9 @@ struct ScrubHealth {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct ProjectionHealth {
     /// Its name.
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// The last position that queries see; null where there is nothing that they can be answered from.
-    position: Option<Position>,
+    pub(crate) position: Option<Position>,
     /// Events that queries do not see yet.
     lag: Option<u64>,
     /// New tables that are being made, here or by another process; null where none are. Those that are there go on to
@@ -144,14 +145,17 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 
 async fn look(app: &App) -> Ready {
     let head = async { timeout(ANSWER_TIME, app.store().head()).await.ok()?.ok() };
-    let (head, projection, tried) = tokio::join!(head, projection(app), app.store().can_append());
+    let models = join_all(app.followed.models.iter().map(|model| projection(app, *model)));
+    let (head, mut projections, tried) = tokio::join!(head, models, app.store().can_append());
     let status = app.queries.figures().status().borrow().clone();
     // Asked at the same time: the log is never behind what is folded from it.
-    let furthest = projection.position.unwrap_or_default().max(status.position());
-    let head = head.map(|head| head.position.max(furthest));
+    let furthest = projections.iter().filter_map(|projection| projection.position).max().unwrap_or_default();
+    let head = head.map(|head| head.position.max(furthest).max(status.position()));
     let lag = |position: Position| head.map(|head| head.0.saturating_sub(position.0));
     let trouble = tried.err().map(|unable| unable.to_string());
-    let projection = ProjectionHealth { lag: projection.position.and_then(lag), ..projection };
+    for projection in &mut projections {
+        projection.lag = projection.position.and_then(lag);
+    }
     let figures = FiguresHealth {
         position: status.position(),
         lag: lag(status.position()),
@@ -161,29 +165,29 @@ async fn look(app: &App) -> Ready {
     let Scrubbed { position, end, ended_at } = *app.scrubbed.borrow();
     let scrub = ScrubHealth { position, end, ended_at };
     // Figures that catch up are worth waiting for: they are there in a moment.
-    let serves = projection.position.is_some() && projection.trouble.is_none() && figures.trouble.is_none();
-    let ready = trouble.is_none() && head.is_some() && serves;
-    Ready { ready, head, trouble, scrub, projections: vec![projection], figures, audit_trouble: None }
+    let go_on = projections.iter().all(|projection| projection.position.is_some() && projection.trouble.is_none());
+    let ready = trouble.is_none() && head.is_some() && go_on && figures.trouble.is_none();
+    Ready { ready, head, trouble, scrub, projections, figures, audit_trouble: None }
 }
 
 /// What the worker of this process says, and what is written down beside the read models, whoever folds them.
-pub(crate) async fn projection(app: &App) -> ProjectionHealth {
-    let Followed { name, version, status } = &app.followed;
+pub(crate) async fn projection(app: &App, model: Model) -> ProjectionHealth {
+    let Model { name, version } = model;
     let database = app.views.database();
-    let here = status.as_ref().and_then(|status| match *status.borrow() {
-        Status::Building { position, head } => Some(Building { position, head }),
+    let here = app.followed.status.as_ref().and_then(|status| match status.of(name) {
+        Some(Status::CatchingUp { position, head }) => Some(Building { position, head }),
         _ => None,
     });
-    let trouble = database.distrusted().or(app.followed.trouble());
+    let trouble = database.distrusted().or(app.followed.trouble(model));
     let mut health = ProjectionHealth { name, position: None, lag: None, building: None, leader: None, trouble };
     match timeout(ANSWER_TIME, database.standing(name)).await {
         Ok(Ok(standing)) => {
             health.leader = standing.leader;
             // Another version's tables are another server's.
-            let understood = standing.tables.filter(|tables| tables.version == *version);
+            let understood = standing.tables.filter(|tables| tables.version == version);
             health.position = understood.as_ref().map(|tables| tables.position);
             let stopped = understood.and(standing.stopped);
-            let stopped_build = standing.building.as_ref().filter(|build| build.version == *version);
+            let stopped_build = standing.building.as_ref().filter(|build| build.version == version);
             let stopped = stopped_build.and_then(|build| build.stopped.clone()).or(stopped);
             health.trouble = health.trouble.or_else(|| stopped.map(|stop| stop.reason));
             let under_way = standing.building.filter(|build| build.under_way);

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dealog_events::Position;
+use futures_util::future::join_all;
 use metrics::gauge;
 use tokio::time::timeout;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -32,14 +33,17 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     let known = timeout(ANSWER_TIME, look(&app)).await.ok().flatten();
     gauge!("dealog_databases_answer").set(f64::from(u8::from(known.is_some())));
     // A gauge that is not set keeps what it last said.
-    if let Some(Standing { head, position, stopped }) = known {
-        tell(&app, head, position);
-        gauge!("dealog_projection_stopped", "projection" => app.followed.name).set(f64::from(u8::from(stopped)));
+    if let Some(Standing { head, models }) = known {
+        tell(head, models.iter().map(|model| (model.name, model.position)));
+        for Model { name, stopped, .. } in models {
+            gauge!("dealog_projection_stopped", "projection" => name).set(f64::from(u8::from(stopped)));
+        }
     } else if let Some(status) = &app.followed.status {
         // The databases are away, or busy: this is what the process has heard from them.
-        let position = status.borrow().position();
+        let models = status.now();
         let head = *app.store().watch().borrow();
-        tell(&app, head.max(position), position);
+        let furthest = models.iter().map(|model| model.status.position()).max().unwrap_or_default();
+        tell(head.max(furthest), models.iter().map(|model| (model.name, model.status.position())));
     }
     gauge!("dealog_subscribers").set(as_number(app.feed.subscribers() as u64));
     ([(header::CONTENT_TYPE, TEXT)], app.metrics.render()).into_response()
@@ -48,6 +52,11 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
 /// Where the log and its read models are.
 struct Standing {
     head: Position,
+    models: Vec<Model>,
+}
+
+struct Model {
+    name: &'static str,
     position: Position,
     stopped: bool,
 }
@@ -55,16 +64,27 @@ struct Standing {
 /// Asks the databases, which know it whichever process moves them. None where they do not say.
 async fn look(app: &App) -> Option<Standing> {
     let head = app.store().head().await.ok()?.position;
-    let position = app.views.position().await.ok()?;
-    let stopped = health::projection(app).await.trouble.is_some();
-    Some(Standing { head: head.max(position), position, stopped })
+    // Health has words for a database that gives no answer, and metrics say nothing then.
+    app.views.position().await.ok()?;
+    let health = join_all(app.followed.models.iter().map(|model| health::projection(app, *model))).await;
+    let models: Vec<_> = health
+        .into_iter()
+        .map(|health| Model {
+            name: health.name,
+            position: health.position.unwrap_or_default(),
+            stopped: health.trouble.is_some(),
+        })
+        .collect();
+    let furthest = models.iter().map(|model| model.position).max().unwrap_or_default();
+    Some(Standing { head: head.max(furthest), models })
 }
 
-fn tell(app: &App, head: Position, position: Position) {
+fn tell(head: Position, models: impl Iterator<Item = (&'static str, Position)>) {
     gauge!("dealog_log_position").set(as_number(head.0));
-    let name = app.followed.name;
-    gauge!("dealog_projection_position", "projection" => name).set(as_number(position.0));
-    gauge!("dealog_projection_lag", "projection" => name).set(as_number(head.0.saturating_sub(position.0)));
+    for (name, position) in models {
+        gauge!("dealog_projection_position", "projection" => name).set(as_number(position.0));
+        gauge!("dealog_projection_lag", "projection" => name).set(as_number(head.0.saturating_sub(position.0)));
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "metrics are floating point, and exact up to 2^53")]

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// A process, as leases have it: `host:pid:space:run`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Process {
+pub struct Process {
     host: String,
     pid: i32,
     /// What the process number is from: a run of the system, and the space within it where it has several.
@@ -25,7 +25,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn this() -> &'static Self {
+    /// This process.
+    pub fn this() -> &'static Self {
         static THIS: OnceLock<Process> = OnceLock::new();
         THIS.get_or_init(|| Self {
             host: uname().nodename().to_string_lossy().into_owned(),
@@ -39,7 +40,7 @@ impl Process {
     }
 
     /// Whether it is known to have ended.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub fn is_gone(&self) -> bool {
         let this = Self::this();
         if (&self.host, &self.space) != (&this.host, &this.space) {
             return false;
@@ -51,7 +52,7 @@ impl Process {
     }
 
     /// As an operator would look for it: `host:pid`.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{}:{}", self.host, self.pid)
     }
 }
@@ -73,7 +74,7 @@ impl From<&str> for Process {
 }
 
 /// What this run of the system is called; none where it does not say.
-pub(crate) fn boot() -> Option<&'static str> {
+pub fn boot() -> Option<&'static str> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
     let name = || {
         let linux = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();

@@ -1,19 +1,22 @@
-//! How a projection stands, as every process can see it: kept beside the checkpoint, where it outlives the worker that it
+//! How a model stands, as every process can see it: kept beside the checkpoint, where it outlives the worker that it
 //! speaks of.
 
 use chrono::Utc;
 use dealog_events::{Position, Timestamp};
+use dealog_followers::lease::holder;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::{
-    Checkpoint, Database, ProjectionError,
-    checkpoint::checkpoint,
-    dialect::Dialect,
+use super::{
+    checkpoint::{Checkpoint, checkpoint},
     lease,
+};
+use crate::{
+    Database, ProjectionError,
+    dialect::Dialect,
     table::{Row as _, columns, create, upsert},
 };
 
-/// How a projection stands.
+/// How a model stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// The tables that are there; none before they were first made.
@@ -40,7 +43,7 @@ pub struct Stop {
 /// Tables that are being made, or whose making was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
-    /// The version of the projection that makes them.
+    /// The version of the model that makes them.
     pub version: i64,
     /// How far it has come.
     pub position: Position,
@@ -87,7 +90,7 @@ pub(crate) fn schema(dialect: Dialect) -> [String; 2] {
 }
 
 impl Database {
-    /// How a projection stands, in one snapshot.
+    /// How a model stands, in one snapshot.
     pub async fn standing(&self, projection: &str) -> Result<Standing, ProjectionError> {
         let mut db = self.glance().await?;
         let tables = checkpoint(&mut db, projection).await?;
@@ -108,7 +111,10 @@ impl Database {
                 under_way: self.is_being_built(&mut db, projection).await?,
             });
         }
-        let leader = lease::holder(&mut db, projection).await?.filter(|holder| !holder.process.is_gone());
+        let mut leader = None;
+        if tables.is_some() && stopped.is_none() {
+            leader = holder(&mut db, lease::OF_ALL).await?.filter(|holder| !holder.process.is_gone());
+        }
         let leader = leader.map(|holder| holder.process.name());
         Ok(Standing { tables, stopped: stopped.map(Stop::from), building, leader })
     }
@@ -130,7 +136,14 @@ async fn stop_of(db: &mut AnyConnection, projection: &str, version: i64) -> Resu
     Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(projection).bind(version).fetch_optional(db).await?)
 }
 
-/// Keeps that a version of a projection stopped at `error`. A restart that stops there again leaves the time as it was.
+/// Where versions of models have stopped, by their names.
+pub(crate) async fn stops_of_all(db: &mut AnyConnection) -> Result<Vec<(String, i64, Stop)>, ProjectionError> {
+    let sql = format!("SELECT {} FROM {}", columns::<StopRow>(), StopRow::TABLE);
+    let rows: Vec<StopRow> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.projection.clone(), row.version, Stop::from(row))).collect())
+}
+
+/// Keeps that a version of a projection stopped there, and why. A restart that stops there again leaves the time as it was.
 pub(crate) async fn stops(
     db: &mut AnyConnection,
     projection: &str,
