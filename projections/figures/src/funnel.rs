@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     Image, PeriodAnswer, Question, Unanswerable,
     course::{Left, visits},
-    group::{Groups, Tally, Time},
+    group::{Deals, Groups, Tally, Time},
     question::Range,
     resolved::{DealAt, PipelineAt, Resolved},
     shapes::{DAY_MICROS, Rate},
@@ -84,7 +84,7 @@ pub fn funnel(
     let groups = resolved.tally(|groups: &mut Groups<Cohorts>, at| {
         for (number, _) in resolved.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.wanted) {
             if let Some((entered_at, became)) = cohort(&resolved, at, number, (from, to), within_days) {
-                groups.add(&resolved, at, Time::At(entered_at), |cohorts| cohorts.add(&resolved, number, became));
+                groups.add(&resolved, at, Time::At(entered_at), |cohorts| cohorts.add(&resolved, at, number, became));
             }
         }
     });
@@ -170,7 +170,7 @@ impl Became {
 /// Cohorts by pipeline.
 #[derive(Default)]
 struct Cohorts {
-    deals: i64,
+    deals: Deals,
     pipelines: Vec<Cohort>,
 }
 
@@ -192,11 +192,11 @@ struct StageCounts {
 
 impl Tally for Cohorts {
     fn size(&self) -> i64 {
-        self.deals
+        self.deals.count()
     }
 
     fn merge(&mut self, other: Self) {
-        self.deals += other.deals;
+        self.deals.merge(other.deals);
         if self.pipelines.len() < other.pipelines.len() {
             self.pipelines.resize(other.pipelines.len(), Cohort::default());
         }
@@ -207,8 +207,8 @@ impl Tally for Cohorts {
 }
 
 impl Cohorts {
-    fn add(&mut self, resolved: &Resolved<'_>, number: usize, became: Became) {
-        self.deals += 1;
+    fn add(&mut self, resolved: &Resolved<'_>, at: DealAt<'_>, number: usize, became: Became) {
+        self.deals.add(at);
         if self.pipelines.is_empty() {
             let stages = |pipeline: &PipelineAt| vec![StageCounts::default(); pipeline.stages.len()];
             let cohort = |pipeline| Cohort { stages: stages(pipeline), ..Cohort::default() };

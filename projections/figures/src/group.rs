@@ -30,6 +30,32 @@ pub(crate) trait Tally: Default {
     fn merge(&mut self, other: Self);
 }
 
+/// How many deals were added, where one may be added several times in a row.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Deals {
+    count: i64,
+    /// The position of the last of them.
+    last: u32,
+}
+
+impl Deals {
+    pub(crate) fn add(&mut self, at: DealAt<'_>) {
+        if self.last != at.deal.position {
+            self.count += 1;
+            self.last = at.deal.position;
+        }
+    }
+
+    pub(crate) fn count(self) -> i64 {
+        self.count
+    }
+
+    /// Adds other deals to these.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.count += other.count;
+    }
+}
+
 /// A part of what makes a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Part {
@@ -131,7 +157,7 @@ impl Of {
         })
     }
 
-    fn part(&self, resolved: &Resolved<'_>, DealAt { steps, state, at, .. }: DealAt<'_>, time: Time) -> Part {
+    fn part(&self, resolved: &Resolved<'_>, DealAt { steps, state, last, at, .. }: DealAt<'_>, time: Time) -> Part {
         let name = |name: Option<Name>| name.map_or(Part::None, Part::Name);
         match self {
             Self::Owner => name(state.owner),
@@ -147,9 +173,9 @@ impl Of {
                 name(id.and_then(|id| resolved.image.pipelines.find(id)))
             }
             Self::Stage(first) => name(first.get(state.stage.index()).copied()),
-            Self::Reason => name(state.loss.map(|loss| loss.reason)),
-            Self::Competitor => name(state.loss.and_then(|loss| loss.competitor)),
-            Self::Field(field) => name(field.and_then(|field| Deal::field(steps, state.status != Status::Open, field))),
+            Self::Reason => name(last.loss.map(|loss| loss.reason)),
+            Self::Competitor => name(last.loss.and_then(|loss| loss.competitor)),
+            Self::Field(field) => name(field.and_then(|field| Deal::field(steps, last.status != Status::Open, field))),
             Self::Time(interval, calendar) => match time {
                 Time::At(at) => Part::From(calendar.first_day(at)),
                 Time::Day(day) => day.map_or(Part::None, |day| Part::From(interval.first_day(day))),

@@ -9,12 +9,12 @@ use crate::{
     Image, PeriodAnswer, Question, Unanswerable,
     by_stage::ByStage,
     course::{Left, states},
-    group::{Groups, Tally, Time},
+    group::{Deals, Groups, Tally, Time},
     names::Name,
     question::Range,
     resolved::{DealAt, PipelineAt, Resolved, in_parts},
     shapes::Days,
-    step::{State, Status, Step},
+    step::{State, Status},
 };
 
 /// Period funnels.
@@ -100,7 +100,7 @@ fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Pe
         let event = DealAt { state, at: when, ..at };
         if resolved.wanted_stage(state.stage).is_some() && resolved.passes.event(resolved, event) {
             groups.add(resolved, event, Time::At(when), |tally: &mut Periods| {
-                tally.events += 1;
+                tally.deals.add(at);
                 counted(tally.stages.at(state.stage));
             });
         }
@@ -123,7 +123,7 @@ fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Pe
         let Some(step) = next else { return };
         if let (true, Some(left)) = ((from..to).contains(&step.at), step.leaves()) {
             let micros = step.at - state.entered_at;
-            let forward = is_forward(resolved, state.stage, left, step);
+            let forward = is_forward(resolved, state.stage, left, step.at);
             count(state, step.at, &|counts| counts.leave(left, forward, micros));
         }
         (begins_at, enters) = (step.at, step.enters().is_some());
@@ -131,22 +131,15 @@ fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Pe
 }
 
 /// Whether a move goes to a later stage, by the order of stages when it was made.
-fn is_forward(resolved: &Resolved<'_>, stage: Name, left: Left, step: &Step) -> bool {
+fn is_forward(resolved: &Resolved<'_>, stage: Name, left: Left, at: i64) -> bool {
     let Left::Moved(to) = left else { return false };
-    let order = resolved.order_at(stage, step);
-    let place = |stage: Name| order.and_then(|order| order.iter().position(|found| found.stage == stage));
-    let now = |stage: Name| resolved.stage(stage).map(|stage| stage.place);
-    match (place(stage), place(to)) {
-        (Some(from), Some(to)) => to > from,
-        // It was made before the stage was added, and counts by the place that this was given.
-        _ => now(to) > now(stage),
-    }
+    resolved.places_at(at, [stage, to]).is_some_and(|[from, to]| to > from)
 }
 
 /// What happened, by stage.
 #[derive(Default)]
 struct Periods {
-    events: i64,
+    deals: Deals,
     stages: ByStage<Counts>,
 }
 
@@ -198,11 +191,11 @@ impl Counts {
 
 impl Tally for Periods {
     fn size(&self) -> i64 {
-        self.events
+        self.deals.count()
     }
 
     fn merge(&mut self, other: Self) {
-        self.events += other.events;
+        self.deals.merge(other.deals);
         self.stages.merge(other.stages, Counts::merge);
     }
 }

@@ -82,6 +82,8 @@ pub(crate) struct DealAt<'a> {
     /// What had happened by then.
     pub(crate) steps: &'a [Step],
     pub(crate) state: &'a State,
+    /// What it was at the instant asked about: the same, but for events of the past.
+    pub(crate) last: &'a State,
     /// When its owner's teams count: a closed deal's at its closing.
     pub(crate) at: i64,
 }
@@ -191,15 +193,15 @@ impl<'i> Resolved<'i> {
         let deals = self.image.deals.get(numbers.clone()).unwrap_or_default();
         for (deal, now) in deals.iter().zip(self.image.now.get(numbers).unwrap_or_default()) {
             if everything {
-                visit(DealAt { deal, steps: &deal.steps, state: now, at: when(now) });
+                visit(DealAt { deal, steps: &deal.steps, state: now, last: now, at: when(now) });
                 continue;
             }
             let Some(steps) = deal.until(self.cut.at, self.cut.position) else { continue };
             if steps.len() == deal.steps.len() {
-                visit(DealAt { deal, steps, state: now, at: when(now) });
+                visit(DealAt { deal, steps, state: now, last: now, at: when(now) });
             } else {
                 let state = &deal.first.after(steps);
-                visit(DealAt { deal, steps, state, at: when(state) });
+                visit(DealAt { deal, steps, state, last: state, at: when(state) });
             }
         }
     }
@@ -237,14 +239,26 @@ impl<'i> Resolved<'i> {
         self.stage(stage).filter(|stage| stage.wanted)
     }
 
-    /// The stages of a stage's pipeline, in the order that they had when something happened to a deal.
-    pub(crate) fn order_at(&self, stage: Name, step: &Step) -> Option<&[StageDefinition]> {
-        let pipeline = self.pipelines.get(self.stage(stage)?.pipeline)?;
+    /// The places of two stages of one pipeline, in the order that the stages had at an instant. One that was added later has the
+    /// place that it was given.
+    pub(crate) fn places_at(&self, at: i64, stages: [Name; 2]) -> Option<[usize; 2]> {
+        let [one, other] = stages;
+        let places = |stages: &[StageDefinition]| {
+            let place = |wanted: Name| stages.iter().position(|found| found.stage == wanted);
+            Some([place(one)?, place(other)?])
+        };
+        let pipeline = self.pipelines.get(self.stage(one)?.pipeline)?;
         if pipeline.order_is_constant {
-            return Some(&pipeline.stages);
+            return places(&pipeline.stages);
         }
         let history = self.image.pipeline_history.get(self.image.pipelines.find(&pipeline.id)?.index())?;
-        history.at(Cut { at: step.at, position: step.position }).map(|pipeline| pipeline.stages.as_slice())
+        let then = Cut { at, position: self.cut.position };
+        let defined = history.at(then)?;
+        places(&defined.stages).or_else(|| {
+            let mut stages = defined.stages.clone();
+            self.add_later_stages(&mut stages, history.later(then));
+            places(&stages)
+        })
     }
 
     /// Minor units of the reporting currency. An amount in another one is noted: see [`Resolved::check_currencies`].

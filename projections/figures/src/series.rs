@@ -137,7 +137,8 @@ pub(crate) fn at_ends<'i, T: Tally + Clone>(
     add: impl Fn(&mut Groups<T>, &Resolved<'i>, DealAt<'_>),
 ) -> Vec<Groups<T>> {
     let mut groups: Vec<Groups<T>> = ends.iter().map(|_| Groups::default()).collect();
-    // A deal that stays closed is the same at every later end: it is added once, here.
+    // A deal that stays closed is the same at every later end, as long as days are: it is added once, here.
+    let same_days = ends.windows(2).all(|pair| matches!(pair, [one, other] if one.zone == other.zone));
     let mut from_then_on: Vec<Groups<T>> = ends.iter().map(|_| Groups::default()).collect();
     for deal in &image.deals {
         let begun = ends.partition_point(|end| end.cut.at < deal.created_at());
@@ -151,12 +152,12 @@ pub(crate) fn at_ends<'i, T: Tally + Clone>(
             passed = steps.len();
             let state = replay.state();
             let closed = state.status != Status::Open;
-            let at = DealAt { deal, steps, state, at: if closed { state.closed_at } else { end.cut.at } };
+            let at = DealAt { deal, steps, state, last: state, at: if closed { state.closed_at } else { end.cut.at } };
             if !end.passes.deal(end, at) {
                 continue;
             }
             let mut later = deal.steps.iter().skip(passed);
-            if closed && !later.any(|step| matches!(step.change, Change::Reopened(_))) {
+            if closed && same_days && !later.any(|step| matches!(step.change, Change::Reopened(_))) {
                 add(from_then_on, end, at);
                 break;
             }
