@@ -1,5 +1,6 @@
 """A question to the API, and its answer as this program computes it."""
 
+import copy
 from datetime import timedelta
 
 from . import board, closed, forecast, funnel_cohort, funnel_period, groups, pipeline, time_in_stage, velocity, when
@@ -60,7 +61,8 @@ class Worlds:
 class Question:
     """A path with parameters."""
 
-    cross_check = False
+    # How often lifelines may still be asked about this log, which takes its time: [times].
+    cross_checks = None
 
     def __init__(self, path, parameters):
         self.path, self.parameters = path, parameters
@@ -69,6 +71,13 @@ class Question:
         self.troubles = []
         self.pipelines = set(values(parameters["pipeline"])) if "pipeline" in parameters else None
         self.within_days = int(parameters["within_days"]) if "within_days" in parameters else None
+
+    def may_cross_check(self):
+        """Whether this time is to be compared with lifelines."""
+        if not self.cross_checks or not self.cross_checks[0]:
+            return False
+        self.cross_checks[0] -= 1
+        return True
 
     def __str__(self):
         return f"/v1/{self.path}?" + "&".join(f"{name}={value}" for name, value in self.parameters.items())
@@ -191,7 +200,8 @@ class Groups:
 
     def __init__(self, question, world, by, rows, compute):
         self.by, self.rows, self.world = by.split(","), rows, world
-        self._question, self._compute = question, compute
+        # The question as it is for this point of a series.
+        self._question, self._compute = copy.copy(question), compute
 
     def deals(self, key):
         """How many deals a group has."""

@@ -38,18 +38,27 @@ def kaplan_meier(left, censored, levels):
     leaves = {}
     for time in left:
         leaves[time] = leaves.get(time, 0) + 1
-    leaving, waiting = sorted(left), sorted(censored)
-    found, survival = [None] * len(levels), Fraction(1)
+    waiting = sorted(censored)
+    found = [None] * len(levels)
     gone = waited = 0
+    # S(x) is the product of (at risk - leaving) / (at risk). As long as nobody is censored in between, all but the first denominator
+    # and the last numerator cancel out, so S(x) is `before` * remaining / run.
+    before, run, remaining = Fraction(1), len(left) + len(waiting), len(left) + len(waiting)
     for time in sorted(leaves):
         while waited < len(waiting) and waiting[waited] < time:
             waited += 1
-        at_risk = len(leaving) - gone + len(waiting) - waited
-        survival *= Fraction(at_risk - leaves[time], at_risk)
+        at_risk = len(left) - gone + len(waiting) - waited
+        if at_risk != remaining:
+            before *= Fraction(remaining, run)
+            run = at_risk
         gone += leaves[time]
+        remaining = at_risk - leaves[time]
         for number, level in enumerate(levels):
-            if found[number] is None and survival <= level:
+            if found[number] is None and \
+                    before.numerator * remaining * level.denominator <= level.numerator * before.denominator * run:
                 found[number] = time
+        if None not in found:
+            break
     return found
 
 
@@ -85,7 +94,7 @@ def compute(world, question, rows):
         for stage in pipeline.stages:
             left, here = done.get((pipeline.id, stage.slug), []), so_far.get((pipeline.id, stage.slug), [])
             exact = kaplan_meier(left, here, (Fraction(1, 2), Fraction(1, 10)))
-            if question.cross_check and left:
+            if question.may_cross_check() and left:
                 question.trouble(cross_check(left, here, exact))
             stages.append({
                 "stage": stage.slug, "name": stage.name, "deals": len(left) + len(here), "in_it_now": len(here),
