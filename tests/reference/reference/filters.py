@@ -13,7 +13,7 @@ from . import when
 from .numbers import to_minor
 
 
-def values(text):
+def values_of(text):
     """The values of a filter: a comma separates, `\\,` is a comma."""
     return [part.replace("\\,", ",") for part in re.split(r"(?<!\\),", text)]
 
@@ -38,9 +38,11 @@ def _instant(world, text):
     return world.midnight(when.parse_day(text)) if when.is_day(text) else when.instant(text)
 
 
-def filters(world, parameters):
-    """What the parameters of a question let pass, as one function of a row."""
+def filters(world, parameters, single=False):
+    """What the parameters of a question let pass, as one function of a row. The board takes a `single` value of each, in which a comma
+    is a comma."""
     tests = []
+    values = (lambda text: [text]) if single else values_of
     simple = {
         "pipeline": lambda row: row.passing,
         "stage": lambda row: row.stage,

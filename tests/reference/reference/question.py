@@ -4,7 +4,7 @@ import copy
 from datetime import timedelta
 
 from . import board, closed, forecast, funnel_cohort, funnel_period, groups, pipeline, time_in_stage, velocity, when
-from .filters import filters, values
+from .filters import filters, values_of
 from .world import World, known_position
 
 # path -> (rows, compute, behind). Rows are `Row` or a tuple that begins with one.
@@ -69,7 +69,7 @@ class Question:
         name = path.removesuffix("/deals")
         self.figure = "funnel-period" if name == "funnel" and parameters.get("mode") == "period" else name
         self.troubles = []
-        self.pipelines = set(values(parameters["pipeline"])) if "pipeline" in parameters else None
+        self.pipelines = set(values_of(parameters["pipeline"])) if "pipeline" in parameters else None
         self.within_days = int(parameters["within_days"]) if "within_days" in parameters else None
 
     def may_cross_check(self):
@@ -92,7 +92,7 @@ class Question:
         known_at = known_position(worlds.log, self.parameters.get("known_at"), lambda day: worlds.end_of_day(day, worlds.log.head))
         world = worlds.at(self._as_of(worlds, known_at, when.write(worlds.log.newest)), known_at)
         stages = {stage.slug for p in world.definitions.pipelines.values() for stage in p.stages if not stage.later}
-        return not set(values(self.parameters.get("stage", ""))) <= stages
+        return not set(values_of(self.parameters.get("stage", ""))) <= stages
 
     def _as_of(self, worlds, known_at, answered):
         text = self.parameters.get("as_of", answered)
@@ -141,7 +141,8 @@ class Question:
 
     def _rows(self, world):
         self.world = world
-        passes = filters(world, {k: v for k, v in self.parameters.items() if k not in NO_FILTER})
+        passes = filters(world, {k: v for k, v in self.parameters.items() if k not in NO_FILTER},
+                         single=self.figure == "board")
         made = FIGURES[self.figure][0](world, self)
         return [row for row in made if passes(row[0] if isinstance(row, tuple) else row)]
 

@@ -148,6 +148,23 @@ class Maker:
                 ends[1] = when.write(max(at, when.midnight(days[0], self.world.zone) + 40 * 3600 * 10**6))
         return rng.choice([{f"{name}_from": ends[0]}, {f"{name}_to": ends[1]}, {f"{name}_from": ends[0], f"{name}_to": ends[1]}])
 
+    def refused(self):
+        """Questions that are to be refused: "A query that names something unknown, or a range whose end comes before its start, is
+        refused", and a period that begins after `as_of`."""
+        as_of, nobody = self.instants[1], "00000000-0000-4000-8000-000000000000"
+        later = (when.parse_day(as_of) + timedelta(days=2)).isoformat()
+        wrong = [{name: nobody} for name in ("owner", "team", "customer", "campaign", "pipeline")]
+        wrong += [{"source": "Nowhere"}, {"stage": "nowhere"}, {"loss_reason": "no_such"}, {"competitor": "Nobody, Ltd"}]
+        wrong += [{"fields.nothing": "1"}, {"by": "fields.nothing"}, {"by": "owner,owner,team"}, {"groups": "0"}]
+        for name in ("created", "closed", "expected"):
+            wrong.append({f"{name}_from": "2024-02-02", f"{name}_to": "2024-02-01"})
+        wrong.append({"amount_from": "2", "amount_to": "1"})
+        for parameters in wrong:
+            yield self.question("pipeline", {"as_of": as_of, **parameters})
+        for figure in ("funnel", "funnel-period", "win-rate", "losses", "cycle", "velocity"):
+            yield self.question(figure, {"as_of": as_of, "from": later})
+            yield self.question(figure, {"as_of": as_of, "from": as_of, "to": (when.parse_day(as_of) - timedelta(1)).isoformat()})
+
     def by_chance(self, count):
         """So many questions with whatever parameters."""
         rng = self.rng
@@ -191,6 +208,10 @@ class Maker:
             elif figure not in ("pipeline", "time-in-stage", "forecast") and rng.random() < 0.6:
                 first = asked - timedelta(days=rng.randint(1, 400))
                 parameters["from"] = first.isoformat()
-                if rng.random() < 0.5:
+                if rng.random() < 0.2:
+                    # A year before its end, which may lie after `as_of`.
+                    del parameters["from"]
+                    parameters["to"] = (asked + timedelta(days=rng.choice([-30, 90]))).isoformat()
+                elif rng.random() < 0.5:
                     parameters["to"] = (first + timedelta(days=rng.choice([1, 31, 90, 500]))).isoformat()
             yield self.question(figure, parameters)
