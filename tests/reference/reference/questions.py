@@ -84,6 +84,20 @@ class Maker:
                 from_ = (when.parse_day(as_of[:10]) - timedelta(days=since)).isoformat()
                 yield self.question(figure, {"as_of": as_of, "series": kind, "from": from_})
 
+    def over_a_change_of_zone(self):
+        """Courses over the time at which the time zone changes: each point has the days of its own zone."""
+        settings = self.log.streams.get("settings", {}).get("", [])
+        changes = [e["at"] for e in settings if e["type"] == "settings.time_zone_set"][1:]
+        for change in changes:
+            asked = when.local_day(change, "UTC") + timedelta(days=80)
+            common = {"as_of": asked.isoformat(), "from": (asked - timedelta(days=200)).isoformat(), "series": "month"}
+            for figure in FIGURES:
+                if figure != "board":
+                    yield self.question(figure, {**common, "by": "week"})
+                    for name in ("created", "closed"):
+                        # Days at whose beginning things happen in a random log, so that the zone makes a difference.
+                        yield self.question(figure, {**common, f"{name}_from": "2023-04-01", f"{name}_to": "2024-01-01"})
+
     def behind(self):
         """The deals behind every number."""
         rng = self.rng
