@@ -85,7 +85,8 @@ def compare(name, server, seed, special, chance, progress):
     if log.recorded[-1] - log.recorded[0] > 10**6 * 86400 * 30:
         positions += [day(log.recorded[log.head // 2]), when.write(log.recorded[log.head * 2 // 3])]
     maker = Maker(log, worlds, rng, instants, positions)
-    questions = list(maker.basic()) + list(maker.each_parameter(figures)) + list(maker.over_a_change_of_zone()) + list(maker.behind()) + list(maker.by_chance(chance))
+    questions = [*maker.basic(), *maker.each_parameter(figures), *maker.over_a_change_of_zone(), *maker.behind(),
+                 *maker.by_chance(chance)]
     refusals = list(maker.refused())
     questions += refusals
     wrong, cross_checks = 0, [CROSS_CHECKS]

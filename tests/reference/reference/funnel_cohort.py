@@ -1,7 +1,5 @@
 """The funnel by cohort: what became of the deals that first came into a pipeline in [`from`, `to`)."""
 
-from fractions import Fraction
-
 from .numbers import DAY, rate
 from .world import Row
 

@@ -14,7 +14,7 @@ import uuid
 from datetime import date, timedelta
 
 from . import when
-from .numbers import DAY, MICROS, minor_digits
+from .numbers import DAY, minor_digits
 from .server import Refused, Server
 
 FIRST, LAST = "2023-01-01", "2024-12-20"
