@@ -20,9 +20,9 @@ def key_part(world, by):
     if by in ("pipeline", "stage"):
         return lambda row: getattr(row, by)
     if by == "loss_reason":
-        return lambda row: row.attributes.reason
+        return lambda row: row.snap.state.reason
     if by == "competitor":
-        return lambda row: row.attributes.competitor
+        return lambda row: row.snap.state.competitor
     if by.startswith("fields."):
         slug = by.removeprefix("fields.")
         kind = world.definitions.fields[slug]["kind"]

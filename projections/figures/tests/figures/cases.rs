@@ -427,3 +427,82 @@ fn a_question_that_cannot_be_meant_is_refused_by_the_field() {
     let answer = win_rate(&log.image, &as_of(day(2)), &between(day(1), day(9))).unwrap();
     assert_eq!(answer.to.micros(), day(2) + 1);
 }
+
+fn grouped(by: By, groups_max: usize, at: i64) -> Question {
+    Question { grouping: Grouping { by: vec![by], groups_max }, ..as_of(at) }
+}
+
+#[test]
+fn what_happened_is_grouped_by_the_loss_and_the_fields_that_filters_mean() {
+    let mut log = Log::new();
+    log.fields();
+    let region = |region: &str| FieldValue::Text(val(region));
+    log.on(day(2)).deal(1).created(|_| {}).lost(SALES, "met", "price");
+    log.on(day(2)).deal(2).created(|_| {}).field("region", region("east")).won(SALES, "met", eur(1));
+    log.on(day(3)).deal(2).field("region", region("west"));
+    let lost_or_won = |by: By| {
+        let answer = period(&log.image, &grouped(by, 9, day(9)), &between(day(1), day(5))).unwrap().grouped;
+        let counted = answer.groups.into_iter().map(|group| {
+            let stage = &group.figures.funnels[0].stages[0];
+            (group.key[0].id.clone(), stage.lost_from, stage.won_from)
+        });
+        counted.collect::<Vec<_>>()
+    };
+    assert_eq!(lost_or_won(By::LossReason), [(Some("price".into()), 1, 0), (None, 0, 1)]);
+    assert_eq!(lost_or_won(By::Field(val("region"))), [(Some("east".into()), 0, 1), (None, 1, 0)]);
+}
+
+#[test]
+fn the_largest_groups_have_the_most_deals_however_much_happened_to_each() {
+    let mut log = Log::new();
+    let boris = |deal: &mut dealog_events::deal::Created| deal.owner = Some(BORIS);
+    let deal = log.on(day(2)).deal(1).created(|deal| deal.owner = Some(ANNA)).moved(SALES, "met", "offer");
+    deal.moved(SALES, "offer", "talks").transferred((SALES, "talks"), (RENEWALS, "met"));
+    log.deal(2).created(boris);
+    log.deal(3).created(boris);
+    let question = grouped(By::Owner, 1, day(9));
+    let boris = Some(BORIS.to_string());
+    let happened = period(&log.image, &question, &between(day(1), day(5))).unwrap().grouped;
+    assert_eq!(happened.groups[0].key[0].id, boris);
+    // Anna's deal is in the cohorts of two pipelines, and is one deal.
+    log.deal(4).created(|_| {});
+    let cohorts = funnel(&log.image, &question, &between(day(1), day(5)), None).unwrap().grouped;
+    assert_eq!(cohorts.groups[0].key[0].id, boris);
+}
+
+#[test]
+fn a_move_is_forward_or_back_by_the_order_it_was_made_in_whenever_that_is_asked() {
+    let mut log = Log::new();
+    let reordered = StagesReordered {
+        from: ["met", "offer", "talks"].map(slug).to_vec(),
+        to: ["offer", "met", "talks"].map(slug).to_vec(),
+    };
+    log.on(day(10)).append(dealog_events::StreamId::Pipeline(SALES), PipelineEvent::StagesReordered(reordered));
+    let added = StageAdded { stage: stage("late", 2_000), after: Some(slug("met")) };
+    log.on(day(20)).append(dealog_events::StreamId::Pipeline(SALES), PipelineEvent::StageAdded(added));
+    log.on(day(2)).deal(1).created(|deal| deal.stage = slug("late"));
+    log.on(day(3)).deal(1).moved(SALES, "late", "offer");
+    for at in [day(5), day(15), day(25)] {
+        let answer = period(&log.image, &as_of(at), &between(day(1), day(4))).unwrap().grouped.figures;
+        let late = answer.funnels[0].stages.iter().find(|found| found.stage == slug("late")).unwrap();
+        assert_eq!((late.forward, late.back), (1, 0), "as of {at}");
+    }
+}
+
+#[test]
+fn a_course_has_the_days_of_each_of_its_instants() {
+    let mut log = Log::new();
+    // An hour before midnight in UTC: the next day in Riga, and still the same one in New York.
+    log.on(day(31) + 23 * DAY / 24).deal(1).created(|_| {}).won(SALES, "met", eur(1));
+    let moved = dealog_events::settings::TimeZoneSet { from: Some(val("Europe/Riga")), to: val("America/New_York") };
+    log.on(day(50)).settings(dealog_events::settings::SettingsEvent::TimeZoneSet(moved));
+    let question = grouped(By::Time(Interval::Month), 9, day(90));
+    let course = dealog_figures::pipeline_series(&log.image, &question, &between(day(31), day(90)), Interval::Month);
+    let months = course.unwrap().points.into_iter().map(|point| {
+        let won = point.grouped.groups.into_iter().filter(|group| group.figures.closed.won == 1);
+        (point.interval, won.map(|group| group.key[0].id.clone().unwrap()).collect::<Vec<_>>())
+    });
+    let months: Vec<_> = months.collect();
+    let expected = [("2026-03", "2026-04"), ("2026-04", "2026-03"), ("2026-05", "2026-03")];
+    assert_eq!(months, expected.map(|(point, won)| (point.to_owned(), vec![won.to_owned()])));
+}
