@@ -134,7 +134,7 @@ impl Table {
         key.sort_by_key(|column| column.key);
         let key: Vec<&str> = key.into_iter().map(|column| column.name.as_str()).collect();
         let values = self.columns.iter().enumerate().map(|(index, column)| match dialect {
-            Dialect::Postgres if column.sql_type == "BIGINT" => format!("CAST(value ->> {index} AS BIGINT)"),
+            Dialect::Postgres if column.sql_type != "TEXT" => format!("CAST(value ->> {index} AS BIGINT)"),
             _ => format!("value ->> {index}"),
         });
         let changing = self.columns.iter().filter(|column| column.key == 0);

@@ -66,6 +66,15 @@ impl Dialect {
         }
     }
 
+    /// The type of a column that is a table's key by itself. SQLite has rows in the order of a key that is called INTEGER, and
+    /// needs no index to find them by it.
+    pub(crate) fn key(self, sql_type: &str) -> String {
+        match self {
+            Self::Sqlite => sql_type.replace("BIGINT", "INTEGER"),
+            Self::Postgres => self.column(sql_type),
+        }
+    }
+
     /// The rows of a JSON array of arrays in `$1`, each as `value`.
     pub(crate) fn rows(self) -> &'static str {
         match self {

@@ -18,6 +18,7 @@ mod dialect;
 pub mod figures;
 mod image;
 mod lock;
+pub mod models;
 mod postgres;
 mod projection;
 mod runtime;

@@ -87,7 +87,8 @@ macro_rules! table {
 pub(crate) fn create<R: Row>(dialect: Dialect) -> String {
     let mut sql = format!("CREATE TABLE {} (", R::TABLE);
     for (name, sql_type) in R::COLUMNS {
-        let _ = write!(sql, "{name} {}, ", dialect.column(sql_type));
+        let sql_type = if *name == R::KEY { dialect.key(sql_type) } else { dialect.column(sql_type) };
+        let _ = write!(sql, "{name} {sql_type}, ");
     }
     let _ = write!(sql, "PRIMARY KEY ({}))", R::KEY);
     sql

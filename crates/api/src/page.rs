@@ -1,6 +1,7 @@
 //! Pages of the log: what `/v1/events` answers with, and how a subscriber of the feed catches up.
 
 use dealog_events::{Cursor, Envelope, Position};
+use dealog_followers::{OtherHistory, check};
 use dealog_store::{EventStore, Head, StoreError};
 
 /// Events, and how far they lead.
@@ -14,6 +15,38 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// Events behind a cursor, if it is of this log's history.
+    pub(crate) async fn behind(
+        store: &dyn EventStore,
+        cursor: Cursor,
+        limit: usize,
+        types: &[String],
+    ) -> Result<Result<Self, OtherHistory>, StoreError> {
+        let before = cursor.position.0.checked_sub(1).filter(|_| cursor.proof.is_some() && types.is_empty());
+        let Some(before) = before else {
+            return Ok(match check(store, cursor).await? {
+                Ok(()) => Ok(Self::read(store, cursor.position, limit, types).await?),
+                Err(other) => Err(other),
+            });
+        };
+        // The event that was seen comes along with those that follow it.
+        let head = store.head().await?;
+        let mut events = store.read(Position(before), limit + 1, &[]).await?;
+        if events.is_empty() {
+            return Ok(Err(OtherHistory::BeyondHead { cursor, head: head.position }));
+        }
+        let seen = events.remove(0);
+        if !cursor.is_of(&seen) {
+            return Ok(Err(OtherHistory::OtherEvent { cursor, found: Cursor::at(&seen) }));
+        }
+        if events.is_empty() && cursor.position < head.position {
+            // It was as large as a page may be.
+            events = store.read(cursor.position, limit, &[]).await?;
+        }
+        let next = events.last().map_or(cursor, Cursor::at);
+        Ok(Ok(Self { head, events, next }))
+    }
+
     /// Events after `after`, at most `limit`; where `types` names any, only those.
     pub(crate) async fn read(
         store: &dyn EventStore,

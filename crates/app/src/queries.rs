@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dealog_commands::Clock;
 use dealog_events::{Position, Timestamp};
 use dealog_figures::{Filter, Image, Moment, Question, Unanswerable, When};
-use dealog_projections::Figures;
+use dealog_projections::{Figures, Status};
 use dealog_store::EventStore;
 use tokio::time::timeout;
 
@@ -50,13 +50,13 @@ impl Queries {
         asked: Asked,
         figure: impl FnOnce(&Image, &Question) -> Result<T, Unanswerable> + Send + 'static,
     ) -> Result<T, QueryError> {
-        self.figures_at_least(asked.min_position).await?;
+        self.wait_for(asked.min_position).await?;
         let known_at = match asked.known_at {
             Some(known_at) => Some(self.known_position(known_at).await?),
             None => None,
         };
         // The head of the log may be ahead of the image for a moment.
-        self.figures_at_least(known_at).await?;
+        self.wait_for(known_at).await?;
         let now = (self.clock)();
         let answer = self.figures.ask(move |image| {
             not_ahead(image, asked.as_of, now)?;
@@ -75,17 +75,17 @@ impl Queries {
             .await
     }
 
+    /// Whether the figures have come to `position`, and have caught up with the log since they began.
+    pub fn has_come_to(&self, position: Option<Position>) -> bool {
+        there(&self.figures.status().borrow(), position.unwrap_or(Position::ZERO))
+    }
+
     /// Waits until the figures have come to `position`; without one, until they have caught up with the log since they began.
-    async fn figures_at_least(&self, position: Option<Position>) -> Result<(), QueryError> {
-        let mut status = self.figures.status().subscribe();
-        let wanted = position.unwrap_or(Position::ZERO);
-        let there = |status: &dealog_projections::Status| {
-            // One that has stopped says so when it is asked.
-            status.is_stopped() || (!status.is_catching_up() && status.position() >= wanted)
-        };
-        if there(&status.borrow()) {
+    pub async fn wait_for(&self, position: Option<Position>) -> Result<(), QueryError> {
+        if self.has_come_to(position) {
             return Ok(());
         }
+        let wanted = position.unwrap_or(Position::ZERO);
         if wanted > *self.store.watch().borrow() {
             let head = self.store.head().await?.position;
             if wanted > head {
@@ -93,11 +93,17 @@ impl Queries {
                 return Err(Wrong::BeyondHead { field: "min_position".into(), message }.into());
             }
         }
-        match timeout(self.limits.min_position_wait, status.wait_for(there)).await {
+        let mut status = self.figures.status().subscribe();
+        match timeout(self.limits.min_position_wait, status.wait_for(|status| there(status, wanted))).await {
             Ok(_) => Ok(()),
             Err(_) => Err(Failed::NotCaughtUp { wanted }.into()),
         }
     }
+}
+
+/// Whether a question need not wait any longer. Figures that have stopped say so when they are asked.
+fn there(status: &Status, wanted: Position) -> bool {
+    status.is_stopped() || (!status.is_catching_up() && status.position() >= wanted)
 }
 
 /// Nothing is known of what lies ahead.

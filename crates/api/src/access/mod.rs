@@ -369,7 +369,8 @@ async fn admitted(
     request.extensions_mut().insert(needed);
     request.extensions_mut().insert(caller.clone());
     if reads {
-        return in_turn(app, caller.share, needed, request, next).await;
+        let of_figures = needs.personal == Personal::OfFigures;
+        return in_turn(app, caller.share, needed, of_figures, request, next).await;
     }
     app.access.take_command(&caller)?;
     let mut response = next.run(request).await;
@@ -380,14 +381,27 @@ async fn admitted(
 }
 
 /// Answers a query when it is its caller's turn.
-async fn in_turn(app: &App, share: Share, needed: Needed, request: Request, next: Next) -> Result<Response, Problem> {
+async fn in_turn(
+    app: &App,
+    share: Share,
+    needed: Needed,
+    of_figures: bool,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let params: Vec<(String, String)> =
         serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
     let Some(weight) = Weight::of(&request, &params) else { return Ok(next.run(request).await) };
     let asked = Instant::now();
     // A query that waits for a position takes no place meanwhile. The handler finds the position reached.
     let position = params.iter().find(|(name, _)| name == "min_position").and_then(|(_, value)| value.parse().ok());
-    if let Some(position) = position.filter(|position| !app.reached.is(Position(*position))) {
+    if of_figures {
+        let position = position.map(Position);
+        if !app.queries.has_come_to(position) {
+            let _waiting = app.turns.wait_for_position(share)?;
+            app.queries.wait_for(position).await?;
+        }
+    } else if let Some(position) = position.filter(|position| !app.reached.is(Position(*position))) {
         let _waiting = app.turns.wait_for_position(share)?;
         app.views_since(Some(position)).await?;
     }

@@ -60,23 +60,26 @@ async fn events(State(app): State<Arc<App>>, Params(query): Params<EventsQuery>)
     let limit = limit(query.limit, 100, app.limits.page_events_max)? as usize;
     let after = query.after.unwrap_or(Cursor::START);
     let types = query.types.as_deref().map(types).transpose()?.unwrap_or_default();
-    is_of_this_log(&**app.store(), after, "after").await?;
-    let Page { head, events, next } = Page::read(&**app.store(), after.position, limit, &types).await?;
+    let page = Page::behind(&**app.store(), after, limit, &types).await?;
+    let Page { head, events, next } = page.map_err(|other| refused(other, "after"))?;
     Ok(Json(EventsPage { log_id: head.log_id, head: head.position.max(next.position), events, next }))
 }
 
 /// Refuses a cursor of another history: a caller who has it followed another log, or this one before it was restored from a
 /// backup.
 pub(crate) async fn is_of_this_log(store: &dyn EventStore, cursor: Cursor, field: &str) -> Result<(), Problem> {
-    match dealog_followers::check(store, cursor).await? {
-        Ok(()) => Ok(()),
-        Err(OtherHistory::BeyondHead { cursor, head }) if cursor.proof.is_none() => {
+    dealog_followers::check(store, cursor).await?.map_err(|other| refused(other, field))
+}
+
+fn refused(other: OtherHistory, field: &str) -> Problem {
+    match other {
+        OtherHistory::BeyondHead { cursor, head } if cursor.proof.is_none() => {
             let detail = format!("{field} is {cursor}, and the log ends at {head}");
-            Err(Problem::unprocessable("beyond_head", field, detail))
+            Problem::unprocessable("beyond_head", field, detail)
         }
-        Err(other) => {
+        other => {
             let detail = format!("{other}. Begin again from a position that you know both to have, or from 0");
-            Err(Problem::new(StatusCode::CONFLICT, "other_history", detail).field(field))
+            Problem::new(StatusCode::CONFLICT, "other_history", detail).field(field)
         }
     }
 }
