@@ -12,14 +12,16 @@ pub(super) struct Snapshot<'a> {
     pub(super) position: Position,
 }
 
-/// A snapshot of `models`, not from before `least`. Refuses where one of them has no tables that this program understands.
+/// A snapshot of `models`, not from before `least`. Refuses where one of them has no tables that this program understands, or has
+/// stopped while others went on: see [`position_of`].
 pub(super) async fn snapshot<'a>(
     database: &'a Database,
     least: Position,
     models: &[Model],
 ) -> Result<Snapshot<'a>, ProjectionError> {
     let mut db = database.read().await?;
-    let position = position(&mut db, models).await?;
+    let models: Vec<_> = models.iter().map(|model| (model.name, model.version)).collect();
+    let position = position_of(&mut db, &models).await?;
     if position < least {
         return Err(ProjectionError::Behind { position, least });
     }

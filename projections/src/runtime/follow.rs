@@ -1,7 +1,7 @@
 //! Following the log for all models that have tables of their versions.
 //!
 //! Of several processes, one leads: it has the lease, and writes. The others look on how far it has come, and take over when it
-//! ends.
+//! ends. One that finds tables of a later version than its own ends: the process that made these keeps all of them.
 //!
 //! Models stand at one position, and each batch takes all of them to the next. One may be behind: it stopped, and goes on now that
 //! it was mended, or its tables are from a process that did not know the others. Those who are behind go on by themselves,
