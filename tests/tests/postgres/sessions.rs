@@ -38,6 +38,7 @@ fn no_command_and_no_question_fails_whatever_the_role_sets_for_its_sessions() {
                         let path = format!("/v1/deals/{}?min_position={}", created.id(), created.position());
                         client.get(&path).expect(200);
                         client.get("/v1/pipeline").expect(200);
+                        client.get("/v1/deals").expect(200);
                     }
                 });
             }
@@ -66,7 +67,7 @@ fn a_statement_that_is_canceled_or_whose_session_is_ended_may_be_tried_again() {
     // What each waits for, until its statement is ended.
     for (lock, method, path) in [
         ("log.events", "GET", "/v1/events?after=0"),
-        ("views.checkpoints", "GET", "/v1/pipeline"),
+        ("views.checkpoints", "GET", "/v1/deals"),
         ("views.deals", "GET", "/v1/deals"),
         ("log.commands", "POST", "/v1/deals"),
     ] {
