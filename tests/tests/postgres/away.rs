@@ -143,7 +143,7 @@ fn a_stop_takes_no_longer_than_it_may_where_the_database_says_nothing_any_more()
     let server = with_a_deal(&data, &["--database", &way.url(data.database().unwrap())]);
     way.swallows.store(true, Ordering::SeqCst);
     // Both the log and the read models are being read.
-    let asked: Vec<_> = ["GET /v1/pipeline?min_position=1", "GET /v1/events?after=0"]
+    let asked: Vec<_> = ["GET /v1/deals?min_position=1", "GET /v1/events?after=0"]
         .map(|request| Raw::sending(server.address(), &format!("{request} HTTP/1.1\r\nHost: localhost\r\n\r\n")))
         .into();
     let begun = Instant::now();
