@@ -159,7 +159,7 @@ fn queries_of_one_caller_that_wait_for_a_position_are_few_and_another_caller_wai
     let server = Server::start(&data, &["--no-workers"]);
     let boris = server.client().with_token(&boris_token);
     let appended = boris.post("/v1/deals", &deal("Not seen", &json!({}))).expect(201).body["position"].to_string();
-    let path = format!("/v1/pipeline?min_position={appended}");
+    let path = format!("/v1/deals?min_position={appended}");
     let answers: Vec<Answer> = thread::scope(|scope| {
         let callers: Vec<_> = (0..20)
             .map(|_| {
