@@ -5,7 +5,13 @@
 
 use dealog_events::{DealId, Position, Slug};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, Ref, RefOr, Schema,
+        schema::{AnyOfBuilder, Type},
+    },
+};
 
 use crate::{
     Image, Question, Unanswerable,
@@ -45,7 +51,7 @@ pub struct Adds {
 }
 
 /// What a deal adds to a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Quantity {
     /// So many times it is counted.
@@ -54,6 +60,21 @@ pub enum Quantity {
     Money(Total),
     /// So much time.
     Days(Days),
+}
+
+/// A count is a number, and so are days.
+impl PartialSchema for Quantity {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Number);
+        let either = AnyOfBuilder::new().item(number).item(Ref::from_schema_name("Total"));
+        either.description(Some("What a deal adds: a count, a sum of money, or days.")).into()
+    }
+}
+
+impl ToSchema for Quantity {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Total::name().into(), Total::schema()));
+    }
 }
 
 /// Which deals of the list.

@@ -15,7 +15,7 @@ use crate::{
     App,
     extract::Params,
     page::Page,
-    problem::{Problem, QueryProblems, shorten},
+    problem::{Described, Problem, QueryProblems, shorten},
     query::limit,
 };
 
@@ -55,7 +55,12 @@ struct EventsPage {
 
 /// The log, from a position on.
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(EventsQuery),
-    responses((status = 200, body = EventsPage), QueryProblems))]
+    responses(
+        (status = 200, body = EventsPage),
+        (status = 409, body = Described, content_type = "application/problem+json",
+            description = "The cursor is of another history: the log was restored from a backup, or is another log"),
+        QueryProblems
+    ))]
 async fn events(State(app): State<Arc<App>>, Params(query): Params<EventsQuery>) -> Result<Json<EventsPage>, Problem> {
     let limit = limit(query.limit, 100, app.limits.page_events_max)? as usize;
     let after = query.after.unwrap_or(Cursor::START);

@@ -79,6 +79,8 @@ struct StreamQuery {
             headers(("Dealog-Log-Id" = String, description = "Which log this is")),
             example = "id: 5-0f3a9c1e\nevent: deal.created\ndata: {\"position\":5,\"type\":\"deal.created\"}\n\n"),
         QueryProblems,
+        (status = 409, body = Described, content_type = "application/problem+json",
+            description = "The cursor is of another history: the log was restored from a backup, or is another log"),
         (status = 503, body = Described, content_type = "application/problem+json",
             description = "No more subscribers are accepted at the moment; try again after Retry-After")
     ))]
