@@ -41,7 +41,7 @@ fn field_filters(pairs: Vec<(String, String)>) -> Result<Vec<FieldFilter>, Probl
     let mut filters: Vec<FieldFilter> = Vec::new();
     for (parameter, text) in pairs {
         let wrong = |detail: String| Problem::bad_request(&parameter, detail);
-        let name = parameter.trim_start_matches("fields.");
+        let name = parameter.strip_prefix("fields.").unwrap_or_default();
         let (name, end) = name.split_once('.').map_or((name, None), |(name, end)| (name, Some(end)));
         let field: Slug = name.parse().map_err(|error: Invalid| wrong(error.to_string()))?;
         let known = filters.iter().position(|filter| filter.field == field);

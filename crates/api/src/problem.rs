@@ -288,7 +288,6 @@ impl From<Failed> for Problem {
             Failed::Figures(FiguresError::Behind { .. }) => Self::busy("not_caught_up", detail),
             Failed::Figures(FiguresError::Stopped { .. }) => Self::busy("model_stopped", detail),
             Failed::Figures(FiguresError::Failed) => Self::internal(&detail),
-            Failed::Lists(error) => error.into(),
             Failed::Store(error) => error.into(),
         }
     }

@@ -52,9 +52,5 @@ pub(crate) fn amounts(
             .map_err(|error| Wrong::Malformed { field: field.into(), message: error.to_string() })?;
         Ok(Some(money.minor()))
     };
-    let range = AmountRange { from: minor("amount_from", from)?, to: minor("amount_to", to)? };
-    if range.from.zip(range.to).is_some_and(|(from, to)| from > to) {
-        return Err(Wrong::field("amount_to", "amount_to is less than amount_from: no deal is worth that"));
-    }
-    Ok(range)
+    Ok(AmountRange { from: minor("amount_from", from)?, to: minor("amount_to", to)? })
 }

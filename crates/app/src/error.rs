@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use dealog_events::Position;
 use dealog_figures::Unanswerable;
-use dealog_projections::{FiguresError, ProjectionError};
+use dealog_projections::FiguresError;
 use dealog_store::StoreError;
 
 /// Why a question was not answered.
@@ -88,9 +88,6 @@ pub enum Failed {
     /// The figures.
     #[error(transparent)]
     Figures(#[from] FiguresError),
-    /// The lists.
-    #[error(transparent)]
-    Lists(#[from] ProjectionError),
     /// The log.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -106,7 +103,7 @@ macro_rules! failed {
     )+};
 }
 
-failed!(FiguresError, ProjectionError, StoreError);
+failed!(FiguresError, StoreError);
 
 impl From<Unanswerable> for QueryError {
     fn from(error: Unanswerable) -> Self {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dealog_commands::Clock;
 use dealog_events::{Position, Timestamp};
-use dealog_figures::{Filter, Image, Moment, Question, Unanswerable, When};
+use dealog_figures::{Filter, Image, Question, Unanswerable, When};
 use dealog_projections::{Figures, Status};
 use dealog_store::EventStore;
 use tokio::time::timeout;
@@ -67,12 +67,6 @@ impl Queries {
             Ok::<_, Wrong>(figure(image, &question)?)
         });
         Ok(answer.await??)
-    }
-
-    /// What an instant and a position mean that are asked about.
-    pub async fn moment(&self, asked: &Asked) -> Result<Moment, QueryError> {
-        self.figure(asked.clone(), |image, question| image.moment(question.as_of, question.known_at, question.now))
-            .await
     }
 
     /// Whether the figures have come to `position`, and have caught up with the log since they began.
