@@ -400,13 +400,9 @@ impl Shared {
         let views = app.views_since(self.min_position).await?;
         let now = app.now();
         check_as_of(&views, as_of, now).await?;
-        // Without an instant, what was known then is asked about then.
-        let (views, now) = match self.known_at {
-            Some(KnownAt(known_at)) => {
-                let known = app.known(&views, known_at).await?;
-                (app.past.views(known.position).await?, known.at)
-            }
-            None => (views, now),
+        let views = match self.known_at {
+            Some(KnownAt(known_at)) => app.past.views(app.queries.known(known_at).await?).await?,
+            None => views,
         };
         range(("created_from", self.created_from), ("created_to", self.created_to))?;
         let created =

@@ -7,7 +7,7 @@ use crate::{KnownAt, Queries, QueryError, Wrong};
 
 impl Queries {
     /// The position that `known_at` means. A day is one of the company's time zone now.
-    pub(crate) async fn known_position(&self, known_at: KnownAt) -> Result<Position, QueryError> {
+    pub async fn known(&self, known_at: KnownAt) -> Result<Position, QueryError> {
         let head = self.store.head().await?;
         match known_at {
             KnownAt::Position(position) if (1..=head.position.0).contains(&position.0) => Ok(position),
@@ -35,6 +35,7 @@ impl Queries {
 
     /// The first and the last instant of what is meant.
     async fn ends(&self, when: When, now: Timestamp) -> Result<(Timestamp, Timestamp), QueryError> {
+        self.wait_for(None).await?;
         let zone = self.figures.ask(move |image| image.moment(None, None, now)).await??.zone;
         Ok((when.start(zone), when.end(zone).min(now)))
     }

@@ -52,7 +52,7 @@ impl Queries {
     ) -> Result<T, QueryError> {
         self.wait_for(asked.min_position).await?;
         let known_at = match asked.known_at {
-            Some(known_at) => Some(self.known_position(known_at).await?),
+            Some(known_at) => Some(self.known(known_at).await?),
             None => None,
         };
         // The head of the log may be ahead of the image for a moment.

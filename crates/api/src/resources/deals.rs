@@ -138,7 +138,7 @@ async fn past(app: &App, views: &Views, stream: StreamId, query: &GetQuery) -> R
         None => None,
     };
     let position = match query.known_at {
-        Some(KnownAt(known_at)) => app.known(views, known_at).await?.position,
+        Some(KnownAt(known_at)) => app.queries.known(known_at).await?,
         None => app.store().head().await?.position,
     };
     let wanted = |event: &Envelope| event.position <= position && as_of.is_none_or(|as_of| event.occurred_at <= as_of);
