@@ -10,7 +10,7 @@ use dealog_events::{Invalid, Slug};
 use dealog_figures::FieldFilter;
 use serde::de::DeserializeOwned;
 
-use crate::{problem::Problem, query::Values};
+use crate::{problem::Problem, values::Values};
 
 /// The query string as `T`.
 pub(crate) struct Params<T>(pub(crate) T);

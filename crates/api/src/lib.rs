@@ -28,6 +28,7 @@ mod resources;
 mod room;
 mod server;
 mod tls;
+mod values;
 
 use std::{sync::Arc, time::Duration};
 

@@ -70,7 +70,7 @@ impl Page {
     }
 }
 
-/// The cursor of whoever has seen everything up to a position of the log.
+/// The cursor for a position of the log, with the proof that belongs to it.
 pub(crate) async fn at(store: &dyn EventStore, position: Position) -> Result<Cursor, StoreError> {
     let Some(before) = position.0.checked_sub(1) else { return Ok(Cursor::START) };
     let event = store.read(Position(before), 1, &[]).await?.pop();

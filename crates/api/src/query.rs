@@ -84,89 +84,6 @@ impl<'de> Deserialize<'de> for WhenText {
     }
 }
 
-/// Values of a list, separated by commas, each once. A comma within a value is written `\,`.
-#[derive(Debug, Clone)]
-pub(crate) struct Values<T>(pub(crate) Vec<T>);
-
-impl<T> Default for Values<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> FromStr for Values<T>
-where
-    T: FromStr + PartialEq,
-    T::Err: std::fmt::Display,
-{
-    type Err = String;
-
-    fn from_str(list: &str) -> Result<Self, String> {
-        let mut values = Vec::new();
-        for text in split(list) {
-            let value = text.trim().parse().map_err(|error: T::Err| error.to_string())?;
-            if !values.contains(&value) {
-                values.push(value);
-            }
-            if values.len() > VALUES_MAX {
-                return Err(format!("a list has at most {VALUES_MAX} values"));
-            }
-        }
-        Ok(Self(values))
-    }
-}
-
-/// Values of a list parameter.
-const VALUES_MAX: usize = 100;
-
-/// The parts between commas.
-fn split(list: &str) -> Vec<String> {
-    let (mut parts, mut escaped) = (vec![String::new()], false);
-    for character in list.chars() {
-        match (character, parts.last_mut()) {
-            ('\\', _) if !escaped => {
-                escaped = true;
-                continue;
-            }
-            (',', _) if !escaped => parts.push(String::new()),
-            (character, Some(part)) => {
-                if escaped && character != ',' && character != '\\' {
-                    part.push('\\');
-                }
-                part.push(character);
-            }
-            (_, None) => {}
-        }
-        escaped = false;
-    }
-    parts
-}
-
-impl<'de, T> Deserialize<'de> for Values<T>
-where
-    T: FromStr + PartialEq,
-    T::Err: std::fmt::Display,
-{
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// A user, or nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OwnerOrNone(pub(crate) Option<UserId>);
-
-impl FromStr for OwnerOrNone {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" {
-            return Ok(Self(None));
-        }
-        text.parse().map(Some).map(Self).map_err(|_| format!("`{text}` is neither a user's id nor `none`"))
-    }
-}
-
 impl From<WhenText> for ListWhen {
     fn from(WhenText(when): WhenText) -> Self {
         match when {
@@ -269,39 +186,39 @@ macro_rules! figure_query {
             /// Only these pipelines, separated by commas.
             #[serde(default)]
             #[param(value_type = Option<String>)]
-            pipeline: $crate::query::Values<dealog_events::PipelineId>,
+            pipeline: $crate::values::Values<dealog_events::PipelineId>,
             /// Only deals in these stages, separated by commas: slugs, of whatever pipeline.
             #[serde(default)]
             #[param(value_type = Option<String>, example = "lead,offer")]
-            stage: $crate::query::Values<dealog_events::Slug>,
+            stage: $crate::values::Values<dealog_events::Slug>,
             /// Only deals of these owners, separated by commas; `none` for deals of nobody.
             #[serde(default)]
             #[param(value_type = Option<String>)]
-            owner: $crate::query::Values<$crate::query::OwnerOrNone>,
+            owner: $crate::values::Values<$crate::values::OwnerOrNone>,
             /// Only deals of owners in one of these teams, separated by commas.
             #[serde(default)]
             #[param(value_type = Option<String>)]
-            team: $crate::query::Values<dealog_events::TeamId>,
+            team: $crate::values::Values<dealog_events::TeamId>,
             /// Only deals with these customers, separated by commas.
             #[serde(default)]
             #[param(value_type = Option<String>)]
-            customer: $crate::query::Values<dealog_events::CustomerId>,
+            customer: $crate::values::Values<dealog_events::CustomerId>,
             /// Only deals from these sources, separated by commas.
             #[serde(default)]
             #[param(value_type = Option<String>, example = "Web,Trade fair")]
-            source: $crate::query::Values<dealog_events::Label>,
+            source: $crate::values::Values<dealog_events::Label>,
             /// Only deals that these campaigns brought, separated by commas.
             #[serde(default)]
             #[param(value_type = Option<String>)]
-            campaign: $crate::query::Values<dealog_events::CampaignId>,
+            campaign: $crate::values::Values<dealog_events::CampaignId>,
             /// Only deals lost for these reasons, separated by commas.
             #[serde(default)]
             #[param(value_type = Option<String>, example = "price")]
-            loss_reason: $crate::query::Values<dealog_events::Slug>,
+            loss_reason: $crate::values::Values<dealog_events::Slug>,
             /// Only deals lost to these competitors, separated by commas.
             #[serde(default)]
             #[param(value_type = Option<String>)]
-            competitor: $crate::query::Values<dealog_events::Label>,
+            competitor: $crate::values::Values<dealog_events::Label>,
             /// Only deals created from this instant or local day on.
             #[param(value_type = Option<String>, example = "2026-01-01")]
             created_from: Option<$crate::query::WhenText>,

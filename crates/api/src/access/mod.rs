@@ -320,6 +320,13 @@ pub(crate) struct Needs {
     pub(crate) personal: Personal,
 }
 
+impl Needs {
+    /// Whether figures answer, and not the read models: then a query waits for those to come to its `min_position`.
+    fn asks_figures(self) -> bool {
+        self.personal == Personal::OfFigures
+    }
+}
+
 /// What a request takes, and from where it came: asked again once a body has arrived, which may take a while.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Needed {
@@ -369,8 +376,7 @@ async fn admitted(
     request.extensions_mut().insert(needed);
     request.extensions_mut().insert(caller.clone());
     if reads {
-        let of_figures = needs.personal == Personal::OfFigures;
-        return in_turn(app, caller.share, needed, of_figures, request, next).await;
+        return in_turn(app, caller.share, needed, needs.asks_figures(), request, next).await;
     }
     app.access.take_command(&caller)?;
     let mut response = next.run(request).await;

@@ -37,30 +37,49 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(velocity))
 }
 
-figure_query!(
+/// Declares the parameters of a figure in groups and over time, with its own.
+macro_rules! grouped_query {
+    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        figure_query!(
+            $(#[$meta])*
+            $name {
+                $($(#[$field_meta])* $field: $type,)*
+                /// The first instant or local day of the period; by default the local day a calendar year before `to`. With
+                /// `series`, a figure of an instant has its points from here on.
+                #[param(value_type = Option<String>, example = "2026-01-01")]
+                from: Option<WhenText>,
+                /// The first instant or local day after the period; by default just after the instant of `as_of`.
+                #[param(value_type = Option<String>, example = "2026-04-01")]
+                to: Option<WhenText>,
+                /// Group the figure by one or two of `owner`, `team`, `source`, `campaign`, `customer`, `pipeline`, `stage`,
+                /// `loss_reason`, `competitor`, `week`, `month`, `quarter`, `year` and `fields.NAME`, the second within the first.
+                #[param(example = "team,month")]
+                by: Option<String>,
+                /// Groups of the answer, 1 to 1,000: those with the most deals, and the others together; all that are allowed if
+                /// absent.
+                #[param(minimum = 1, maximum = 1000)]
+                groups: Option<u32>,
+                /// The figure for each week, month, quarter or year from `from` to `to`, instead of one.
+                #[param(inline)]
+                series: Option<Interval>,
+            }
+        );
+
+        impl $name {
+            fn parts(&self, app: &App, fields: Vec<figures::FieldFilter>) -> Result<(Asked, Range), Problem> {
+                let grouping = grouping(self.by.as_deref(), self.groups, app)?;
+                Ok((Asked { grouping, ..self.asked(fields)? }, range(("from", self.from), ("to", self.to))?))
+            }
+        }
+    };
+}
+
+grouped_query!(
     /// A figure, in groups and over time.
-    FigureQuery {
-        /// The first instant or local day of the period; by default the local day a calendar year before `to`. With `series`, a
-        /// figure of an instant has its points from here on.
-        #[param(value_type = Option<String>, example = "2026-01-01")]
-        from: Option<WhenText>,
-        /// The first instant or local day after the period; by default just after the instant of `as_of`.
-        #[param(value_type = Option<String>, example = "2026-04-01")]
-        to: Option<WhenText>,
-        /// Group the figure by one or two of `owner`, `team`, `source`, `campaign`, `customer`, `pipeline`, `stage`, `loss_reason`,
-        /// `competitor`, `week`, `month`, `quarter`, `year` and `fields.NAME`, the second within the first.
-        #[param(example = "team,month")]
-        by: Option<String>,
-        /// Groups of the answer, 1 to 1,000: those with the most deals, and the others together; all that are allowed if absent.
-        #[param(minimum = 1, maximum = 1000)]
-        groups: Option<u32>,
-        /// The figure for each week, month, quarter or year from `from` to `to`, instead of one.
-        #[param(inline)]
-        series: Option<Interval>,
-    }
+    FigureQuery {}
 );
 
-figure_query!(
+grouped_query!(
     /// Which funnel, of which period.
     FunnelQuery {
         /// `cohort` (the default): what became of the deals that came into the pipeline in the period. `period`: what happened in
@@ -72,22 +91,6 @@ figure_query!(
         /// `as_of`.
         #[param(minimum = 1, maximum = 36500)]
         within_days: Option<u32>,
-        /// The first instant or local day of the period; by default the local day a calendar year before `to`.
-        #[param(value_type = Option<String>, example = "2026-01-01")]
-        from: Option<WhenText>,
-        /// The first instant or local day after the period; by default just after the instant of `as_of`.
-        #[param(value_type = Option<String>, example = "2026-04-01")]
-        to: Option<WhenText>,
-        /// Group the figure by one or two of `owner`, `team`, `source`, `campaign`, `customer`, `pipeline`, `stage`, `loss_reason`,
-        /// `competitor`, `week`, `month`, `quarter`, `year` and `fields.NAME`, the second within the first.
-        #[param(example = "team,month")]
-        by: Option<String>,
-        /// Groups of the answer, 1 to 1,000: those with the most deals, and the others together; all that are allowed if absent.
-        #[param(minimum = 1, maximum = 1000)]
-        groups: Option<u32>,
-        /// The figure for each week, month, quarter or year from `from` to `to`, instead of one.
-        #[param(inline)]
-        series: Option<Interval>,
     }
 );
 
@@ -214,11 +217,6 @@ fn grouping(by: Option<&str>, groups: Option<u32>, app: &App) -> Result<Grouping
 }
 
 impl FigureQuery {
-    fn parts(&self, app: &App, fields: Vec<figures::FieldFilter>) -> Result<(Asked, Range), Problem> {
-        let grouping = grouping(self.by.as_deref(), self.groups, app)?;
-        Ok((Asked { grouping, ..self.asked(fields)? }, range(("from", self.from), ("to", self.to))?))
-    }
-
     /// Of figures that are of an instant, `from` and `to` say only how far their course goes.
     fn no_period(&self) -> Result<(), Problem> {
         let given = [("from", self.from.is_some()), ("to", self.to.is_some())].into_iter().find(|(_, given)| *given);
@@ -257,9 +255,9 @@ macro_rules! of_an_instant {
     };
 }
 
-/// Declares a handler of a figure over a period: a point of its course is over the interval.
+/// Declares a handler of a figure over a period. Its course is given by a function of an interval.
 macro_rules! of_a_period {
-    ($(#[$meta:meta])* $name:ident, $path:literal, $answers:ty, $figure:expr) => {
+    ($(#[$meta:meta])* $name:ident, $path:literal, $answers:ty, $figure:expr, $series:expr) => {
         $(#[$meta])*
         #[utoipa::path(get, path = $path, tag = "figures", params(FigureQuery),
             responses((status = 200, body = $answers), QueryProblems))]
@@ -275,13 +273,31 @@ macro_rules! of_a_period {
                 }
                 Some(interval) => {
                     let series = app.queries.figure(asked, move |image, question| {
-                        figures::periods(image, question, &range, interval, |period| {
-                            Ok($figure(image, question, period)?.grouped)
-                        })
+                        ($series)(image, question, &range, interval)
                     });
                     Ok(figure(&series.await?))
                 }
             }
+        }
+    };
+}
+
+/// The course of a figure over each interval.
+macro_rules! over_each {
+    ($figure:expr) => {
+        |image, question, range, interval| {
+            figures::periods(image, question, range, interval, |period| Ok($figure(image, question, period)?.grouped))
+        }
+    };
+}
+
+/// The course of a figure as of the end of each interval, over its own period of then.
+macro_rules! at_each_end {
+    ($figure:expr) => {
+        |image, question, range, interval| {
+            figures::snapshots(image, question, range, interval, |question| {
+                Ok($figure(image, question, &Range::default())?.grouped)
+            })
         }
     };
 }
@@ -301,17 +317,17 @@ of_an_instant!(
 
 of_a_period!(
     /// How many of the deals closed in a period were won.
-    win_rate, "/v1/win-rate", WinRateAnswers, figures::win_rate
+    win_rate, "/v1/win-rate", WinRateAnswers, figures::win_rate, over_each!(figures::win_rate)
 );
 
 of_a_period!(
     /// Why, to whom and in which stages the deals closed in a period were lost.
-    losses, "/v1/losses", LossAnswers, figures::losses
+    losses, "/v1/losses", LossAnswers, figures::losses, over_each!(figures::losses)
 );
 
 of_a_period!(
     /// How long the deals closed in a period took.
-    cycle, "/v1/cycle", CycleAnswers, figures::cycle
+    cycle, "/v1/cycle", CycleAnswers, figures::cycle, over_each!(figures::cycle)
 );
 
 /// How far deals get: by cohort, or by what happened in a period.
@@ -321,9 +337,7 @@ async fn funnel(
     State(app): State<Arc<App>>,
     FigureParams(query, fields): FigureParams<FunnelQuery>,
 ) -> Result<Response, Problem> {
-    let grouping = grouping(query.by.as_deref(), query.groups, &app)?;
-    let asked = Asked { grouping, ..query.asked(fields)? };
-    let range = range(("from", query.from), ("to", query.to))?;
+    let (asked, range) = query.parts(&app, fields)?;
     let within_days = within(query.within_days)?;
     if query.mode == Mode::Period && within_days.is_some() {
         let detail = "within_days belongs to a cohort: leave mode=period out, or within_days";
@@ -369,53 +383,17 @@ fn within(days: Option<u32>) -> Result<Option<u32>, Problem> {
     }
 }
 
-/// What a period will bring: booked, weighted, by category, by history, overdue, and what is not scheduled. `from` and `to` are local
-/// days; by default they are the local month of `as_of`. A point of its course is the forecast for that interval's last month, as
-/// of the interval's end.
-#[utoipa::path(get, path = "/v1/forecast", tag = "figures", params(FigureQuery),
-    responses((status = 200, body = ForecastAnswers), QueryProblems))]
-async fn forecast(
-    State(app): State<Arc<App>>,
-    FigureParams(query, fields): FigureParams<FigureQuery>,
-) -> Result<Response, Problem> {
-    let (asked, range) = query.parts(&app, fields)?;
-    Ok(match query.series {
-        None => {
-            figure(&app.queries.figure(asked, move |image, question| figures::forecast(image, question, &range)).await?)
-        }
-        Some(interval) => {
-            let series = app.queries.figure(asked, move |image, question| {
-                figures::snapshots(image, question, &range, interval, |question| {
-                    Ok(figures::forecast(image, question, &Range::default())?.grouped)
-                })
-            });
-            figure(&series.await?)
-        }
-    })
-}
+of_a_period!(
+    /// What a period will bring: booked, weighted, by category, by history, overdue, and what is not scheduled. `from` and `to` are
+    /// local days; by default they are the local month of `as_of`. A point of its course is as of the interval's end, for the local
+    /// month of then.
+    forecast, "/v1/forecast", ForecastAnswers, figures::forecast, at_each_end!(figures::forecast)
+);
 
-/// How much each pipeline yields a day. A point of its course is as of the interval's end, over the year before it.
-#[utoipa::path(get, path = "/v1/velocity", tag = "figures", params(FigureQuery),
-    responses((status = 200, body = VelocityAnswers), QueryProblems))]
-async fn velocity(
-    State(app): State<Arc<App>>,
-    FigureParams(query, fields): FigureParams<FigureQuery>,
-) -> Result<Response, Problem> {
-    let (asked, range) = query.parts(&app, fields)?;
-    Ok(match query.series {
-        None => {
-            figure(&app.queries.figure(asked, move |image, question| figures::velocity(image, question, &range)).await?)
-        }
-        Some(interval) => {
-            let series = app.queries.figure(asked, move |image, question| {
-                figures::snapshots(image, question, &range, interval, |question| {
-                    Ok(figures::velocity(image, question, &Range::default())?.grouped)
-                })
-            });
-            figure(&series.await?)
-        }
-    })
-}
+of_a_period!(
+    /// How much each pipeline yields a day. A point of its course is as of the interval's end, over the year before it.
+    velocity, "/v1/velocity", VelocityAnswers, figures::velocity, at_each_end!(figures::velocity)
+);
 
 /// The deals behind a number of the pipeline, and what each adds to it. Filters narrow it down to a stage or a group.
 #[utoipa::path(get, path = "/v1/pipeline/deals", tag = "figures", params(PipelineDealsQuery),
