@@ -159,7 +159,7 @@ fn table(lines: &[Line]) -> Table {
     table
 }
 
-/// Makes the read models anew, or the one of this name, beside a server or not.
+/// Rebuilds the read models, or only the one with this name. Servers may go on meanwhile.
 pub(crate) async fn rebuild(settings: &Settings, model: Option<&str>) -> Result<(), Failure> {
     let names: Vec<_> = open::models().iter().map(|model| model.name()).collect();
     if let Some(model) = model
@@ -184,8 +184,8 @@ pub(crate) async fn rebuild(settings: &Settings, model: Option<&str>) -> Result<
     store.close().await;
     let position = position?;
     match model {
-        Some(model) => out::print(format_args!("The read model {model} was made anew from {position} events.")),
-        None => out::print(format_args!("The read models were made anew from {position} events.")),
+        Some(model) => out::print(format_args!("The read model {model} was rebuilt from {position} events.")),
+        None => out::print(format_args!("The read models were rebuilt from {position} events.")),
     }
 }
 

@@ -103,7 +103,7 @@ fn read_models_made_anew_give_the_same_answers_to_the_byte() {
     let told = data.run(["rebuild"]).succeed().stdout;
     assert!(told.contains(&format!("from {head} events")), "{told}");
     let told = data.run(["rebuild", "deals"]).succeed().stdout;
-    assert!(told.contains(&format!("deals was made anew from {head} events")), "{told}");
+    assert!(told.contains(&format!("deals was rebuilt from {head} events")), "{told}");
     let told = data.run(["rebuild", "everything"]).fail();
     assert!(told.contains("there is no read model everything") && told.contains("deals"), "{told}");
     let server = Server::start(&data, &[]);
