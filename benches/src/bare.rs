@@ -136,7 +136,7 @@ impl Bare {
             command_id,
             correlation_id: command_id.0,
             causation_id: None,
-            data: event.to_json()?,
+            data: event.to_json()?.try_into()?,
         })
     }
 }

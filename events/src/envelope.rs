@@ -4,12 +4,11 @@ use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
-use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    Event, Invalid, ReadError, StreamId, Timestamp, UserId, ids::hyphenated, interpret, text::shorten, upcast,
+    Event, Invalid, Object, ReadError, StreamId, Timestamp, UserId, ids::hyphenated, interpret, text::shorten, upcast,
 };
 
 macro_rules! counter {
@@ -158,8 +157,8 @@ pub struct Envelope {
     pub correlation_id: Uuid,
     /// The event that led to it, where one did.
     pub causation_id: Option<Uuid>,
-    /// A JSON object, as written.
-    pub data: String,
+    /// What happened, as written.
+    pub data: Object,
 }
 
 impl Envelope {
@@ -173,7 +172,6 @@ impl Envelope {
 impl Serialize for Envelope {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (schema, data) = upcast(&self.event_type, self.schema, &self.data).map_err(serde::ser::Error::custom)?;
-        let data: &RawValue = serde_json::from_str(&data).map_err(serde::ser::Error::custom)?;
         let mut out = serializer.serialize_struct("Envelope", 13)?;
         out.serialize_field("position", &self.position)?;
         out.serialize_field("event_id", &self.event_id)?;
@@ -187,7 +185,7 @@ impl Serialize for Envelope {
         out.serialize_field("command_id", &self.command_id)?;
         out.serialize_field("correlation_id", &self.correlation_id)?;
         out.serialize_field("causation_id", &self.causation_id)?;
-        out.serialize_field("data", data)?;
+        out.serialize_field("data", &data)?;
         out.end()
     }
 }

@@ -18,6 +18,7 @@ mod event;
 mod field;
 mod ids;
 mod money;
+mod object;
 mod personal;
 pub mod pipeline;
 pub mod settings;
@@ -36,6 +37,7 @@ pub use ids::{CampaignId, CustomerId, DealId, PipelineId, TeamId, UserId};
 #[cfg(feature = "openapi")]
 pub use money::decimal_with_currency;
 pub use money::{AMOUNT_MAX, Currency, Money, Probability};
+pub use object::Object;
 pub use personal::Personal;
 pub use text::{Email, Label, Note, Reason, Slug, Text, Title};
 pub use time::{TimeZone, Timestamp, optional_day, parse_day};

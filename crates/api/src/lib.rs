@@ -177,7 +177,7 @@ impl Default for Limits {
             body_time: Duration::from_secs(20),
             subscribers_max: 1_000,
             subscribers_per_caller_max: 100,
-            heavy_queries_max: 2,
+            heavy_queries_max: 4,
             light_queries_max: 3,
             queries_waiting_per_caller_max: 64,
             subscriber_queue_events_max: 10_000,

@@ -112,7 +112,7 @@ fn row(event: &Envelope) -> String {
     let occurred = event.occurred_at.utc().format("%Y-%m-%dT%H:%M:%SZ");
     let data = match event.data.char_indices().nth(DATA_CHARS_MAX) {
         Some((end, _)) => format!("{}...", event.data.get(..end).unwrap_or_default()),
-        None => event.data.clone(),
+        None => event.data.to_string(),
     };
     let (stream, version) = (event.stream.to_string(), event.version.0);
     format!("{:>9}  {occurred}  {stream:<44}  {version:>4}  {:<32}  {data}", event.position.0, event.event_type)

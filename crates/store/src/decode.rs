@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     Appended, Fingerprint, Head, Remembered, StoreError, Token,
     history::Last,
-    judge::{StreamEnd, is_json_object, is_type_name},
+    judge::{StreamEnd, is_type_name},
 };
 
 type Unfit = Box<dyn std::error::Error + Send + Sync>;
@@ -308,18 +308,16 @@ fn with_position<R: Columns, T>(row: &R, decode: impl Fn(&R, Position) -> Result
 }
 
 fn event(row: &impl Columns, position: Position) -> Result<Envelope, Unfit> {
-    if !is_type_name(row.text(4)?) {
+    let event_type = row.string(4)?;
+    if !is_type_name(&event_type) {
         return Err("its type is not a name".into());
-    }
-    if !is_json_object(row.text(12)?) {
-        return Err("its data is not a JSON object".into());
     }
     Ok(Envelope {
         position,
         event_id: row.id(1)?,
         stream: row.text(2)?.parse()?,
         version: version(row.integer(3)?)?,
-        event_type: row.string(4)?,
+        event_type,
         schema: row.integer(5)?.try_into()?,
         occurred_at: timestamp(row.integer(6)?)?,
         recorded_at: timestamp(row.integer(7)?)?,
@@ -327,7 +325,7 @@ fn event(row: &impl Columns, position: Position) -> Result<Envelope, Unfit> {
         command_id: CommandId(row.id(9)?),
         correlation_id: row.id(10)?,
         causation_id: row.optional_id(11)?,
-        data: row.string(12)?,
+        data: row.string(12)?.try_into().map_err(|_| "its data is not a JSON object")?,
     })
 }
 

@@ -164,5 +164,7 @@ pub(crate) fn is_type_name(name: &str) -> bool {
 }
 
 pub(crate) fn is_json_object(data: &str) -> bool {
-    data.starts_with('{') && serde_json::from_str::<&serde_json::value::RawValue>(data).is_ok()
+    let value = serde_json::from_str::<&serde_json::value::RawValue>(data);
+    // Nothing may stand around it: it is kept to the byte.
+    data.starts_with('{') && value.is_ok_and(|value| value.get().len() == data.len())
 }

@@ -314,6 +314,7 @@ async fn what_was_changed_with_sql_is_found_at_its_place() {
         ("UPDATE events SET data = '{\"note\":' WHERE position = 17", "position 17:"),
         ("UPDATE events SET data = '[]' WHERE position = 17", "position 17:"),
         ("UPDATE events SET data = '' WHERE position = 17", "position 17:"),
+        ("UPDATE events SET data = data || ' ' WHERE position = 17", "position 17:"),
         ("UPDATE events SET type = 'noted' WHERE position = 17", "position 17:"),
         ("UPDATE events SET actor = 'somebody' WHERE position = 17", "position 17:"),
         ("UPDATE events SET stream = 'deal-1' WHERE position = 17", "position 18:"),

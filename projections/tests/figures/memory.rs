@@ -88,7 +88,7 @@ impl MemoryStore {
                 command_id: append.command_id,
                 correlation_id: append.correlation_id,
                 causation_id: append.causation_id,
-                data: event.data.clone(),
+                data: event.data.clone().try_into().unwrap(),
             });
         }
         let position = Position(log.len() as u64);

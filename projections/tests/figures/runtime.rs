@@ -210,7 +210,7 @@ fn unknown(log: &[Envelope]) -> Envelope {
         stream: StreamId::Deal(deal_id(99)),
         version: Version(1),
         event_type: "deal.exploded".to_owned(),
-        data: "{}".to_owned(),
+        data: "{}".to_owned().try_into().unwrap(),
         ..last.clone()
     }
 }
@@ -322,6 +322,6 @@ fn raw(event: &Envelope) -> Append {
         stream: event.stream,
         expected: Version(event.version.0 - 1),
         unchanged: Vec::new(),
-        events: vec![NewEvent { event_type, schema: 1, occurred_at: event.occurred_at, data: event.data.clone() }],
+        events: vec![NewEvent { event_type, schema: 1, occurred_at: event.occurred_at, data: event.data.to_string() }],
     }
 }

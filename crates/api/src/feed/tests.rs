@@ -71,7 +71,7 @@ impl Log {
                 command_id: CommandId(Uuid::nil()),
                 correlation_id: Uuid::nil(),
                 causation_id: None,
-                data: format!("{{{}}}", " ".repeat(self.data_bytes - 2)),
+                data: format!("{{{}}}", " ".repeat(self.data_bytes - 2)).try_into().unwrap(),
             });
         }
         self.wake.send_replace(Position(events.len() as u64));

@@ -55,7 +55,8 @@ BEGIN
                 THEN 'has no actor'
             WHEN event.type !~ '^[a-z][a-z0-9_]*[.][a-z][a-z0-9_.]*$' OR octet_length(event.type) > 200
                 THEN 'has no type'
-            WHEN octet_length(event.data) > 65536 OR left(event.data, 1) <> '{' OR json_typeof(event.data::json) <> 'object'
+            WHEN octet_length(event.data) > 65536 OR left(event.data, 1) <> '{' OR right(event.data, 1) <> '}'
+                OR json_typeof(event.data::json) <> 'object'
                 THEN 'has data that are too long or not a JSON object'
             WHEN command.stream IS DISTINCT FROM event.stream
                 OR command.version - event.version <> command.position - event.position

@@ -70,7 +70,7 @@ const INVARIANTS: &[&str] = &[
     LAST_RECORDED,
     "SELECT 'position ' || position, 'its type, actor or data is not what is ever written'
      FROM events
-     WHERE NOT json_valid(data) OR unicode(data) <> unicode('{') OR type NOT GLOB '[a-z]*.[a-z]*'
+     WHERE NOT json_valid(data) OR unicode(data) <> unicode('{') OR substr(data, -1) <> '}' OR type NOT GLOB '[a-z]*.[a-z]*'
         OR (actor <> 'local' AND actor NOT GLOB '[a-z]*:????????-????-????-????-????????????')
      ORDER BY position LIMIT 1",
     // Positions are dense, so one up to the head is that of an event; and each event has one command.

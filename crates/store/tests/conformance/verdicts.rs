@@ -164,7 +164,7 @@ pub(crate) async fn time_does_not_run_backwards_within_a_stream<B: Backend>() {
 pub(crate) async fn data_that_is_not_a_json_object_is_malformed<B: Backend>() {
     let place = B::new().await;
     let store = place.open().await;
-    for data in ["", "null", "[]", "{", "{}}", "{\"a\":\"\0\"}", " {}"] {
+    for data in ["", "null", "[]", "{", "{}}", "{\"a\":\"\0\"}", " {}", "{} "] {
         let refused = store.append(Append { events: vec![event(data)], ..append(deal(), 0) }).await.unwrap_err();
         assert!(matches!(refused, AppendError::Malformed(_)), "{data}: {refused}");
     }

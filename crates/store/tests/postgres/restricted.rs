@@ -244,7 +244,7 @@ const FALSE_EVENT: &str = "
     SELECT 1";
 
 /// What no event may be, and no command.
-const FALSEHOODS: [(&str, &str); 38] = [
+const FALSEHOODS: [(&str, &str); 39] = [
     ("position", "9223372036854775807"),
     ("position", "head.position + 500"),
     ("position", "head.position + 2"),
@@ -277,6 +277,7 @@ const FALSEHOODS: [(&str, &str); 38] = [
     ("of_command", "(SELECT command_id FROM log.commands LIMIT 1)"),
     ("data", "'[]'"),
     ("data", "'{'"),
+    ("data", "'{} '"),
     ("data", "'{\"long\": \"' || repeat('x', 70000) || '\"}'"),
     ("command_stream", "'settings'"),
     ("command_version", "version + 2"),

@@ -81,7 +81,7 @@ impl Log {
             command_id: CommandId(Uuid::nil()),
             correlation_id: Uuid::nil(),
             causation_id: None,
-            data: String::new(),
+            data: "{}".to_owned().try_into().unwrap(),
         };
         self.image.apply(&envelope, &event).unwrap();
         self.events.push((self.now, stream, event));

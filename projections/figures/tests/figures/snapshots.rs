@@ -1,5 +1,8 @@
 //! An image that was written and read again is the image that it was.
 
+use std::collections::BTreeMap;
+
+use dealog_events::FieldValue;
 use dealog_figures::{Image, Proof, Unusable, pipeline, win_rate};
 use uuid::Uuid;
 
@@ -12,7 +15,14 @@ fn written() -> (Log, Proof, Vec<u8>) {
         deal.owner = Some(ANNA);
         deal.amount = Some(eur(100));
         deal.expected_close = Some(val("2026-03-20"));
-        deal.fields.insert(val("region"), dealog_events::FieldValue::Text(val("east")));
+        // One of each kind.
+        deal.fields = BTreeMap::from([
+            (val("seats"), FieldValue::Integer(40)),
+            (val("margin"), FieldValue::Text(val("12.50"))),
+            (val("renewal"), FieldValue::Text(val("2027-03-01"))),
+            (val("partner"), FieldValue::Boolean(true)),
+            (val("region"), FieldValue::Text(val("east"))),
+        ]);
     });
     log.on(day(2)).deal(1).moved(SALES, "met", "offer");
     log.on(day(3)).deal(1).won(SALES, "offer", eur(100));

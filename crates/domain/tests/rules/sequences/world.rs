@@ -168,7 +168,8 @@ impl World {
 fn survives_json(event: &Event) -> Result<(), String> {
     let (name, schema) = event.event_type();
     let json = event.to_json().map_err(|error| format!("{event:?} has no JSON: {error}"))?;
-    match interpret(name, schema, &json) {
+    let object = json.clone().try_into().map_err(|error| format!("{event:?} was written as {json}: {error}"))?;
+    match interpret(name, schema, &object) {
         Ok(read) if read == *event => Ok(()),
         other => Err(format!("{event:?} was written as {json} and read as {other:?}")),
     }
