@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dealog_projections::{Dialect, Projection as _, deals::Deals};
+use dealog_projections::{Dialect, models};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -47,7 +47,7 @@ impl Copy {
     pub(crate) async fn of(folder: &Path) -> Result<Self> {
         let mut db = SqliteConnectOptions::new().filename(folder.join(VIEWS)).read_only(true).connect().await?;
         let mut copy = Self { tables: Vec::new(), rows: 0 };
-        for name in Deals::default().tables() {
+        for name in models::all().iter().flat_map(|model| model.tables()) {
             let columns: Vec<(String, String, i64)> =
                 sqlx::query_as("SELECT name, type, pk FROM pragma_table_info(?1) ORDER BY cid")
                     .bind(name)
@@ -113,13 +113,13 @@ impl Copy {
 
     /// In order, each with the rows that it takes, if it takes any.
     fn statements(&self, dialect: Dialect) -> Vec<(String, Option<&str>)> {
-        let (projection, alone) = (Deals::default(), |sql| (sql, None));
-        let mut statements: Vec<_> = projection.schema(dialect).into_iter().map(alone).collect();
+        let (models, alone) = (models::all(), |sql| (sql, None));
+        let mut statements: Vec<_> = models.iter().flat_map(|model| model.schema(dialect)).map(alone).collect();
         for table in &self.tables {
             let upsert = table.upsert(dialect);
             statements.extend(table.lists.iter().map(|rows| (upsert.clone(), Some(rows.as_str()))));
         }
-        statements.extend(projection.indexes().into_iter().map(alone));
+        statements.extend(models.iter().flat_map(|model| model.indexes()).map(alone));
         if dialect == Dialect::Postgres {
             // For those who plan questions.
             statements.extend(self.tables.iter().map(|table| (format!("ANALYZE {}", table.name), None)));

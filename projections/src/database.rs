@@ -116,13 +116,6 @@ impl Database {
         Ok(database)
     }
 
-    /// Read models in memory, which are gone with their last connection.
-    pub async fn in_memory() -> Result<Self, ProjectionError> {
-        // Each connection to `:memory:` is a database of its own, so there must be one, and it must stay.
-        let pool = AnyPoolOptions::new().max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
-        Self::connect("sqlite::memory:", pool, Place::Memory).await
-    }
-
     async fn connect(url: &str, pool: AnyPoolOptions, place: Place) -> Result<Self, ProjectionError> {
         sqlx::any::install_default_drivers();
         let options = AnyConnectOptions::from_str(url)?;

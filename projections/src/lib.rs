@@ -13,9 +13,7 @@ mod table;
 
 mod damage;
 mod database;
-pub mod deals;
 mod dialect;
-pub mod figures;
 mod image;
 mod lock;
 pub mod models;
@@ -208,22 +206,6 @@ pub enum ProjectionError {
         "views.db is damaged ({0}), and another process has it open: stop all that work on this folder, then start again"
     )]
     DamagedInUse(String),
-    /// An amount in a currency that cannot be converted.
-    #[error("there is no exchange rate from {from} to {to} on {day}")]
-    NoRate {
-        /// The amount's currency.
-        from: String,
-        /// The reporting currency.
-        to: String,
-        /// The local day of the instant asked about.
-        day: chrono::NaiveDate,
-    },
-    /// An answer would have more groups than are allowed.
-    #[error("the answer would have more than {max} groups: choose fewer deals with filters, or group by less")]
-    TooManyGroups {
-        /// Groups that are allowed.
-        max: usize,
-    },
     /// What a query asks for makes no sense.
     #[error("{message}")]
     Query {

@@ -52,10 +52,10 @@ impl Database {
         file.exists().then(|| Self::file(&file))
     }
 
-    /// The number in this column of the one row of a table, where there are such a database, table and row by now.
-    pub fn found(data: &Data, name: &str, column: &str, table: &str) -> Option<i64> {
+    /// The number in this column of the one such row of a table, where there are such a database, table and row by now.
+    pub fn found(data: &Data, name: &str, column: &str, (table, such): (&str, &str)) -> Option<i64> {
         let mut database = Self::open(data, name)?;
-        database.has(table).then(|| database.number(&format!("SELECT {column} FROM {table}"))).flatten()
+        database.has(table).then(|| database.number(&format!("SELECT {column} FROM {table} WHERE {such}"))).flatten()
     }
 
     /// A PostgreSQL database, by this address.

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc, time::Duration, time::Instant};
 
-use dealog_projections::{Database, Limits, Projection, Worker, deals::Deals};
+use dealog_projections::{Database, Limits, Worker, models};
 use dealog_store::{EventStore, Place};
 use dealog_test_postgres::Fresh;
 
@@ -83,8 +83,7 @@ async fn rebuild(log: &Place, folder: &Path) -> Result<Duration> {
 
 async fn rebuild_in(log: &Place, database: Database) -> Result<Duration> {
     let store: Arc<dyn EventStore> = log.open(dealog_store::Limits::default()).await?;
-    let models: Vec<Box<dyn Projection>> = vec![Box::<Deals>::default()];
-    let mut worker = Worker::idle(Arc::clone(&store), database.clone(), models, Limits::default());
+    let mut worker = Worker::idle(Arc::clone(&store), database.clone(), models::all(), Limits::default());
     let begun = Instant::now();
     worker.rebuild().await?;
     let took = begun.elapsed();

@@ -5,7 +5,7 @@
 //! with a single query are served by turns. Where callers have tokens, one never holds all places; and each has only so many queries
 //! waiting.
 //!
-//! Queries for one thing by its id have places apart, so that they do not wait behind figures. Queries that wait for the read
+//! Queries for one thing by its id have places apart, and parts of the log too, so that neither wait behind figures. Queries that wait for the read
 //! models to come to a position take no place, and have a bound of their own.
 
 use std::{
@@ -42,8 +42,10 @@ impl Share {
 pub(crate) enum Weight {
     /// A few rows that are found by their key.
     Light,
-    /// A figure, a list, a part of the log.
+    /// A figure or a list.
     Heavy,
+    /// A part of the log: it waits for the disk and for its reader as much as for a processor.
+    Log,
 }
 
 impl Weight {
@@ -53,6 +55,7 @@ impl Weight {
         let past = params.iter().any(|(name, _)| ["as_of", "at_version", "known_at"].contains(&name.as_str()));
         Some(match request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str) {
             "/metrics" | "/v1/events/stream" => return None,
+            "/v1/events" => Self::Log,
             route if !past && (route.ends_with('}') || route.ends_with("/history") || route == "/v1/settings") => {
                 Self::Light
             }
@@ -66,6 +69,7 @@ impl Weight {
 pub struct Turns {
     light: Lane,
     heavy: Lane,
+    log: Lane,
     positions: Counts,
     streams: Counts,
 }
@@ -77,6 +81,7 @@ impl Turns {
         Self {
             light: Lane::new("light", limits.light_queries_max, waiting),
             heavy: Lane::new("heavy", limits.heavy_queries_max, waiting),
+            log: Lane::new("log", limits.log_queries_max, waiting),
             positions: Counts::new(waiting),
             streams: Counts::new(limits.subscribers_per_caller_max),
         }
@@ -87,12 +92,13 @@ impl Turns {
         match weight {
             Weight::Light => self.light.take(share, For::Query).await,
             Weight::Heavy => self.heavy.take(share, For::Query).await,
+            Weight::Log => self.log.take(share, For::Query).await,
         }
     }
 
     /// The same for a page that a stream reads. Streams are bounded themselves, so no page is refused.
     pub(crate) async fn take_for_stream(&self, share: Share) -> Option<Place> {
-        self.heavy.take(share, For::Stream).await.ok()
+        self.log.take(share, For::Stream).await.ok()
     }
 
     /// Lets one more query of this caller's wait for a position.

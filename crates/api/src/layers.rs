@@ -138,7 +138,7 @@ async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, P
     let response = conditions::unless_known(known.as_ref(), next.run(request).await);
     // Read models that a query found damaged are made anew by the next start; until then health says so.
     if let Some(Damage(reason)) = response.extensions().get() {
-        app.views.database().distrust(reason);
+        app.followed.database.distrust(reason);
     }
     Ok(response)
 }

@@ -1,7 +1,7 @@
 //! The HTTP API: axum, one module for each resource.
 //!
 //! Handlers parse, call and answer; they decide nothing. A command goes to [`dealog_commands::Commands`], a question to
-//! [`dealog_projections::deals::Views`], and whatever goes wrong comes back as an RFC 9457 problem with a stable `code`.
+//! [`dealog_app::Queries`], and whatever goes wrong comes back as an RFC 9457 problem with a stable `code`.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
 
@@ -21,7 +21,6 @@ mod known;
 mod layers;
 mod page;
 mod places;
-mod position;
 mod problem;
 mod query;
 mod resources;
@@ -36,10 +35,7 @@ use axum::{Router, middleware};
 use dealog_app::Queries;
 use dealog_commands::Commands;
 use dealog_events::Timestamp;
-use dealog_projections::{
-    Watch,
-    deals::{Past, Views},
-};
+use dealog_projections::{Database, Watch};
 use dealog_store::{EventStore, Scrubbed};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -55,7 +51,6 @@ use crate::{
 pub use budget::Budget;
 pub use fair::Turns;
 pub use feed::Feed;
-pub use position::Reached;
 pub use resources::health::Readiness;
 pub use room::Room;
 pub use server::{Order, serve};
@@ -127,8 +122,10 @@ pub struct Limits {
     pub subscribers_max: usize,
     /// Streams of events of one caller, where callers have tokens.
     pub subscribers_per_caller_max: usize,
-    /// Figures, lists and parts of the log that are read at the same time.
+    /// Figures and lists that are answered at the same time.
     pub heavy_queries_max: usize,
+    /// Parts of the log that are read at the same time.
+    pub log_queries_max: usize,
     /// Queries for one thing by its id that are answered at the same time.
     pub light_queries_max: usize,
     /// Queries of one caller that wait for these; one more is refused.
@@ -177,7 +174,8 @@ impl Default for Limits {
             body_time: Duration::from_secs(20),
             subscribers_max: 1_000,
             subscribers_per_caller_max: 100,
-            heavy_queries_max: 4,
+            heavy_queries_max: 2,
+            log_queries_max: 4,
             light_queries_max: 3,
             queries_waiting_per_caller_max: 64,
             subscriber_queue_events_max: 10_000,
@@ -191,6 +189,8 @@ impl Default for Limits {
 /// The read models that this server asks, and how they are doing where a worker of this process keeps them.
 #[derive(Debug, Clone)]
 pub struct Followed {
+    /// Where they are.
+    pub database: Database,
     /// Which these are.
     pub models: Vec<Model>,
     /// None where another process keeps them.
@@ -222,16 +222,10 @@ pub struct App {
     pub access: Access,
     /// The write side.
     pub commands: Commands,
-    /// What answers for figures.
+    /// What answers questions.
     pub queries: Queries,
-    /// Lists and cards.
-    pub views: Views,
-    /// What was known at a position.
-    pub past: Past,
-    /// The read models that `views` asks.
+    /// The read models that lists are of.
     pub followed: Followed,
-    /// How far they are known to have come.
-    pub reached: Reached,
     /// How far the log has been looked at for damage.
     pub scrubbed: watch::Receiver<Scrubbed>,
     /// Whether the server could do its work, a moment ago.

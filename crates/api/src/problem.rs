@@ -247,10 +247,6 @@ impl From<ProjectionError> for Problem {
         match error {
             error if error.is_away() => Self::away(&error),
             ProjectionError::Query { field, .. } => Self::unprocessable("query", field, detail),
-            ProjectionError::TooManyGroups { .. } => Self::unprocessable("too_many_groups", "by", detail),
-            ProjectionError::NoRate { .. } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_rate", detail).field("currency")
-            }
             ProjectionError::ModelStopped { .. } => Self::busy("model_stopped", detail),
             ProjectionError::NotBuilt | ProjectionError::Behind { .. } => Self::busy("not_caught_up", detail),
             ProjectionError::Damaged(_) => Self { damaged: true, detail, ..Self::internal(&error) },
@@ -275,6 +271,7 @@ impl From<Wrong> for Problem {
             Wrong::Field { field, message } => Self::unprocessable("query", &field, message),
             Wrong::InFuture { field, message } => Self::unprocessable("in_future", &field, message),
             Wrong::BeyondHead { field, message } => Self::unprocessable("beyond_head", &field, message),
+            Wrong::BeyondVersion { field, message } => Self::unprocessable("beyond_version", &field, message),
             Wrong::NoRate { message } => Self::unprocessable("no_rate", "currency", message),
         }
     }
@@ -288,6 +285,7 @@ impl From<Failed> for Problem {
             Failed::Figures(FiguresError::Behind { .. }) => Self::busy("not_caught_up", detail),
             Failed::Figures(FiguresError::Stopped { .. }) => Self::busy("model_stopped", detail),
             Failed::Figures(FiguresError::Failed) => Self::internal(&detail),
+            Failed::Models(error) => error.into(),
             Failed::Store(error) => error.into(),
         }
     }

@@ -8,18 +8,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{Datelike as _, NaiveDate};
-use dealog_events::{
-    CampaignId, CustomerId, Label, Money, PipelineId, Position, TeamId, TimeZone, Timestamp, UserId, Version, parse_day,
-};
+use dealog_events::{Position, Timestamp, Version, parse_day};
 use dealog_figures::{Range, Seen, When};
-use dealog_projections::deals::{
-    Views,
-    query::{AmountRange, Filter, Found, ListPage, Range as ListRange, Scope, When as ListWhen},
-};
+use dealog_projections::models::{Found, ListPage, Lists, Seeing};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::IntoParams;
 
-use crate::{App, command::etag, known::KnownAt, problem::Problem};
+use crate::{App, command::etag, problem::Problem};
 
 /// The position that an answer speaks of.
 const POSITION: HeaderName = HeaderName::from_static("dealog-position");
@@ -32,6 +27,15 @@ pub(crate) struct AtLeast {
     /// Wait until the read model has come to this position: the one that a command answered with.
     pub(crate) min_position: Option<u64>,
 }
+
+impl AtLeast {
+    pub(crate) async fn lists(self, app: &App) -> Result<Lists, Problem> {
+        Ok(app.queries.lists(self.min_position.map(Position)).await?)
+    }
+}
+
+/// All that there is now.
+pub(crate) const NOW: Seeing = Seeing { as_of: None, known: None };
 
 /// A page of a list.
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
@@ -50,6 +54,10 @@ pub(crate) struct PageQuery {
 impl PageQuery {
     pub(crate) fn page(self, app: &App) -> Result<ListPage, Problem> {
         Ok(ListPage { limit: limit(self.limit, 50, app.limits.page_items_max)?, after: self.after })
+    }
+
+    pub(crate) async fn lists(self, app: &App) -> Result<Lists, Problem> {
+        AtLeast { min_position: self.min_position }.lists(app).await
     }
 }
 
@@ -81,15 +89,6 @@ impl FromStr for WhenText {
 impl<'de> Deserialize<'de> for WhenText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl From<WhenText> for ListWhen {
-    fn from(WhenText(when): WhenText) -> Self {
-        match when {
-            When::Instant(time) => Self::Instant(time),
-            When::Day(day) => Self::Day(day),
-        }
     }
 }
 
@@ -127,29 +126,32 @@ macro_rules! filter_query {
             /// Only deals worth at most this, in the reporting currency.
             #[param(example = "50000.00")]
             amount_to: Option<String>,
-            /// Only what had been recorded by this position, instant or local day. The log up to there is folded for the
-            /// question, which takes a while; without `as_of` it is asked about that instant.
+            /// Only what had been recorded by this position, instant or local day; everything if absent.
             #[param(value_type = Option<String>, example = "120")]
             known_at: Option<$crate::known::KnownAt>,
             $($(#[$field_meta])* $field: $type,)*
         }
 
         impl $name {
-            fn shared(&self) -> $crate::query::Shared {
-                $crate::query::Shared {
-                    min_position: self.min_position,
-                    pipeline: self.pipeline,
-                    owner: self.owner,
-                    team: self.team,
-                    customer: self.customer,
-                    source: self.source.clone(),
-                    campaign: self.campaign,
-                    created_from: self.created_from,
-                    created_to: self.created_to,
+            /// The question, as of now.
+            fn listed(&self) -> Result<dealog_app::Listed, Problem> {
+                Ok(dealog_app::Listed {
+                    min_position: self.min_position.map(dealog_events::Position),
+                    as_of: None,
+                    known_at: self.known_at.map(|$crate::known::KnownAt(known_at)| known_at),
+                    filter: dealog_projections::models::deals::Filter {
+                        pipeline: self.pipeline,
+                        owner: self.owner,
+                        team: self.team,
+                        customer: self.customer,
+                        source: self.source.clone(),
+                        campaign: self.campaign,
+                        ..Default::default()
+                    },
+                    created: $crate::query::range(("created_from", self.created_from), ("created_to", self.created_to))?,
                     amount_from: self.amount_from.clone(),
                     amount_to: self.amount_to.clone(),
-                    known_at: self.known_at,
-                }
+                })
             }
         }
     };
@@ -289,78 +291,6 @@ macro_rules! figure_query {
 }
 pub(crate) use figure_query;
 
-/// What chooses deals.
-pub(crate) struct Shared {
-    pub(crate) min_position: Option<u64>,
-    pub(crate) pipeline: Option<PipelineId>,
-    pub(crate) owner: Option<UserId>,
-    pub(crate) team: Option<TeamId>,
-    pub(crate) customer: Option<CustomerId>,
-    pub(crate) source: Option<Label>,
-    pub(crate) campaign: Option<CampaignId>,
-    pub(crate) created_from: Option<WhenText>,
-    pub(crate) created_to: Option<WhenText>,
-    pub(crate) amount_from: Option<String>,
-    pub(crate) amount_to: Option<String>,
-    pub(crate) known_at: Option<KnownAt>,
-}
-
-/// What is asked, and of which read models.
-pub(crate) struct Question {
-    pub(crate) views: Views,
-    pub(crate) scope: Scope,
-}
-
-impl Shared {
-    /// Which instant and which deals, once the read model has come to `min_position`.
-    pub(crate) async fn question(self, app: &App, as_of: Option<WhenText>) -> Result<Question, Problem> {
-        let views = app.views_since(self.min_position).await?;
-        let now = app.now();
-        check_as_of(&views, as_of, now).await?;
-        let views = match self.known_at {
-            Some(KnownAt(known_at)) => app.past.views(app.queries.known(known_at).await?).await?,
-            None => views,
-        };
-        range(("created_from", self.created_from), ("created_to", self.created_to))?;
-        let created =
-            ListRange { from: self.created_from.map(ListWhen::from), to: self.created_to.map(ListWhen::from) };
-        let amount = self.amounts(&views, now).await?;
-        let scope = Scope {
-            now,
-            as_of: as_of.map(ListWhen::from),
-            filter: Filter {
-                pipeline: self.pipeline,
-                owner: self.owner,
-                team: self.team,
-                customer: self.customer,
-                source: self.source,
-                campaign: self.campaign,
-                created,
-                amount,
-            },
-        };
-        Ok(Question { views, scope })
-    }
-
-    async fn amounts(&self, views: &Views, now: Timestamp) -> Result<AmountRange, Problem> {
-        if self.amount_from.is_none() && self.amount_to.is_none() {
-            return Ok(AmountRange::default());
-        }
-        let settings = views.settings(now).await?;
-        let currency = settings.item.and_then(|settings| settings.reporting_currency).ok_or_else(|| {
-            Problem::unprocessable("query", "amount_from", "amounts mean the reporting currency, and none is set")
-        })?;
-        let minor = |field: &str, amount: Option<&String>| {
-            let money = amount.map(|amount| Money::parse(amount, currency)).transpose();
-            money.map(|money| money.map(Money::minor)).map_err(|error| Problem::bad_request(field, error.to_string()))
-        };
-        Ok(AmountRange {
-            from: minor("amount_from", self.amount_from.as_ref())?,
-            to: minor("amount_to", self.amount_to.as_ref())?,
-        })
-    }
-}
-
 /// A period from two optional ends, each with the parameter's name.
 pub(crate) fn range(
     (from_name, from): (&str, Option<WhenText>),
@@ -379,42 +309,6 @@ pub(crate) fn range(
         return Err(Problem::unprocessable("query", to_name, detail));
     }
     Ok(range)
-}
-
-/// Nothing is known of what lies ahead.
-pub(crate) async fn check_as_of(views: &Views, as_of: Option<WhenText>, now: Timestamp) -> Result<(), Problem> {
-    let Some(WhenText(as_of)) = as_of else { return Ok(()) };
-    let begins = begins(views, as_of, now).await?;
-    // This server's clock may be behind what another has appended.
-    if begins <= now || begins <= views.now(now).await? {
-        return Ok(());
-    }
-    let as_of = match as_of {
-        When::Instant(time) => time.to_string(),
-        When::Day(day) => day.to_string(),
-    };
-    let detail = format!("as_of {as_of} lies ahead of now, {now}: nothing is known of it");
-    Err(Problem::unprocessable("in_future", "as_of", detail))
-}
-
-/// The first instant of what is meant.
-pub(crate) async fn begins(views: &Views, when: When, now: Timestamp) -> Result<Timestamp, Problem> {
-    Ok(match when {
-        When::Instant(time) => time,
-        When::Day(_) => when.start(time_zone(views, now).await?),
-    })
-}
-
-/// The last instant of what is meant.
-pub(crate) async fn ends(views: &Views, when: When, now: Timestamp) -> Result<Timestamp, Problem> {
-    Ok(match when {
-        When::Instant(time) => time,
-        When::Day(_) => when.end(time_zone(views, now).await?),
-    })
-}
-
-async fn time_zone(views: &Views, now: Timestamp) -> Result<TimeZone, Problem> {
-    Ok(views.settings(now).await?.item.map_or(TimeZone::UTC, |settings| settings.time_zone))
 }
 
 /// A figure, which speaks of a position.

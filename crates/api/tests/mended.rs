@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dealog_api::{
-    App, Budget, Feed, Followed, Model, Order, Reached, Readiness, Room, Turns,
+    App, Budget, Feed, Followed, Model, Order, Readiness, Room, Turns,
     access::Access,
     audit::{Audit, Mode},
 };
@@ -16,7 +16,10 @@ use dealog_commands::{Commands, system_clock};
 use dealog_events::{Envelope, Event, ReadError};
 use dealog_projections::{
     Database, Dialect, Figures, ImageLimits, Projection, ProjectionError, Worker,
-    deals::{Deals, NAME, Past, PastLimits, VERSION, Views},
+    models::{
+        Lists,
+        customers::{Customers, MODEL},
+    },
 };
 use dealog_store::{EventStore, sqlite::SqliteStore};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -28,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The projection of a version to which customers have the names that they had.
 #[derive(Default)]
-struct Before(Deals);
+struct Before(Customers);
 
 #[async_trait]
 impl Projection for Before {
@@ -98,10 +101,15 @@ impl Server {
         );
         let imaging = tokio::spawn(async move { drop(image.await) });
         let app = App {
-            queries: Queries::new(store.clone(), figures, system_clock(), dealog_app::Limits::default()),
+            queries: Queries::new(
+                store.clone(),
+                figures,
+                Lists::new(database.clone()),
+                Some(worker.status()),
+                system_clock(),
+                dealog_app::Limits::default(),
+            ),
             access: Access::new(store.clone(), commands.clone(), &limits).await.unwrap(),
-            past: Past::new(store.clone(), PastLimits::default()),
-            reached: Reached::default(),
             scrubbed: watch::channel(dealog_store::Scrubbed::default()).1,
             readiness: Readiness::default(),
             turns: Turns::new(&limits),
@@ -111,8 +119,11 @@ impl Server {
             feed: Feed::start(store.clone(), limits),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             commands,
-            views: Views::new(database.clone()),
-            followed: Followed { models: vec![Model { name: NAME, version: VERSION }], status: Some(worker.status()) },
+            followed: Followed {
+                database: database.clone(),
+                models: vec![Model { name: MODEL.name, version: MODEL.version }],
+                status: Some(worker.status()),
+            },
             limits,
             trusted_proxies: Vec::new(),
             tls: None,
@@ -190,21 +201,22 @@ async fn what_stopped_one_version_is_applied_by_the_next_from_the_same_position(
     assert_eq!(server.get(&format!("/v1/customers/{other}")).await.0, 404);
     server.stop().await;
 
-    let server = Server::start(folder.path(), Box::<Deals>::default()).await;
+    let server = Server::start(folder.path(), Box::<Customers>::default()).await;
     let ready = server.health("that it goes on", |status, projection| status == 200 && projection["lag"] == 0).await;
     let leader = ready["projections"][0]["leader"].clone();
     assert!(leader.is_string(), "{leader}");
-    let deals = json!({"name": "deals", "position": 3, "lag": 0, "building": null, "leader": leader, "trouble": null});
+    let customers =
+        json!({"name": "customers", "position": 3, "lag": 0, "building": null, "leader": leader, "trouble": null});
     let scrub = json!({"position": 0, "end": 0, "ended_at": null});
     assert_eq!(
         ready,
         json!({
-            "ready": true, "head": 3, "trouble": null, "scrub": scrub, "projections": [deals], "figures": ready["figures"],
+            "ready": true, "head": 3, "trouble": null, "scrub": scrub, "projections": [customers], "figures": ready["figures"],
             "audit_trouble": null,
         })
     );
     assert_eq!(server.get(&path).await.1["name"], "Acme & Sons");
     assert_eq!(server.get(&format!("/v1/customers/{other}")).await.1["name"], "Bolt");
-    assert_eq!(server.database.standing(NAME).await.unwrap().stopped, None);
+    assert_eq!(server.database.standing(MODEL.name).await.unwrap().stopped, None);
     server.stop().await;
 }

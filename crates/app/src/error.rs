@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use dealog_events::Position;
 use dealog_figures::Unanswerable;
-use dealog_projections::FiguresError;
+use dealog_projections::{FiguresError, ProjectionError};
 use dealog_store::StoreError;
 
 /// Why a question was not answered.
@@ -53,6 +53,14 @@ pub enum Wrong {
         /// What would be right.
         message: String,
     },
+    /// It names a version that the stream does not have.
+    #[error("{message}")]
+    BeyondVersion {
+        /// By which parameter.
+        field: Cow<'static, str>,
+        /// What would be right.
+        message: String,
+    },
     /// There are amounts that nothing converts.
     #[error("{message}")]
     NoRate {
@@ -88,6 +96,9 @@ pub enum Failed {
     /// The figures.
     #[error(transparent)]
     Figures(#[from] FiguresError),
+    /// The read models.
+    #[error(transparent)]
+    Models(#[from] ProjectionError),
     /// The log.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -103,7 +114,7 @@ macro_rules! failed {
     )+};
 }
 
-failed!(FiguresError, StoreError);
+failed!(FiguresError, ProjectionError, StoreError);
 
 impl From<Unanswerable> for QueryError {
     fn from(error: Unanswerable) -> Self {

@@ -8,8 +8,11 @@
 mod asked;
 mod error;
 mod known;
+mod lists;
 mod queries;
+mod reached;
 
 pub use asked::{Asked, KnownAt};
 pub use error::{Failed, QueryError, Wrong};
+pub use lists::Listed;
 pub use queries::{Limits, Queries};

@@ -1,20 +1,20 @@
-//! Asking for figures.
+//! What is asked, and asking for figures.
 
 use std::{sync::Arc, time::Duration};
 
 use dealog_commands::Clock;
 use dealog_events::{Position, Timestamp};
 use dealog_figures::{Filter, Image, Question, Unanswerable, When};
-use dealog_projections::{Figures, Status};
+use dealog_projections::{Figures, Status, Watch, models::Lists};
 use dealog_store::EventStore;
 use tokio::time::timeout;
 
-use crate::{Asked, Failed, QueryError, Wrong, asked::amounts};
+use crate::{Asked, Failed, QueryError, Wrong, asked::amounts, reached::Reached};
 
 /// Named limits of questions.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long a question waits for its `min_position`, or for figures that catch up with the log.
+    /// How long a question waits for its `min_position`, or for figures or read models that catch up with the log.
     pub min_position_wait: Duration,
 }
 
@@ -29,14 +29,27 @@ impl Default for Limits {
 pub struct Queries {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) figures: Figures,
+    pub(crate) lists: Lists,
+    /// How the read models are doing, where a worker of this process keeps them.
+    pub(crate) worker: Option<Watch>,
+    /// How far they are known to have come.
+    pub(crate) reached: Arc<Reached>,
     pub(crate) clock: Clock,
-    limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl Queries {
-    /// Questions to these figures of this log, asked by this clock.
-    pub fn new(store: Arc<dyn EventStore>, figures: Figures, clock: Clock, limits: Limits) -> Self {
-        Self { store, figures, clock, limits }
+    /// Questions to these figures and lists of this log, asked by this clock. `worker` is how the models of the lists are doing,
+    /// where this process keeps them.
+    pub fn new(
+        store: Arc<dyn EventStore>,
+        figures: Figures,
+        lists: Lists,
+        worker: Option<Watch>,
+        clock: Clock,
+        limits: Limits,
+    ) -> Self {
+        Self { store, figures, lists, worker, reached: Arc::default(), clock, limits }
     }
 
     /// The figures that are asked.
@@ -80,13 +93,7 @@ impl Queries {
             return Ok(());
         }
         let wanted = position.unwrap_or(Position::ZERO);
-        if wanted > *self.store.watch().borrow() {
-            let head = self.store.head().await?.position;
-            if wanted > head {
-                let message = format!("min_position {wanted} lies beyond the end of the log, {head}");
-                return Err(Wrong::BeyondHead { field: "min_position".into(), message }.into());
-            }
-        }
+        self.is_in_the_log(wanted).await?;
         let mut status = self.figures.status().subscribe();
         match timeout(self.limits.min_position_wait, status.wait_for(|status| there(status, wanted))).await {
             Ok(_) => Ok(()),
@@ -101,7 +108,7 @@ fn there(status: &Status, wanted: Position) -> bool {
 }
 
 /// Nothing is known of what lies ahead.
-fn not_ahead(image: &Image, as_of: Option<When>, now: Timestamp) -> Result<(), Wrong> {
+pub(crate) fn not_ahead(image: &Image, as_of: Option<When>, now: Timestamp) -> Result<(), Wrong> {
     let Some(as_of) = as_of else { return Ok(()) };
     let latest = image.latest(now);
     let zone = image.moment(None, None, now)?.zone;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dealog_events::{Envelope, Position, interpret};
-use dealog_projections::{Database, ProjectionError, Verified, verify};
+use dealog_projections::{Database, ProjectionError, Verified, models, verify};
 use dealog_store::{EventStore, Head, Log, StoreError};
 
 use crate::{
@@ -64,7 +64,7 @@ async fn read_models(log: Arc<dyn EventStore>, database: &Database) -> Result<Ve
         bar.set_position(position.0);
     };
     let mut verified = Verified::NotMade;
-    for model in open::models() {
+    for model in models::all() {
         verified = verify(&log, database, model, told).await?;
         if !matches!(verified, Verified::Equal(_)) {
             break;

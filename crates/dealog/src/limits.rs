@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dealog_projections::{ImageLimits, deals::PastLimits};
+use dealog_projections::ImageLimits;
 use dealog_store::sqlite::JournalLimits;
 use serde::Deserialize;
 
@@ -17,7 +17,6 @@ pub(crate) struct Limits {
     pub(crate) commands: dealog_commands::Limits,
     pub(crate) worker: dealog_projections::Limits,
     pub(crate) image: ImageLimits,
-    pub(crate) past: PastLimits,
     pub(crate) api: dealog_api::Limits,
 }
 
@@ -90,9 +89,6 @@ limits!(
     projection_lease_ms: u64 => worker.lease in milliseconds;
     figures_snapshot_events_min: u64 => image.snapshot_events_min;
     figures_last_snapshot_events_min: u64 => image.last_snapshot_events_min;
-    known_at_events_max: u64 => past.known_at_events_max;
-    known_at_models_max: u64 => past.known_at_models_max;
-    known_at_idle_seconds: u64 => past.known_at_idle in seconds;
     body_bytes_max: usize => api.body_bytes_max;
     bodies_bytes_max: usize => api.bodies_bytes_max;
     url_bytes_max: usize => api.url_bytes_max;
@@ -125,6 +121,7 @@ limits!(
     subscribers_max: usize => api.subscribers_max;
     subscribers_per_caller_max: usize => api.subscribers_per_caller_max;
     heavy_queries_max: usize => api.heavy_queries_max;
+    log_queries_max: usize => api.log_queries_max;
     light_queries_max: usize => api.light_queries_max;
     queries_waiting_per_caller_max: usize => api.queries_waiting_per_caller_max;
     subscriber_queue_events_max: usize => api.subscriber_queue_events_max;
@@ -134,14 +131,8 @@ limits!(
 );
 
 /// Those that may be zero: nothing is kept, nothing is waited for. With no more of the others nothing works.
-const MAY_BE_NONE: [&str; 6] = [
-    "stream_reserved_percent",
-    "backdate_days_max",
-    "cached_streams_max",
-    "known_at_models_max",
-    "known_at_idle_seconds",
-    "min_position_wait_ms",
-];
+const MAY_BE_NONE: [&str; 4] =
+    ["stream_reserved_percent", "backdate_days_max", "cached_streams_max", "min_position_wait_ms"];
 
 #[cfg(test)]
 mod tests {

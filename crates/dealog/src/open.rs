@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use dealog_api::{Model, TlsError, access::Mark};
 use dealog_commands::{CommandError, Commands, system_clock};
-use dealog_projections::{Database, Projection, ProjectionError, Worker, deals::Deals, put_aside_if_damaged};
+use dealog_projections::{Database, ProjectionError, Worker, models, put_aside_if_damaged};
 use dealog_store::{CopyError, Log, Place, StoreError, TokenError};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret as _;
@@ -162,21 +162,16 @@ pub(crate) async fn database(settings: &Settings, place: &Place) -> Result<Datab
     }
 }
 
-/// All read models.
-pub(crate) fn models() -> Vec<Box<dyn Projection>> {
-    vec![Box::<Deals>::default()]
-}
-
 /// What a server asks of these.
 pub(crate) fn asked() -> Vec<Model> {
-    models().iter().map(|model| Model { name: model.name(), version: model.version() }).collect()
+    models::all().iter().map(|model| Model { name: model.name(), version: model.version() }).collect()
 }
 
 /// The worker of the read models. What fits into one batch is folded before this returns, so that a small company is there
 /// when it is served; the rest when the worker follows.
 pub(crate) async fn worker(settings: &Settings, store: &Arc<dyn Log>, database: &Database) -> Result<Worker, Failure> {
     let limits = settings.limits.worker;
-    let mut worker = Worker::start(Arc::<dyn Log>::clone(store), database.clone(), models(), limits).await?;
+    let mut worker = Worker::start(Arc::<dyn Log>::clone(store), database.clone(), models::all(), limits).await?;
     if store.head().await?.position.0 <= limits.batch_events_max as u64 {
         // What cannot be done now is tried again by whoever follows, and told there.
         if let Err(error) = worker.catch_up().await {

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use dealog_api::Model;
 use dealog_events::Position;
-use dealog_projections::{Build, ProjectionError, Standing, Status, Stop, Watch, Worker};
+use dealog_projections::{Build, ProjectionError, Standing, Status, Stop, Watch, Worker, models};
 use dealog_store::Place;
 use serde::Serialize;
 
@@ -161,7 +161,7 @@ fn table(lines: &[Line]) -> Table {
 
 /// Rebuilds the read models, or only the one with this name. Servers may go on meanwhile.
 pub(crate) async fn rebuild(settings: &Settings, model: Option<&str>) -> Result<(), Failure> {
-    let names: Vec<_> = open::models().iter().map(|model| model.name()).collect();
+    let names: Vec<_> = models::all().iter().map(|model| model.name()).collect();
     if let Some(model) = model
         && !names.contains(&model)
     {
@@ -170,7 +170,7 @@ pub(crate) async fn rebuild(settings: &Settings, model: Option<&str>) -> Result<
     settings.existing_log().await?;
     let store = open::log(settings).await?;
     let database = open::views(settings).await?;
-    let mut worker = Worker::idle(store.clone(), database.clone(), open::models(), settings.limits.worker);
+    let mut worker = Worker::idle(store.clone(), database.clone(), models::all(), settings.limits.worker);
     let status = worker.status();
     let rebuild = async {
         match model {
@@ -193,7 +193,7 @@ pub(crate) async fn rebuild(settings: &Settings, model: Option<&str>) -> Result<
 pub(crate) async fn catch_up(settings: &Settings) -> Result<(), Failure> {
     let store = open::log(settings).await?;
     let database = open::views(settings).await?;
-    let mut worker = Worker::start(store.clone(), database.clone(), open::models(), settings.limits.worker).await?;
+    let mut worker = Worker::start(store.clone(), database.clone(), models::all(), settings.limits.worker).await?;
     shown("Folding the log", worker.status(), worker.catch_up()).await?;
     database.close().await;
     store.close().await;

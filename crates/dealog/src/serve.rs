@@ -2,17 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use dealog_api::{
-    App, Budget, Feed, Followed, Order, Reached, Readiness, Room, Tls, Turns, access::Access, audit::Audit,
-};
+use dealog_api::{App, Budget, Feed, Followed, Order, Readiness, Room, Tls, Turns, access::Access, audit::Audit};
 use dealog_app::Queries;
 use dealog_commands::system_clock;
 use dealog_events::Position;
 use dealog_followers::follow;
-use dealog_projections::{
-    Database, Figures, ImageFollower, Status,
-    deals::{Past, Views},
-};
+use dealog_projections::{Database, Figures, ImageFollower, Status, models::Lists};
 use dealog_store::{EventStore, Log, Place, TokenStore, sqlite::SqliteStore};
 use tokio::{
     net::TcpListener,
@@ -82,10 +77,8 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
             .await?
             .required(settings.tokens == Tokens::Required)
             .marked(open::mark(settings, &store).await?),
-        past: Past::new(Arc::clone(commands.store()), settings.limits.past),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,
-        reached: Reached::default(),
         scrubbed: store.scrub(system_clock()).await,
         readiness: Readiness::default(),
         turns: Turns::new(&limits),
@@ -94,12 +87,13 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         queries: Queries::new(
             Arc::clone(commands.store()),
             figures,
+            Lists::new(database.clone()),
+            status.clone(),
             system_clock(),
             dealog_app::Limits { min_position_wait: limits.min_position_wait },
         ),
         commands,
-        views: Views::new(database.clone()),
-        followed: Followed { models: open::asked(), status },
+        followed: Followed { database: database.clone(), models: open::asked(), status },
         limits,
         trusted_proxies: settings.trusted_proxies.iter().map(|Proxy(network)| *network).collect(),
         tls,

@@ -28,7 +28,7 @@ use dealog_events::{Envelope, Position};
 pub use page::{Found, ListPage, Named};
 pub use seeing::Seeing;
 
-use crate::{Database, Projection, ProjectionError};
+use crate::{Database, Projection, ProjectionError, runtime::positions_of};
 use snapshot::snapshot;
 
 /// All models, in the order in which a batch writes them.
@@ -72,20 +72,29 @@ impl Lists {
         &self.database
     }
 
-    /// The position that answers speak of now; zero while a model is missing.
+    /// The position that the models go on from; zero while there are none. One that has stopped may be behind: whoever asks it is
+    /// told.
     pub async fn position(&self) -> Result<Position, ProjectionError> {
-        // Those who wait for a position ask often: this is one statement and no transaction.
-        let mut db = self.database.acquire().await?;
-        snapshot::position(&mut db, &[company::MODEL, customers::MODEL, deals::MODEL]).await.or_else(
-            |error| match error {
-                ProjectionError::NotBuilt => Ok(Position::ZERO),
-                error => Err(error),
-            },
-        )
+        Ok(self.positions().await?.into_iter().flatten().max().unwrap_or_default())
     }
 
-    async fn snapshot(&self, models: &[Model]) -> Result<snapshot::Snapshot<'_>, ProjectionError> {
-        snapshot(&self.database, self.least, models).await
+    /// Whether there are tables of every model.
+    pub async fn are_made(&self) -> Result<bool, ProjectionError> {
+        Ok(self.positions().await?.iter().all(Option::is_some))
+    }
+
+    /// Where each model stands; none where it has no tables that this program understands.
+    async fn positions(&self) -> Result<Vec<Option<Position>>, ProjectionError> {
+        // Those who wait for a position ask often: this is one statement and no transaction.
+        let models = [company::MODEL, customers::MODEL, deals::MODEL].map(|model| (model.name, model.version));
+        positions_of(&mut *self.database.acquire().await?, &models).await
+    }
+
+    async fn snapshot(&self, models: &[Model], seeing: &Seeing) -> Result<snapshot::Snapshot<'_>, ProjectionError> {
+        let snapshot = snapshot(&self.database, self.least, models).await?;
+        // An answer speaks of what was known, if that is what was asked about.
+        let position = seeing.known.map_or(snapshot.position, |known| known.min(snapshot.position));
+        Ok(snapshot::Snapshot { position, ..snapshot })
     }
 }
 

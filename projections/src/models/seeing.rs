@@ -1,57 +1,35 @@
 //! What a question looks at.
 
-use chrono::NaiveDate;
-use dealog_events::{Position, TimeZone, Timestamp};
+use dealog_events::{Position, Timestamp};
 
 use super::{
     history::{END, FOREVER},
     statement::Statement,
 };
 
-/// What a question looks at: all that there is now, or what was, or what was known. Whoever asks resolves it once; nothing behind
+/// What a question looks at: all that there is now, or what was, or what was known. Whoever asks looks it up once; nothing behind
 /// it looks at a clock or a calendar.
 ///
 /// Within a stream neither positions nor times run backwards. So what had happened by an instant, what had been recorded up to a
 /// position, and what is both, are each a beginning of the stream. A thing is what it was after the last event of that beginning:
 /// its row has begun by both measures, and its successor has not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seeing {
-    /// The instant that the answer is for: ages are counted up to it.
-    pub at: Timestamp,
-    /// The local day of that instant.
-    pub today: NaiveDate,
-    /// Whether only what had happened by that instant is seen. Without it all that there is, however late: another server's clock
-    /// may be ahead.
-    pub as_of: bool,
-    /// The last position that is seen; all that there are, if none is named.
+    /// Only what had happened by this instant. Without it all that there is, however late: another server's clock may be ahead.
+    pub as_of: Option<Timestamp>,
+    /// Only what had been recorded up to this position; all that there is, if none is named.
     pub known: Option<Position>,
 }
 
 impl Seeing {
-    /// All that there is, at this instant.
-    pub fn now(at: Timestamp, zone: TimeZone) -> Self {
-        Self { at, today: zone.day_of(at), as_of: false, known: None }
-    }
-
-    /// What had happened by an instant.
-    pub fn as_of(at: Timestamp, zone: TimeZone) -> Self {
-        Self { as_of: true, ..Self::now(at, zone) }
-    }
-
-    /// Of that, what had been recorded up to a position.
-    #[must_use]
-    pub fn known_at(self, position: Position) -> Self {
-        Self { known: Some(position), ..self }
-    }
-
     /// Whether live rows are all that is needed.
     pub(super) fn is_now(&self) -> bool {
-        !self.as_of && self.known.is_none()
+        self.as_of.is_none() && self.known.is_none()
     }
 
     /// The last instant that is seen, in microseconds.
     pub(super) fn until(&self) -> i64 {
-        if self.as_of { self.at.micros() } else { END }
+        self.as_of.map_or(END, Timestamp::micros)
     }
 
     /// The last position that is seen. A live row ends after it, whatever it is.
@@ -65,15 +43,15 @@ impl Seeing {
     /// going through all that had begun by a position, which they would do if they took beginnings and ends for independent.
     pub(super) fn in_force(&self, alias: &str) -> Statement {
         let condition = match (self.as_of, self.known) {
-            (false, None) => format!("{alias}.ended = {FOREVER}"),
-            (true, None) => format!("{alias}.valid_from <= :until AND {alias}.valid_to > :until"),
-            (false, Some(_)) => format!("+{alias}.began <= :known AND {alias}.ended > :known"),
-            (true, Some(_)) => format!(
+            (None, None) => format!("{alias}.ended = {FOREVER}"),
+            (Some(_), None) => format!("{alias}.valid_from <= :until AND {alias}.valid_to > :until"),
+            (None, Some(_)) => format!("+{alias}.began <= :known AND {alias}.ended > :known"),
+            (Some(_), Some(_)) => format!(
                 "{alias}.valid_from <= :until AND +{alias}.began <= :known AND ({alias}.valid_to > :until OR {alias}.ended > :known)"
             ),
         };
         let mut condition = Statement::new(&condition);
-        if self.as_of {
+        if self.as_of.is_some() {
             condition = condition.value("until", self.until());
         }
         if self.known.is_some() {

@@ -1,12 +1,12 @@
 //! One snapshot of the models that a query joins.
 
 use dealog_events::Position;
-use sqlx::{Any, AnyConnection, Transaction};
+use sqlx::{Any, Transaction};
 
 use super::Model;
 use crate::{Database, ProjectionError, database::Reading, position_of};
 
-/// A snapshot, and the position that it speaks of.
+/// A snapshot, and the position that an answer from it speaks of.
 pub(super) struct Snapshot<'a> {
     pub(super) db: Reading<Transaction<'a, Any>>,
     pub(super) position: Position,
@@ -26,10 +26,4 @@ pub(super) async fn snapshot<'a>(
         return Err(ProjectionError::Behind { position, least });
     }
     Ok(Snapshot { db, position })
-}
-
-/// The position at which all of `models` stand.
-pub(super) async fn position(db: &mut AnyConnection, models: &[Model]) -> Result<Position, ProjectionError> {
-    let models: Vec<(&str, i64)> = models.iter().map(|model| (model.name, model.version)).collect();
-    position_of(db, &models).await
 }

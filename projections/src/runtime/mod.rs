@@ -24,6 +24,7 @@ mod worker;
 
 pub use checkpoint::{Checkpoint, checkpoint};
 pub use snapshot::position_of;
+pub(crate) use snapshot::positions_of;
 pub use standing::{Build, Standing, Stop};
 pub use status::{ModelStatus, Watch};
 pub use worker::{Limits, Worker};

@@ -1,7 +1,5 @@
 //! The one position at which a query sees all models that it joins.
 
-use std::collections::BTreeMap;
-
 use dealog_events::Position;
 use sqlx::AnyConnection;
 
@@ -21,13 +19,9 @@ type Row = (String, i64, i64, Option<i64>, Option<String>);
 /// moment after it was mended, with [`ProjectionError::Behind`].
 pub async fn position_of(db: &mut AnyConnection, models: &[(&str, i64)]) -> Result<Position, ProjectionError> {
     let rows: Vec<Row> = sqlx::query_as(STANDING).fetch_all(db).await?;
-    let rows: BTreeMap<&str, &Row> = rows.iter().map(|row| (row.0.as_str(), row)).collect();
-    let position = |stored: i64| {
-        stored.try_into().map(Position).map_err(|_| ProjectionError::Damaged(format!("checkpoint {stored}")))
-    };
     let mut found = Vec::with_capacity(models.len());
     for (name, version) in models {
-        let row = rows.get(name).filter(|row| row.1 == *version).ok_or(ProjectionError::NotBuilt)?;
+        let row = rows.iter().find(|row| row.0 == *name && row.1 == *version).ok_or(ProjectionError::NotBuilt)?;
         found.push((position(row.2)?, row));
     }
     let front = found.iter().map(|(position, _)| *position).max().unwrap_or_default();
@@ -41,4 +35,21 @@ pub async fn position_of(db: &mut AnyConnection, models: &[(&str, i64)]) -> Resu
         }),
         Some((behind, _)) => Err(ProjectionError::Behind { position: *behind, least: front }),
     }
+}
+
+/// Where each of these models stands, in the same order; none where it has no tables of that version.
+pub(crate) async fn positions_of(
+    db: &mut AnyConnection,
+    models: &[(&str, i64)],
+) -> Result<Vec<Option<Position>>, ProjectionError> {
+    let rows: Vec<Row> = sqlx::query_as(STANDING).fetch_all(db).await?;
+    let of = |(name, version): &(&str, i64)| {
+        let row = rows.iter().find(|row| row.0 == *name && row.1 == *version);
+        row.map(|row| position(row.2)).transpose()
+    };
+    models.iter().map(of).collect()
+}
+
+fn position(stored: i64) -> Result<Position, ProjectionError> {
+    stored.try_into().map(Position).map_err(|_| ProjectionError::Damaged(format!("checkpoint {stored}")))
 }

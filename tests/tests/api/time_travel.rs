@@ -1,6 +1,6 @@
 //! Going back: to what was so at an instant, and to what was known at a position.
 
-use dealog_tests::{Answer, Client, Data, Server, deal};
+use dealog_tests::{Answer, Client, Server, deal};
 use serde_json::{Value, json};
 
 use crate::server;
@@ -182,17 +182,4 @@ fn what_was_known_is_asked_about_now_unless_an_instant_is_named() {
     assert_eq!(answer.body["position"], created.position());
     let stages = answer.body["pipelines"][0]["stages"].as_array().unwrap();
     assert_eq!((&stages[0]["deals"], &stages[5]["deals"]), (&json!(1), &json!(0)), "it had not been moved");
-}
-
-#[test]
-fn more_events_than_a_question_may_fold_are_refused() {
-    let server = Server::of_a_new_company(&[]);
-    let position = server.post("/v1/deals", &deal("One", &json!({}))).expect(201).position();
-    let limit = format!("known_at_events_max = {}", position - 1);
-    let small = Server::with(Data::fresh().with_limits(&limit), &[]);
-    let position = small.post("/v1/deals", &deal("One", &json!({}))).expect(201).position();
-    small.get(&format!("/v1/deals?known_at={}", position - 1)).expect(200);
-    let refused = small.get(&format!("/v1/deals?known_at={position}")).problem(422, "query");
-    assert_eq!(refused.body["field"], "known_at");
-    small.stop();
 }

@@ -154,7 +154,8 @@ fn killed_in_the_middle(data: &Data, files: &Path) -> bool {
         .spawn()
         .unwrap();
     until("the import should write or end", Duration::from_mins(1), || {
-        let written = Database::found(data, "log", "coalesce(max(position), 0)", "events").unwrap_or_default();
+        let written =
+            Database::found(data, "log", "coalesce(max(position), 0)", ("events", "true")).unwrap_or_default();
         (written > WRITTEN_EVENTS || child.try_wait().unwrap().is_some()).then_some(())
     });
     child.kill().unwrap();

@@ -16,11 +16,15 @@ fn the_read_models_may_be_in_another_database_than_the_log() {
     assert_eq!(Server::start(&log, &elsewhere).get(&path).expect(200).text, before);
 
     let position = i64::try_from(created.position()).unwrap();
-    assert_eq!(Database::found(&log, "log", "coalesce(max(position), 0)", "events"), Some(position));
-    assert_eq!(Database::found(&views, "views", "position", "checkpoints"), Some(position));
-    assert_eq!(Database::found(&log, "views", "position", "checkpoints"), None, "there are read models beside the log");
+    assert_eq!(Database::found(&log, "log", "coalesce(max(position), 0)", ("events", "true")), Some(position));
+    assert_eq!(Database::found(&views, "views", "position", ("checkpoints", "projection = 'deals'")), Some(position));
     assert_eq!(
-        Database::found(&views, "log", "coalesce(max(position), 0)", "events"),
+        Database::found(&log, "views", "position", ("checkpoints", "projection = 'deals'")),
+        None,
+        "there are read models beside the log"
+    );
+    assert_eq!(
+        Database::found(&views, "log", "coalesce(max(position), 0)", ("events", "true")),
         None,
         "there is a log beside the read models"
     );

@@ -67,10 +67,10 @@ fn damage_to_a_log_is_found_and_named_and_left_as_it_is() {
 
 /// Each is what somebody could do to the read models, the table that the check names, and words of what it shows of the row.
 const DIFFERENCES: [(&str, &str, &str); 4] = [
-    ("UPDATE users SET name = 'Nobody' WHERE position = (SELECT min(position) FROM users)", "users", "\"Nobody\""),
-    ("DELETE FROM visits WHERE position = (SELECT max(position) FROM visits)", "visits", "is      no row\n"),
+    ("UPDATE users SET name = 'Nobody' WHERE began = (SELECT min(began) FROM users)", "users", "\"Nobody\""),
+    ("DELETE FROM deals WHERE began = (SELECT max(began) FROM deals)", "deals", "is      no row\n"),
     (
-        "INSERT INTO teams SELECT position + 1000, team, valid_from, valid_to, version, name FROM teams",
+        "INSERT INTO teams SELECT began + 1000, ended, valid_from, valid_to, team, version, created_position, name FROM teams",
         "teams",
         "should  no row\n",
     ),

@@ -401,15 +401,15 @@ async fn in_turn(
     let asked = Instant::now();
     // A query that waits for a position takes no place meanwhile. The handler finds the position reached.
     let position = params.iter().find(|(name, _)| name == "min_position").and_then(|(_, value)| value.parse().ok());
+    let position = position.map(Position);
     if of_figures {
-        let position = position.map(Position);
         if !app.queries.has_come_to(position) {
             let _waiting = app.turns.wait_for_position(share)?;
             app.queries.wait_for(position).await?;
         }
-    } else if let Some(position) = position.filter(|position| !app.reached.is(Position(*position))) {
+    } else if let Some(position) = position.filter(|position| !app.queries.lists_have_come_to(*position)) {
         let _waiting = app.turns.wait_for_position(share)?;
-        app.views_since(Some(position)).await?;
+        app.queries.lists(Some(position)).await?;
     }
     let place = app.turns.take(share, weight).await?;
     // After a long wait, the token may have been revoked.

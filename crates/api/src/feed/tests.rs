@@ -320,7 +320,7 @@ async fn pages_that_nobody_takes_share_room_and_one_caller_has_half_of_it() {
 async fn who_waits_for_room_or_for_a_turn_is_told_that_the_connection_lives() {
     let log = Log::of(100, 0, 100);
     // Half of it is room for one page.
-    let limits = Limits { subscriber_pages_bytes_max: 1024, heavy_queries_max: 1, ..Limits::default() };
+    let limits = Limits { subscriber_pages_bytes_max: 1024, log_queries_max: 1, ..Limits::default() };
     let (feed, turns) = (feed(&log, &limits), Turns::new(&limits));
     let share = Share::Address(None);
     let subscriber = || after(&feed, 0, &[]).in_turn(turns.clone(), share);
@@ -330,7 +330,7 @@ async fn who_waits_for_room_or_for_a_turn_is_told_that_the_connection_lives() {
         assert_eq!(next(&mut second).await, ":\n\n");
     }
     drop(page);
-    let query = turns.take(share, Weight::Heavy).await.unwrap();
+    let query = turns.take(share, Weight::Log).await.unwrap();
     for _ in 0..2 {
         assert_eq!(next(&mut second).await, ":\n\n");
     }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
+use dealog_app::Listed;
 use dealog_events::Slug;
-use dealog_projections::deals::query::{Board, BoardCursor, BoardPage};
+use dealog_projections::models::deals::{Board, BoardCursor, BoardPage};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
     extract::Params,
     problem::{Problem, QueryProblems},
-    query::{Question, WhenText, filter_query, limit, seen},
+    query::{WhenText, filter_query, limit, seen},
 };
 
 /// Its cards name people, whatever is asked for.
@@ -45,7 +46,7 @@ async fn board(State(app): State<Arc<App>>, Params(query): Params<BoardQuery>) -
     }
     let limit = limit(query.limit, 20, app.limits.page_items_max)?;
     let page = BoardPage { limit, stage: query.stage.clone(), after: query.after };
-    let Question { views, scope } = query.shared().question(&app, query.as_of).await?;
-    let answer = views.board(&scope, &page).await?;
+    let listed = Listed { as_of: query.as_of.map(|WhenText(when)| when), ..query.listed()? };
+    let answer = app.queries.board(listed, &page).await?;
     Ok(seen(answer.seen.position, &answer))
 }

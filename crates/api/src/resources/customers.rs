@@ -8,7 +8,7 @@ use dealog_domain::{
     customer::{self, Change, Register},
 };
 use dealog_events::{CustomerId, StreamId};
-use dealog_projections::deals::query::{Customer, Named};
+use dealog_projections::models::{Named, customers::Customer};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::{
     command::{Answer, Asked, CommandHeaders},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{AtLeast, PageQuery, one, seen},
+    query::{AtLeast, NOW, PageQuery, one, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -46,8 +46,7 @@ async fn change(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Change>)
     responses((status = 200, body = Named<Customer>), QueryProblems))]
 async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
     let page = query.page(&app)?;
-    let views = app.views_since(query.min_position).await?;
-    let customers = views.customers(page, app.now()).await?;
+    let customers = query.lists(&app).await?.customers(page, &NOW).await?;
     Ok(seen(customers.position, &customers))
 }
 
@@ -56,6 +55,5 @@ async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> 
     responses((status = 200, body = Customer), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: CustomerId = ids.get("id")?;
-    let views = app.views_since(query.min_position).await?;
-    one(views.customer(id, app.now()).await?, |customer| customer.version, StreamId::Customer(id))
+    one(query.lists(&app).await?.customer(id, &NOW).await?, |customer| customer.version, StreamId::Customer(id))
 }

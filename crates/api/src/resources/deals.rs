@@ -7,10 +7,10 @@ use dealog_domain::{
     Command,
     deal::{self, Change, Create, Lose, Move, Reopen, Transfer, Win},
 };
-use dealog_events::{DealId, Envelope, Slug, StreamId, Version};
-use dealog_projections::deals::{
-    Views,
-    query::{Deal, DealList, DealQuery, DealStatus, ListPage},
+use dealog_events::{DealId, Envelope, Position, Slug, StreamId, Version};
+use dealog_projections::models::{
+    ListPage,
+    deals::{Deal, DealList, DealStatus},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -23,7 +23,7 @@ use crate::{
     extract::{Params, PathIds},
     known::KnownAt,
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{Question, WhenText, check_as_of, ends, filter_query, limit, one, seen},
+    query::{WhenText, filter_query, limit, one, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -116,44 +116,23 @@ struct GetQuery {
     responses((status = 200, body = Deal), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<GetQuery>) -> Result<Response, Problem> {
     let id: DealId = ids.get("id")?;
-    let views = app.views_since(query.min_position).await?;
-    if query.as_of.is_none() && query.at_version.is_none() && query.known_at.is_none() {
-        return one(views.deal(id, app.now()).await?, |deal| deal.version, StreamId::Deal(id));
+    let min_position = query.min_position.map(Position);
+    let as_of = query.as_of.map(|WhenText(when)| when);
+    let known_at = query.known_at.map(|KnownAt(known_at)| known_at);
+    let is_past = as_of.is_some() || known_at.is_some();
+    let found = match query.at_version {
+        Some(_) if is_past => {
+            let detail = "at_version says when already: send it without as_of and known_at";
+            return Err(Problem::unprocessable("query", "at_version", detail));
+        }
+        Some(version) => app.queries.deal_at_version(id, min_position, Version(version)).await?,
+        None => app.queries.deal(id, min_position, (as_of, known_at)).await?,
+    };
+    if !is_past && query.at_version.is_none() {
+        return one(found, |deal| deal.version, StreamId::Deal(id));
     }
-    let found = past(&app, &views, StreamId::Deal(id), &query).await?.deal(id, app.now()).await?;
     let deal = found.item.ok_or_else(|| Problem::not_found(format!("{} as it is asked for", StreamId::Deal(id))))?;
     Ok(seen(found.position, &deal))
-}
-
-/// The read models of a deal's events up to what is asked for.
-async fn past(app: &App, views: &Views, stream: StreamId, query: &GetQuery) -> Result<Views, Problem> {
-    if query.at_version.is_some() && (query.as_of.is_some() || query.known_at.is_some()) {
-        let detail = "at_version says when already: send it without as_of and known_at";
-        return Err(Problem::unprocessable("query", "at_version", detail));
-    }
-    let now = app.now();
-    check_as_of(views, query.as_of, now).await?;
-    let as_of = match query.as_of {
-        Some(WhenText(when)) => Some(ends(views, when, now).await?),
-        None => None,
-    };
-    let position = match query.known_at {
-        Some(KnownAt(known_at)) => app.queries.known(known_at).await?,
-        None => app.store().head().await?.position,
-    };
-    let wanted = |event: &Envelope| event.position <= position && as_of.is_none_or(|as_of| event.occurred_at <= as_of);
-    let (views, last) = app.past.views_of(stream, query.at_version.map(Version), position, wanted).await?;
-    match query.at_version.map(Version) {
-        Some(Version::ZERO) => {
-            let detail = format!("at_version is 0, and {stream} has versions from 1 on");
-            Err(Problem::unprocessable("beyond_version", "at_version", detail))
-        }
-        Some(version) if version > last && last > Version::ZERO => {
-            let detail = format!("at_version is {version}, and {stream} has the versions 1 to {last}");
-            Err(Problem::unprocessable("beyond_version", "at_version", detail))
-        }
-        _ => Ok(views),
-    }
 }
 
 filter_query!(
@@ -176,9 +155,8 @@ filter_query!(
     responses((status = 200, body = DealList), QueryProblems))]
 async fn list(State(app): State<Arc<App>>, Params(query): Params<ListQuery>) -> Result<Response, Problem> {
     let page = ListPage { limit: limit(query.limit, 50, app.limits.page_items_max)?, after: query.after };
-    let Question { views, scope } = query.shared().question(&app, None).await?;
-    let (status, stage) = (query.status, query.stage);
-    let deals = views.deals(&DealQuery { filter: scope.filter, status, stage, page }, scope.now).await?;
+    let listed = query.listed()?;
+    let deals = app.queries.deals(listed, query.status, query.stage, page).await?;
     Ok(seen(deals.position, &deals))
 }
 

@@ -173,7 +173,7 @@ async fn look(app: &App) -> Ready {
 /// What the worker of this process says, and what is written down beside the read models, whoever folds them.
 pub(crate) async fn projection(app: &App, model: Model) -> ProjectionHealth {
     let Model { name, version } = model;
-    let database = app.views.database();
+    let database = &app.followed.database;
     let here = app.followed.status.as_ref().and_then(|status| match status.of(name) {
         Some(Status::CatchingUp { position, head }) => Some(Building { position, head }),
         _ => None,

@@ -65,7 +65,7 @@ struct Model {
 async fn look(app: &App) -> Option<Standing> {
     let head = app.store().head().await.ok()?.position;
     // Health has words for a database that gives no answer, and metrics say nothing then.
-    app.views.position().await.ok()?;
+    app.queries.lists(None).await.ok()?.position().await.ok()?;
     let health = join_all(app.followed.models.iter().map(|model| health::projection(app, *model))).await;
     let models: Vec<_> = health
         .into_iter()

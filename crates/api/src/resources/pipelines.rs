@@ -8,7 +8,7 @@ use dealog_domain::{
     pipeline::{self, AddStage, Define, Reorder, ReviseStage},
 };
 use dealog_events::{PipelineId, Slug, StreamId};
-use dealog_projections::deals::query::{Found, Named, PipelineDefinition};
+use dealog_projections::models::{Named, company::Pipeline};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::{
     command::{Answer, Asked, CommandHeaders, Nothing},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{AtLeast, one, seen},
+    query::{AtLeast, NOW, one, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -90,20 +90,16 @@ async fn archive(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing
 
 /// All pipelines as they are now, oldest first.
 #[utoipa::path(get, path = "/v1/pipelines", tag = "pipelines", params(AtLeast),
-    responses((status = 200, body = Named<PipelineDefinition>), QueryProblems))]
+    responses((status = 200, body = Named<Pipeline>), QueryProblems))]
 async fn list(State(app): State<Arc<App>>, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
-    let views = app.views_since(query.min_position).await?;
-    let pipelines = views.pipelines(app.now()).await?;
+    let pipelines = query.lists(&app).await?.pipelines(&NOW).await?;
     Ok(seen(pipelines.position, &pipelines))
 }
 
 /// A pipeline as it is now.
 #[utoipa::path(get, path = "/v1/pipelines/{id}", tag = "pipelines", params(("id" = PipelineId, Path), AtLeast),
-    responses((status = 200, body = PipelineDefinition), QueryProblems))]
+    responses((status = 200, body = Pipeline), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: PipelineId = ids.get("id")?;
-    let views = app.views_since(query.min_position).await?;
-    let Named { position, items, .. } = views.pipelines(app.now()).await?;
-    let item = items.into_iter().find(|pipeline| pipeline.id == id);
-    one(Found { position, item }, |pipeline| pipeline.version, StreamId::Pipeline(id))
+    one(query.lists(&app).await?.pipeline(id, &NOW).await?, |pipeline| pipeline.version, StreamId::Pipeline(id))
 }

@@ -8,7 +8,7 @@ use dealog_domain::{
     settings::{self, Change},
 };
 use dealog_events::StreamId;
-use dealog_projections::deals::query::Settings;
+use dealog_projections::models::company::Settings;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     command::{Answer, Asked, CommandHeaders},
     extract::Params,
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{AtLeast, one},
+    query::{AtLeast, NOW, one},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -34,6 +34,5 @@ async fn change(State(app): State<Arc<App>>, asked: Asked<Change>) -> Result<Res
 #[utoipa::path(get, path = "/v1/settings", tag = "settings", params(AtLeast),
     responses((status = 200, body = Settings), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
-    let views = app.views_since(query.min_position).await?;
-    one(views.settings(app.now()).await?, |settings| settings.version, StreamId::Settings)
+    one(query.lists(&app).await?.settings(&NOW).await?, |settings| settings.version, StreamId::Settings)
 }

@@ -8,7 +8,7 @@ use dealog_domain::{
     team::{self, Form},
 };
 use dealog_events::{StreamId, TeamId, UserId};
-use dealog_projections::deals::query::{Named, Team};
+use dealog_projections::models::{Named, company::Team};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::{
     command::{Answer, Asked, CommandHeaders, Nothing},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{AtLeast, PageQuery, one, seen},
+    query::{AtLeast, NOW, PageQuery, one, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -55,8 +55,7 @@ async fn remove_member(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<N
     responses((status = 200, body = Named<Team>), QueryProblems))]
 async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
     let page = query.page(&app)?;
-    let views = app.views_since(query.min_position).await?;
-    let teams = views.teams(page, app.now()).await?;
+    let teams = query.lists(&app).await?.teams(page, &NOW).await?;
     Ok(seen(teams.position, &teams))
 }
 
@@ -65,6 +64,5 @@ async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> 
     responses((status = 200, body = Team), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: TeamId = ids.get("id")?;
-    let views = app.views_since(query.min_position).await?;
-    one(views.team(id, app.now()).await?, |team| team.version, StreamId::Team(id))
+    one(query.lists(&app).await?.team(id, &NOW).await?, |team| team.version, StreamId::Team(id))
 }

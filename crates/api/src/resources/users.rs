@@ -12,7 +12,7 @@ use dealog_domain::{
     user::{self, ChangeRole, Invite},
 };
 use dealog_events::{StreamId, UserId};
-use dealog_projections::deals::query::{Named, User};
+use dealog_projections::models::{Named, company::User};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ use crate::{
     command::{Answer, Asked, CommandHeaders, Nothing},
     extract::{Params, PathIds},
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{AtLeast, PageQuery, one, seen},
+    query::{AtLeast, NOW, PageQuery, one, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -85,8 +85,7 @@ async fn deactivate(
     responses((status = 200, body = Named<User>), QueryProblems))]
 async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> Result<Response, Problem> {
     let page = query.page(&app)?;
-    let views = app.views_since(query.min_position).await?;
-    let users = views.users(page, app.now()).await?;
+    let users = query.lists(&app).await?.users(page, &NOW).await?;
     Ok(seen(users.position, &users))
 }
 
@@ -95,6 +94,5 @@ async fn list(State(app): State<Arc<App>>, Params(query): Params<PageQuery>) -> 
     responses((status = 200, body = User), QueryProblems))]
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<AtLeast>) -> Result<Response, Problem> {
     let id: UserId = ids.get("id")?;
-    let views = app.views_since(query.min_position).await?;
-    one(views.user(id, app.now()).await?, |user| user.version, StreamId::User(id))
+    one(query.lists(&app).await?.user(id, &NOW).await?, |user| user.version, StreamId::User(id))
 }

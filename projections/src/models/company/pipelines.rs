@@ -65,7 +65,7 @@ const LATER_STAGES: &str = "SELECT s.* FROM stages s WHERE s.pipeline = :pipelin
 impl Lists {
     /// All pipelines, oldest first.
     pub async fn pipelines(&self, seeing: &Seeing) -> Result<Named<Pipeline>, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
         let rows = Statement::new(PIPELINES).part("in_force", seeing.in_force("p"));
         let rows: Vec<PipelineRow> = rows.fetch_all(&mut snapshot.db).await?;
         let stages = Statement::new(STAGES).part("in_force", seeing.in_force("s"));
@@ -83,7 +83,7 @@ impl Lists {
 
     /// A pipeline.
     pub async fn pipeline(&self, id: PipelineId, seeing: &Seeing) -> Result<Found<Pipeline>, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
         let item = definition(&mut snapshot, Some(id), seeing).await?.map(pipeline).transpose()?;
         Ok(Found { position: snapshot.position, item })
     }
@@ -128,7 +128,7 @@ impl Definition {
         snapshot: &mut Snapshot<'_>,
         seeing: &Seeing,
     ) -> Result<Vec<StageRow>, ProjectionError> {
-        if !seeing.as_of {
+        if seeing.as_of.is_none() {
             return Ok(Vec::new());
         }
         let later = Statement::new(LATER_STAGES)

@@ -41,7 +41,7 @@ const KNOWN: &str = "SELECT s.* FROM settings s WHERE s.began <= :known ORDER BY
 impl Lists {
     /// The settings. Before one of them was first made, its first value counts, as soon as it is known.
     pub async fn settings(&self, seeing: &Seeing) -> Result<Found<Settings>, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
         let row = if seeing.is_now() {
             Statement::new(NOW).fetch_one(&mut snapshot.db).await?
         } else {

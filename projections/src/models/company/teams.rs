@@ -46,7 +46,7 @@ const MEMBERS_OF_ONE: &str = "SELECT m.* FROM members m WHERE m.team = :team AND
 impl Lists {
     /// A page of teams, the newest first.
     pub async fn teams(&self, of: ListPage, seeing: &Seeing) -> Result<Named<Team>, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
         let statement = Statement::new(PAGE)
             .part("in_force", seeing.in_force("t"))
             .value("before", of.before())
@@ -68,7 +68,7 @@ impl Lists {
 
     /// A team.
     pub async fn team(&self, id: TeamId, seeing: &Seeing) -> Result<Found<Team>, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
         let one =
             |text, alias| Statement::new(text).value("team", id.to_string()).part("in_force", seeing.in_force(alias));
         let Some(row) = one(ONE, "t").fetch_one(&mut snapshot.db).await? else {

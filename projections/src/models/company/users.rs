@@ -41,7 +41,7 @@ const ONE: &str = "SELECT u.* FROM users u WHERE u.user_id = :user AND :in_force
 impl Lists {
     /// A page of users, the newest first.
     pub async fn users(&self, of: ListPage, seeing: &Seeing) -> Result<Named<User>, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
         let statement = Statement::new(PAGE)
             .part("in_force", seeing.in_force("u"))
             .value("before", of.before())
@@ -54,7 +54,7 @@ impl Lists {
 
     /// A user.
     pub async fn user(&self, id: UserId, seeing: &Seeing) -> Result<Found<User>, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
         let statement = Statement::new(ONE).value("user", id.to_string()).part("in_force", seeing.in_force("u"));
         let item = statement.fetch_one(&mut snapshot.db).await?.map(user).transpose()?;
         Ok(Found { position: snapshot.position, item })

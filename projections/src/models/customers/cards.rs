@@ -42,7 +42,7 @@ const ONE: &str = "SELECT c.* FROM customers c WHERE c.customer = :customer AND 
 impl Lists {
     /// A page of customers, the newest first.
     pub async fn customers(&self, of: ListPage, seeing: &Seeing) -> Result<Named<Customer>, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
         let statement = Statement::new(PAGE)
             .part("in_force", seeing.in_force("c"))
             .value("before", of.before())
@@ -55,7 +55,7 @@ impl Lists {
 
     /// A customer.
     pub async fn customer(&self, id: CustomerId, seeing: &Seeing) -> Result<Found<Customer>, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
         let statement = Statement::new(ONE).value("customer", id.to_string()).part("in_force", seeing.in_force("c"));
         let item = statement.fetch_one(&mut snapshot.db).await?.map(customer).transpose()?;
         Ok(Found { position: snapshot.position, item })

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::NaiveDate;
 use dealog_events::{CustomerId, DealId, Money, PipelineId, Probability, Slug, Timestamp, UserId, Version};
+use dealog_figures::{DAY_MICROS, Days, Moment, Seen};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sqlx::{FromRow, any::AnyRow};
 use utoipa::{PartialSchema, ToSchema};
@@ -11,7 +12,6 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{MODEL, filter::Filter, tables::DealRow};
 use crate::{
     ProjectionError,
-    figures::{DAY_MICROS, Days, Seen},
     models::{
         Lists, Seeing,
         company::{self, Definition, StageRow},
@@ -185,9 +185,15 @@ impl<'r> FromRow<'r, AnyRow> for CardRow {
 }
 
 impl Lists {
-    /// The board of the filter's pipeline; without one, of the oldest pipeline.
-    pub async fn board(&self, filter: &Filter, of: &BoardPage, seeing: &Seeing) -> Result<Board, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL, company::MODEL, customers::MODEL]).await?;
+    /// The board of the filter's pipeline; without one, of the oldest pipeline. Ages are counted up to `moment`.
+    pub async fn board(
+        &self,
+        filter: &Filter,
+        of: &BoardPage,
+        seeing: &Seeing,
+        moment: &Moment,
+    ) -> Result<Board, ProjectionError> {
+        let mut snapshot = self.snapshot(&[MODEL, company::MODEL, customers::MODEL], seeing).await?;
         let Some(mut pipeline) = company::definition(&mut snapshot, filter.pipeline, seeing).await? else {
             let message = match filter.pipeline {
                 Some(_) => "there is no such pipeline",
@@ -206,9 +212,9 @@ impl Lists {
         }
         let mut columns = Vec::with_capacity(stages.len());
         for stage in stages {
-            columns.push(column(&mut snapshot, filter, stage, of, seeing).await?);
+            columns.push(column(&mut snapshot, filter, stage, of, seeing, moment).await?);
         }
-        let seen = Seen { position: snapshot.position, as_of: seeing.at };
+        let seen = Seen { position: snapshot.position, as_of: moment.at };
         Ok(Board { seen, pipeline: parse(&pipeline.row.pipeline)?, name: pipeline.row.name, columns })
     }
 }
@@ -251,6 +257,7 @@ async fn column(
     stage: &StageRow,
     of: &BoardPage,
     seeing: &Seeing,
+    moment: &Moment,
 ) -> Result<BoardColumn, ProjectionError> {
     let of_column = |text| {
         Statement::new(text)
@@ -273,7 +280,7 @@ async fn column(
         .value("limit", i64::from(of.limit) + 1);
     let rows: Vec<CardRow> = cards.fetch_all(&mut snapshot.db).await?;
     let (rows, next) = page(rows, of.limit, |row| cursor(&row.deal));
-    let cards = rows.into_iter().map(|row| card(row, stage, seeing)).collect::<Result<_, _>>()?;
+    let cards = rows.into_iter().map(|row| card(row, stage, moment)).collect::<Result<_, _>>()?;
     Ok(BoardColumn { stage: parse(&stage.stage)?, name: stage.name.clone(), deals, cards, next: next.transpose()? })
 }
 
@@ -281,11 +288,11 @@ fn cursor(row: &DealRow) -> Result<BoardCursor, ProjectionError> {
     Ok(BoardCursor { entered_at: time(row.entered_at)?, created_at: time(row.created_at)?, deal: parse(&row.deal)? })
 }
 
-fn card(row: CardRow, stage: &StageRow, seeing: &Seeing) -> Result<Card, ProjectionError> {
+fn card(row: CardRow, stage: &StageRow, moment: &Moment) -> Result<Card, ProjectionError> {
     let CardRow { deal, customer_name, owner_name } = row;
     let expected_close: Option<NaiveDate> = maybe(deal.expected_close.as_deref())?;
     // What another server has appended may be ahead of the clock of the one that asks.
-    let age_micros = (seeing.at.micros() - deal.entered_at).max(0);
+    let age_micros = (moment.at.micros() - deal.entered_at).max(0);
     let stale_micros = stage.stale_after_days.map_or(i64::MAX, |days| days.saturating_mul(DAY_MICROS));
     Ok(Card {
         deal: parse(&deal.deal)?,
@@ -299,8 +306,8 @@ fn card(row: CardRow, stage: &StageRow, seeing: &Seeing) -> Result<Card, Project
         probability: probability(deal.probability.unwrap_or(stage.probability))?,
         expected_close,
         entered_at: time(deal.entered_at)?,
-        age_days: Days::mean(age_micros.into(), 1),
+        age_days: Days::of(age_micros),
         stale: age_micros > stale_micros,
-        overdue: expected_close.is_some_and(|day| day < seeing.today),
+        overdue: expected_close.is_some_and(|day| day < moment.today),
     })
 }

@@ -111,7 +111,7 @@ const AT_VERSION: &str =
 impl Lists {
     /// A deal; none if there is none.
     pub async fn deal(&self, id: DealId, seeing: &Seeing) -> Result<Found<Deal>, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
         let statement = if seeing.is_now() {
             Statement::new(NOW)
         } else {
@@ -123,7 +123,7 @@ impl Lists {
 
     /// A deal at a version of its stream.
     pub async fn deal_at_version(&self, id: DealId, wanted: Version) -> Result<DealAtVersion, ProjectionError> {
-        let mut snapshot = self.snapshot(&[MODEL]).await?;
+        let mut snapshot = self.snapshot(&[MODEL], &Seeing::default()).await?;
         let live = Statement::new(NOW).value("deal", id.to_string());
         let live: Option<DealRow> = live.fetch_one(&mut snapshot.db).await?;
         let last = live.as_ref().map_or(Version::ZERO, |live| version(live.version));

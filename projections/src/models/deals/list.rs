@@ -55,7 +55,7 @@ impl Lists {
     /// A page of deals.
     pub async fn deals(&self, query: &DealQuery, seeing: &Seeing) -> Result<DealList, ProjectionError> {
         let models = if query.filter.names_a_team() { &[MODEL, company::MODEL][..] } else { &[MODEL] };
-        let mut snapshot = self.snapshot(models).await?;
+        let mut snapshot = self.snapshot(models, seeing).await?;
         let statement = if seeing.is_now() {
             Statement::new(NOW)
         } else {
