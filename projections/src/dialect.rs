@@ -93,11 +93,11 @@ impl Dialect {
         }
     }
 
-    /// Selects the items of a JSON array in `$1`.
-    pub(crate) fn items(self, sql_type: &str) -> String {
+    /// Selects the items of a JSON array, which has this name in the statement.
+    pub(crate) fn items(self, array: &str, sql_type: &str) -> String {
         match self {
-            Self::Sqlite => "SELECT value FROM json_each($1)".to_owned(),
-            Self::Postgres => format!("SELECT CAST(jsonb_array_elements_text(CAST($1 AS JSONB)) AS {sql_type})"),
+            Self::Sqlite => format!("SELECT value FROM json_each({array})"),
+            Self::Postgres => format!("SELECT CAST(jsonb_array_elements_text(CAST({array} AS JSONB)) AS {sql_type})"),
         }
     }
 }

@@ -146,7 +146,7 @@ where
     R: Row + for<'r> sqlx::FromRow<'r, sqlx::any::AnyRow> + Send + Unpin,
 {
     let json = serde_json::to_string(keys).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let items = Dialect::of(db).items(K::SQL);
+    let items = Dialect::of(db).items("$1", K::SQL);
     let sql = format!("SELECT {} FROM {} WHERE {column} IN ({items})", columns::<R>(), R::TABLE);
     sqlx::query_as(AssertSqlSafe(sql)).bind(json).fetch_all(db).await
 }

@@ -6,6 +6,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
 
 mod asked;
+mod board;
 mod error;
 mod known;
 mod lists;
@@ -13,6 +14,7 @@ mod queries;
 mod reached;
 
 pub use asked::{Asked, KnownAt};
+pub use board::{Board, BoardColumn, Card};
 pub use error::{Failed, QueryError, Wrong};
 pub use lists::Listed;
 pub use queries::{Limits, Queries};

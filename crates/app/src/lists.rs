@@ -1,15 +1,15 @@
-//! Asking for lists, cards and the board.
+//! Asking for lists, and for one thing in them.
 
 use dealog_events::{DealId, Position, Slug, Version};
 use dealog_figures::{Moment, Range, When};
 use dealog_projections::models::{
     Found, ListPage, Lists, Seeing,
-    deals::{Board, BoardPage, Deal, DealList, DealQuery, DealStatus, Filter},
+    deals::{Deal, DealList, DealQuery, DealStatus, Filter},
 };
 
 use crate::{KnownAt, Queries, QueryError, Wrong, asked::amounts, queries::not_ahead};
 
-/// Which deals a list or a board shows, as a caller puts it.
+/// Which deals a list shows, as a caller puts it.
 #[derive(Debug, Clone, Default)]
 pub struct Listed {
     /// Wait until this position is in the answer.
@@ -54,13 +54,6 @@ impl Queries {
         let moment = if needs_moment { Some(self.moment(listed.as_of, listed.known_at).await?) } else { None };
         let LookedUp { lists, seeing, filter } = self.look_up(listed, moment.as_ref()).await?;
         Ok(lists.deals(&DealQuery { filter, status, stage, page }, &seeing).await?)
-    }
-
-    /// A page of the board.
-    pub async fn board(&self, listed: Listed, page: &BoardPage) -> Result<Board, QueryError> {
-        let moment = self.moment(listed.as_of, listed.known_at).await?;
-        let LookedUp { lists, seeing, filter } = self.look_up(listed, Some(&moment)).await?;
-        Ok(lists.board(&filter, page, &seeing, &moment).await?)
     }
 
     /// A deal, as it was and as it was known.

@@ -1,37 +1,32 @@
 //! Mistakes that histories invite, each by itself.
 
-use dealog_domain::{Command, Occurred, customer, deal, pipeline, settings, team};
+use dealog_domain::{Command, Occurred, customer, deal, settings, team};
 use dealog_events::{CustomerId, Envelope, Position, StreamId, TimeZone, Timestamp, Version};
-use dealog_figures::Moment;
 use dealog_projections::{
     ProjectionError,
     models::{
         ListPage, Lists, Seeing,
-        deals::{BoardPage, DealQuery, Filter},
+        deals::{DealQuery, Filter},
     },
 };
 
 use crate::{
-    company::{ACME, ANNA, BORIS, Company, DAY, NORTH, RENEWALS, SALES, deal_id, eur, new_deal, stage, val},
+    company::{ACME, ANNA, BORIS, Company, DAY, NORTH, RENEWALS, deal_id, eur, new_deal, stage, val},
     databases::{On, TestDatabase, on_both, worker_of_all},
     memory::MemoryStore,
-    story::moment,
 };
 
 on_both!(
     nothing_is_answered_before_the_models_are_made,
-    an_empty_log_has_empty_lists_and_no_board,
+    an_empty_log_has_empty_lists,
     an_answer_from_before_what_was_asked_for_is_refused,
     as_of_and_known_at_select_a_beginning_of_the_stream,
     of_events_at_one_instant_the_last_that_was_known_counts,
     what_was_recorded_later_was_not_known_though_it_had_happened,
     a_deal_is_in_no_list_before_it_was_created_or_known,
     names_before_their_first_definition_are_the_first_as_soon_as_they_are_known,
-    a_stage_is_on_the_board_before_it_was_added_if_a_deal_was_in_it,
     a_team_had_the_members_of_then,
     settings_before_they_were_made_are_the_first_ones,
-    a_column_of_the_board_comes_in_pages_though_a_card_of_the_cursor_has_moved,
-    ages_are_counted_to_the_instant_asked_about_and_are_never_negative,
     filters_look_at_what_deals_were,
     a_page_behind_the_last_is_empty,
     thousands_of_events_in_one_batch_come_to_the_same_rows,
@@ -48,20 +43,15 @@ fn as_of(at: Timestamp) -> Seeing {
     Seeing { as_of: Some(at), known: None }
 }
 
-fn known_at(position: Position) -> Seeing {
+pub(crate) fn known_at(position: Position) -> Seeing {
     Seeing { as_of: None, known: Some(position) }
 }
 
-fn both(then: Seeing, known: Position) -> Seeing {
+pub(crate) fn both(then: Seeing, known: Position) -> Seeing {
     Seeing { known: Some(known), ..then }
 }
 
-/// The instant that is asked about; a while after all of it, if none is named.
-fn at(seeing: Seeing) -> Moment {
-    moment(seeing.as_of.unwrap_or(val("2030-01-01T00:00:00Z")), TimeZone::UTC)
-}
-
-fn head(company: &Company) -> Position {
+pub(crate) fn head(company: &Company) -> Position {
     company.log().last().unwrap().position
 }
 
@@ -78,7 +68,7 @@ async fn title_of(lists: &Lists, seeing: Seeing) -> Option<String> {
     lists.deal(deal_id(1), &seeing).await.unwrap().item.map(|deal| deal.title)
 }
 
-async fn register(company: &mut Company, id: CustomerId, name: &str) {
+pub(crate) async fn register(company: &mut Company, id: CustomerId, name: &str) {
     let register = customer::Register {
         kind: customer::CustomerKind::default(),
         name: val(name),
@@ -88,7 +78,7 @@ async fn register(company: &mut Company, id: CustomerId, name: &str) {
     company.ask(StreamId::Customer(id), Command::Customer(customer::Command::Register(register))).await;
 }
 
-async fn rename(company: &mut Company, id: CustomerId, name: &str) {
+pub(crate) async fn rename(company: &mut Company, id: CustomerId, name: &str) {
     let change = customer::Change { name: Some(val(name)), ..customer::Change::default() };
     company.ask(StreamId::Customer(id), Command::Customer(customer::Command::Change(change))).await;
 }
@@ -99,11 +89,11 @@ async fn nothing_is_answered_before_the_models_are_made(on: On) {
     assert_eq!(lists.position().await.unwrap(), Position::ZERO);
     let error = lists.deal(deal_id(1), &seeing).await.unwrap_err();
     assert!(matches!(error, ProjectionError::NotBuilt), "{error}");
-    let error = lists.board(&Filter::default(), &BoardPage::default(), &seeing, &at(seeing)).await.unwrap_err();
+    let error = lists.cards(&[deal_id(1)], &seeing).await.unwrap_err();
     assert!(matches!(error, ProjectionError::NotBuilt), "{error}");
 }
 
-async fn an_empty_log_has_empty_lists_and_no_board(on: On) {
+async fn an_empty_log_has_empty_lists(on: On) {
     let test = TestDatabase::new(on).await;
     let (lists, company) = (test.lists_of(Vec::new()).await, Company::empty());
     for seeing in [NOW, as_of(company.now()), known_at(Position(3))] {
@@ -112,8 +102,7 @@ async fn an_empty_log_has_empty_lists_and_no_board(on: On) {
         assert_eq!(lists.pipelines(&seeing).await.unwrap().items, []);
         assert_eq!(lists.settings(&seeing).await.unwrap().item.unwrap().time_zone, TimeZone::UTC);
         assert_eq!(lists.deal_at_version(deal_id(1), Version(1)).await.unwrap().last, Version::ZERO);
-        let error = lists.board(&Filter::default(), &BoardPage::default(), &seeing, &at(seeing)).await.unwrap_err();
-        assert!(matches!(error, ProjectionError::Query { field: "pipeline", .. }), "{error}");
+        assert!(lists.cards(&[deal_id(1)], &seeing).await.unwrap().is_empty());
     }
 }
 
@@ -238,44 +227,11 @@ async fn names_before_their_first_definition_are_the_first_as_soon_as_they_are_k
     let early = as_of(begun.saturating_add_micros(2 * DAY));
     assert_eq!(lists.customer(ACME, &early).await.unwrap().item.unwrap().name, "Acme");
     assert_eq!(lists.customers(ListPage::default(), &early).await.unwrap().items.len(), 1);
-    let name = async |seeing: Seeing| {
-        let page = BoardPage { limit: 9, ..BoardPage::default() };
-        let mut board = lists.board(&Filter::default(), &page, &seeing, &at(seeing)).await.unwrap();
-        board.columns.remove(0).cards.remove(0).customer_name.unwrap()
-    };
-    assert_eq!(name(early).await, "Acme");
-    assert_eq!(name(NOW).await, "Acme & Sons");
     let not_yet = Position(known.0 - 1);
     assert_eq!(lists.customer(ACME, &both(early, not_yet)).await.unwrap().item, None);
     assert_eq!(lists.customers(ListPage::default(), &both(early, not_yet)).await.unwrap().items, []);
     let of_then = lists.customer(ACME, &known_at(known)).await.unwrap().item.unwrap();
     assert_eq!((of_then.name.as_str(), of_then.version), ("Acme", Version(1)));
-}
-
-async fn a_stage_is_on_the_board_before_it_was_added_if_a_deal_was_in_it(on: On) {
-    let mut company = Company::at_work().await;
-    company.create(1, None).await;
-    company.create(2, None).await;
-    let created = company.now();
-    company.wait(10 * DAY);
-    let known = head(&company);
-    let after = Some(val("lead"));
-    company.pipeline(SALES, pipeline::Command::AddStage(pipeline::AddStage { stage: stage("demo", 20), after })).await;
-    let to_demo = Command::Deal(deal::Command::Move(deal::Move { stage: val("demo"), reason: None }));
-    let earlier = Occurred::At(created.saturating_add_micros(DAY));
-    company.try_to(StreamId::Deal(deal_id(1)), to_demo, earlier).await.unwrap();
-    let test = TestDatabase::new(on).await;
-    let lists = lists(&test, &company).await;
-    let stages = async |seeing: Seeing| {
-        let page = BoardPage { limit: 9, ..BoardPage::default() };
-        let board = lists.board(&Filter::default(), &page, &seeing, &at(seeing)).await.unwrap();
-        board.columns.iter().map(|column| format!("{} {}", column.stage, column.deals)).collect::<Vec<_>>()
-    };
-    assert_eq!(stages(NOW).await, ["lead 1", "demo 1", "offer 0", "contract 0"]);
-    assert_eq!(stages(as_of(created)).await, ["lead 2", "offer 0", "contract 0"]);
-    let second = as_of(created.saturating_add_micros(2 * DAY));
-    assert_eq!(stages(second).await, ["lead 1", "demo 1", "offer 0", "contract 0"]);
-    assert_eq!(stages(both(second, known)).await, ["lead 2", "offer 0", "contract 0"]);
 }
 
 async fn a_team_had_the_members_of_then(on: On) {
@@ -327,60 +283,6 @@ async fn settings_before_they_were_made_are_the_first_ones(on: On) {
     let early = as_of(begun.saturating_add_micros(-DAY));
     let settings = lists.settings(&early).await.unwrap().item.unwrap();
     assert_eq!((settings.reporting_currency, settings.loss_reasons.len()), (Some(val("EUR")), 3));
-}
-
-async fn a_column_of_the_board_comes_in_pages_though_a_card_of_the_cursor_has_moved(on: On) {
-    let mut company = Company::at_work().await;
-    for number in 1..=5 {
-        company.create(number, Some(eur(100))).await;
-        company.wait(DAY);
-    }
-    let test = TestDatabase::new(on).await;
-    let store = MemoryStore::holding(company.log());
-    let mut worker = worker_of_all(store.clone(), &test.database, 100).await;
-    let lists = test.lists();
-    let page = BoardPage { limit: 2, stage: Some(val("lead")), after: None };
-    let first = lists.board(&Filter::default(), &page, &NOW, &at(NOW)).await.unwrap().columns.remove(0);
-    let deals =
-        |cards: &[dealog_projections::models::deals::Card]| cards.iter().map(|card| card.deal).collect::<Vec<_>>();
-    assert_eq!((first.deals, deals(&first.cards)), (5, vec![deal_id(1), deal_id(2)]));
-    let before = company.log().len();
-    company.move_to(2, "offer").await;
-    store.extend(&company.log()[before..]);
-    worker.catch_up().await.unwrap();
-    let page = BoardPage { after: first.next, ..page };
-    let second = lists.board(&Filter::default(), &page, &NOW, &at(NOW)).await.unwrap().columns.remove(0);
-    assert_eq!((second.deals, deals(&second.cards)), (4, vec![deal_id(3), deal_id(4)]));
-    let as_before = as_of(company.now().saturating_add_micros(-1));
-    let second = lists.board(&Filter::default(), &page, &as_before, &at(as_before)).await.unwrap().columns.remove(0);
-    assert_eq!((second.deals, deals(&second.cards)), (5, vec![deal_id(3), deal_id(4)]));
-    let page = BoardPage { limit: 2, stage: Some(val("nowhere")), after: None };
-    let error = lists.board(&Filter::default(), &page, &NOW, &at(NOW)).await.unwrap_err();
-    assert!(matches!(error, ProjectionError::Query { field: "stage", .. }), "{error}");
-}
-
-async fn ages_are_counted_to_the_instant_asked_about_and_are_never_negative(on: On) {
-    let mut company = Company::at_work().await;
-    let expected_close = Some(val("2025-03-04"));
-    company.create_as(1, deal::Create { expected_close, ..new_deal() }).await;
-    let created = company.now();
-    company.wait(10 * DAY);
-    let test = TestDatabase::new(on).await;
-    let lists = lists(&test, &company).await;
-    let card = async |seeing: Seeing, moment: Moment| {
-        let page = BoardPage { limit: 1, ..BoardPage::default() };
-        let mut board = lists.board(&Filter::default(), &page, &seeing, &moment).await.unwrap();
-        let card = board.columns.remove(0).cards.remove(0);
-        (card.age_days.unwrap().hundredths, card.overdue)
-    };
-    assert_eq!(card(NOW, moment(company.now(), TimeZone::UTC)).await, (1_000, true));
-    let soon = created.saturating_add_micros(DAY / 4);
-    assert_eq!(card(as_of(soon), moment(soon, TimeZone::UTC)).await, (25, false));
-    // Another server's clock, which the deal was created by, may be ahead.
-    assert_eq!(card(NOW, moment(created.saturating_add_micros(-DAY), TimeZone::UTC)).await, (0, false));
-    // It is the fifth already, where days begin earlier.
-    let noon = val("2025-03-04T12:00:00Z");
-    assert_eq!(card(as_of(noon), moment(noon, val("Pacific/Kiritimati"))).await, (113, true));
 }
 
 async fn filters_look_at_what_deals_were(on: On) {

@@ -2,17 +2,15 @@
 
 use std::{collections::BTreeMap, thread};
 
-use dealog_events::{Envelope, Version};
-use dealog_figures::Moment;
-use dealog_projections::{
-    ProjectionError,
-    models::{
-        ListPage, Lists, Named, Seeing,
-        deals::{Board, BoardPage, Deal, DealQuery, Filter},
-    },
+use dealog_events::{Envelope, PipelineId, Version};
+use dealog_figures::{BoardPage, Filter, Image, Question, Unanswerable};
+use dealog_projections::models::{
+    ListPage, Lists, Named, Seeing,
+    deals::{Deal, DealQuery},
 };
 
 use crate::{
+    board::{Board, board, image_of, question},
     company::{ACME, ANNA, BOLT, BORIS, CLARA, NORTH, PARTNERS, RENEWALS, SALES, SOUTH},
     databases::{On, TestDatabase, worker_of_all},
     dice::Dice,
@@ -99,9 +97,9 @@ async fn one_log(test: &TestDatabase, seed: u64, tally: &mut Tally) {
 
     folded_in_pieces(test, &events, &mut dice).await;
     test.is_what_the_log_says(MemoryStore::holding(events), log.head()).await;
-    let lists = test.lists();
+    let (lists, image) = (test.lists(), image_of(&company.log()));
     for number in 0..QUESTIONS {
-        let (seeing, moment) = story::seeing(&company, &mut dice);
+        let seeing = story::seeing(&company, &mut dice);
         let query = story::query(&company, &mut dice);
         let what = format!("seed {seed}, question {number}: {seeing:?} {query:?}");
         match (seeing.as_of, seeing.known) {
@@ -124,13 +122,17 @@ async fn one_log(test: &TestDatabase, seed: u64, tally: &mut Tally) {
         if all_pages(&lists, &query, &seeing, log.listed(&query, &seeing), &what).await {
             count("a list of several pages");
         }
-        match board(&lists, &query.filter, (&seeing, &moment), &what).await {
+        let question =
+            question(Seeing { known: seeing.known.map(|known| known.min(log.head())), ..seeing }, company.now());
+        let moment = image.moment(question.as_of, question.known_at, question.now).unwrap();
+        let expected = log.board(query.filter.pipeline, &seeing, &moment);
+        match whole_board(&lists, &image, &question, query.filter.pipeline).await {
             None => {
                 count("no pipeline");
-                assert_eq!(log.board(&query.filter, &seeing, &moment), None, "{what}");
+                assert_eq!(expected, None, "{what}");
             }
             Some(board) => {
-                assert_eq!(Some(&board), log.board(&query.filter, &seeing, &moment).as_ref(), "{what}");
+                assert_eq!(Some(&board), expected.as_ref(), "{what}");
                 if log.shows_a_later_stage(&board, &seeing) {
                     count("a board with a stage of later");
                 }
@@ -177,22 +179,26 @@ async fn all_pages(lists: &Lists, query: &DealQuery, seeing: &Seeing, expected: 
 }
 
 /// The board, put together from pages of one card each; none where there is no pipeline.
-async fn board(lists: &Lists, filter: &Filter, (seeing, moment): (&Seeing, &Moment), what: &str) -> Option<Board> {
-    let mut board = match lists.board(filter, &BoardPage { limit: 1, ..BoardPage::default() }, seeing, moment).await {
+async fn whole_board(lists: &Lists, image: &Image, question: &Question, pipeline: Option<PipelineId>) -> Option<Board> {
+    let filter = Filter { pipelines: pipeline.into_iter().collect(), ..Filter::default() };
+    let question = Question { filter, ..question.clone() };
+    let mut whole = match board(lists, image, &question, BoardPage { limit: 1, after: None }).await {
         Ok(board) => board,
-        Err(ProjectionError::Query { field: "pipeline", .. }) => return None,
-        Err(error) => panic!("{what}: {error}"),
+        Err(Unanswerable::Field { field, .. }) if field == "pipeline" => return None,
+        Err(error) => panic!("{question:?}: {error}"),
     };
-    for column in &mut board.columns {
+    for column in &mut whole.columns {
         while let Some(after) = column.next {
-            let page = BoardPage { limit: 1, stage: Some(column.stage.clone()), after: Some(after) };
-            let mut next = lists.board(filter, &page, seeing, moment).await.unwrap().columns;
-            assert_eq!((next.len(), next[0].deals), (1, column.deals), "{what}");
+            let filter = Filter { stages: vec![column.stage.clone()], ..question.filter.clone() };
+            let of_column = Question { filter, ..question.clone() };
+            let page = BoardPage { limit: 1, after: Some(after) };
+            let mut next = board(lists, image, &of_column, page).await.unwrap().columns;
+            assert_eq!((next.len(), next[0].deals), (1, column.deals), "{of_column:?}");
             column.cards.append(&mut next[0].cards);
             column.next = next[0].next;
         }
     }
-    Some(board)
+    Some(whole)
 }
 
 async fn definitions(lists: &Lists, log: &Log, seeing: &Seeing, what: &str) {

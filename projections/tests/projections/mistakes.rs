@@ -3,8 +3,8 @@
 use dealog_domain::{Patch, deal, pipeline, team};
 use dealog_events::{Slug, Timestamp, UserId};
 use dealog_figures::{
-    AllPipelines, CohortFunnel, Filter, ForecastFigures, ForecastPart, Grouping, Image, PeriodFunnel, Question, Range,
-    When, WinRateFigures,
+    AllPipelines, BoardPage, CohortFunnel, Filter, ForecastFigures, ForecastPart, Grouping, Image, PeriodFunnel,
+    Question, Range, When, WinRateFigures,
 };
 use dealog_projections::models::{
     Seeing,
@@ -12,17 +12,13 @@ use dealog_projections::models::{
 };
 
 use crate::{
+    board::image_of,
     company::{ANNA, BORIS, Company, DAY, NORTH, SALES, eur, new_deal, percent, stage, val},
     databases::{On, TestDatabase},
 };
 
-/// What figures are folded over.
 fn image(company: &Company) -> Image {
-    let mut image = Image::default();
-    for envelope in company.log() {
-        image.apply(&envelope, &envelope.event().unwrap()).unwrap();
-    }
-    image
+    image_of(&company.log())
 }
 
 /// A question about everything at an instant.
@@ -191,7 +187,7 @@ async fn past_figures_stay_when_probabilities_stages_teams_and_the_time_zone_cha
             dealog_figures::cycle(&image, &question, &all).unwrap().grouped,
             dealog_figures::velocity(&image, &question, &all).unwrap().grouped,
             dealog_figures::forecast(&image, &question, &all).unwrap().grouped,
-            dealog_figures::columns(&image, &question).unwrap().columns,
+            dealog_figures::columns(&image, &question, BoardPage { limit: 9, after: None }).unwrap().columns,
         )
     };
     let before = figures(&company);

@@ -13,13 +13,15 @@ use dealog_events::{
     team::TeamEvent,
     user::UserEvent,
 };
-use dealog_figures::{DAY_MICROS, Days, Moment, Seen};
+use dealog_figures::{DAY_MICROS, Days, Moment, Place, Seen};
 use dealog_projections::models::{
     Seeing,
     company::{Pipeline, PipelineStage, Settings, Team, User},
     customers::Customer,
-    deals::{Board, BoardColumn, Card, Deal, DealQuery, DealStatus, Filter},
+    deals::{CardDeal, Deal, DealQuery, DealStatus, Filter},
 };
+
+use crate::board::{Board, Column};
 
 /// A log that has been read.
 pub(crate) struct Log(Vec<(Envelope, Event)>);
@@ -235,19 +237,18 @@ impl Log {
             && filter.amount_to.is_none_or(|to| worth(&|minor| minor <= to))
     }
 
-    /// The whole board; none where there is no pipeline for it.
-    pub(crate) fn board(&self, filter: &Filter, seeing: &Seeing, moment: &Moment) -> Option<Board> {
+    /// The whole board of a pipeline, or of the oldest; none where there is no pipeline for it.
+    pub(crate) fn board(&self, of: Option<PipelineId>, seeing: &Seeing, moment: &Moment) -> Option<Board> {
         let mut pipelines = self.pipelines(seeing).into_iter();
-        let mut pipeline = pipelines.find(|found| filter.pipeline.is_none_or(|id| found.id == id))?;
+        let mut pipeline = pipelines.find(|found| of.is_none_or(|id| found.id == id))?;
         self.add_later_stages(&mut pipeline, seeing);
         let mut deals = self.deals(seeing);
         deals.retain(|deal| deal.pipeline == pipeline.id && deal.status == DealStatus::Open);
-        deals.retain(|deal| self.passes(deal, filter, seeing));
         deals.sort_by_key(|deal| (deal.entered_at, deal.created_at, deal.id));
         let column = |stage: &PipelineStage| {
             let here = deals.iter().filter(|deal| deal.stage == stage.stage.slug);
-            let cards: Vec<Card> = here.map(|deal| self.card(deal, &stage.stage, seeing, moment)).collect();
-            BoardColumn {
+            let cards: Vec<_> = here.map(|deal| self.card(deal, &stage.stage, seeing, moment)).collect();
+            Column {
                 stage: stage.stage.slug.clone(),
                 name: stage.stage.name.to_string(),
                 deals: i64::try_from(cards.len()).unwrap(),
@@ -289,25 +290,22 @@ impl Log {
         }
     }
 
-    fn card(&self, deal: &Deal, stage: &Stage, seeing: &Seeing, moment: &Moment) -> Card {
+    fn card(&self, deal: &Deal, stage: &Stage, seeing: &Seeing, moment: &Moment) -> (Place, CardDeal) {
         let age = moment.at.micros() - deal.entered_at.micros();
         let hundredths = (age * 200 + DAY_MICROS).div_euclid(2 * DAY_MICROS);
-        Card {
+        let place = Place {
             deal: deal.id,
-            version: deal.version,
-            title: deal.title.clone(),
-            customer: deal.customer,
-            customer_name: deal.customer.and_then(|id| self.customer(id, seeing)).map(|customer| customer.name),
-            owner: deal.owner,
-            owner_name: deal.owner.and_then(|id| self.user(id, seeing)).map(|user| user.name),
-            amount: deal.amount,
-            probability: deal.probability.unwrap_or(stage.probability),
-            expected_close: deal.expected_close,
             entered_at: deal.entered_at,
             age_days: Some(Days { hundredths }),
             stale: stage.stale_after_days.is_some_and(|days| age > i64::from(days) * DAY_MICROS),
             overdue: deal.expected_close.is_some_and(|day| day < moment.today),
-        }
+        };
+        let written = CardDeal {
+            deal: deal.clone(),
+            customer_name: deal.customer.and_then(|id| self.customer(id, seeing)).map(|customer| customer.name),
+            owner_name: deal.owner.and_then(|id| self.user(id, seeing)).map(|user| user.name),
+        };
+        (place, written)
     }
 
     /// Whether a deal stood in a stage that its pipeline had only later, or not yet.

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 
 use dealog_domain::{Command, Occurred, Patch, customer, deal, pipeline, settings, team, user};
 use dealog_events::{
-    CampaignId, CustomerId, FieldValue, Fields, PipelineId, Position, Slug, StreamId, TeamId, TimeZone, Timestamp,
-    UserId,
+    CampaignId, CustomerId, FieldValue, Fields, PipelineId, Position, Slug, StreamId, TeamId, Timestamp, UserId,
     pipeline::{ForecastCategory, Stage},
     settings::{FieldDefinition, FieldKind, FieldOwner},
     user::Role,
 };
-use dealog_figures::Moment;
 use dealog_projections::models::{
     Seeing,
     deals::{DealQuery, DealStatus, Filter},
@@ -303,17 +301,11 @@ fn a_stage(slug: &str, dice: &mut Dice) -> Stage {
 }
 
 /// What a question looks at: often an instant of an event, or a microsecond beside one, and a position of one.
-pub(crate) fn seeing(company: &Company, dice: &mut Dice) -> (Seeing, Moment) {
-    let zone = val(dice.pick(&ZONES));
+pub(crate) fn seeing(company: &Company, dice: &mut Dice) -> Seeing {
     let as_of = dice.maybe(75, |dice| instant(company, dice));
     let head = company.log().len();
     let known = dice.maybe(60, |dice| Position(dice.below(head + 2) as u64));
-    (Seeing { as_of, known }, moment(as_of.unwrap_or(company.now()), zone))
-}
-
-/// An instant, on its day in a time zone.
-pub(crate) fn moment(at: Timestamp, zone: TimeZone) -> Moment {
-    Moment { at, position: Position::ZERO, zone, today: zone.day_of(at), currency: None }
+    Seeing { as_of, known }
 }
 
 fn instant(company: &Company, dice: &mut Dice) -> Timestamp {

@@ -38,11 +38,9 @@ def _instant(world, text):
     return world.midnight(when.parse_day(text)) if when.is_day(text) else when.instant(text)
 
 
-def filters(world, parameters, single=False):
-    """What the parameters of a question let pass, as one function of a row. The board takes a `single` value of each, in which a comma
-    is a comma."""
+def filters(world, parameters):
+    """What the parameters of a question let pass, as one function of a row."""
     tests = []
-    values = (lambda text: [text]) if single else values_of
     simple = {
         "pipeline": lambda row: row.passing,
         "stage": lambda row: row.stage,
@@ -61,13 +59,13 @@ def filters(world, parameters, single=False):
 
     for name, text in parameters.items():
         if name in simple:
-            chosen, get = set(values(text)), simple[name]
+            chosen, get = set(values_of(text)), simple[name]
             tests.append(lambda row, chosen=chosen, get=get: get(row) in chosen)
         elif name == "owner":
-            chosen = {None if value == "none" else value for value in values(text)}
+            chosen = {None if value == "none" else value for value in values_of(text)}
             tests.append(lambda row, chosen=chosen: row.attributes.owner in chosen)
         elif name == "team":
-            chosen = set(values(text))
+            chosen = set(values_of(text))
             tests.append(lambda row, chosen=chosen: not chosen.isdisjoint(row.teams))
         elif name in ("stale", "overdue"):
             tests.append(lambda row, name=name, wanted=text == "true": getattr(row.snap, name) == wanted)
@@ -83,7 +81,7 @@ def filters(world, parameters, single=False):
                 bound = field_value(kind, text)
                 tests.append(lambda row, get=get, bound=bound: (value := get(row)) is not None and value <= bound)
             else:
-                chosen = {field_value(kind, value) for value in values(text)}
+                chosen = {field_value(kind, value) for value in values_of(text)}
                 tests.append(lambda row, get=get, chosen=chosen: get(row) in chosen)
 
     optional = lambda name, parse: parse(parameters[name]) if name in parameters else None

@@ -141,8 +141,7 @@ class Question:
 
     def _rows(self, world):
         self.world = world
-        passes = filters(world, {k: v for k, v in self.parameters.items() if k not in NO_FILTER},
-                         single=self.figure == "board")
+        passes = filters(world, {k: v for k, v in self.parameters.items() if k not in NO_FILTER})
         made = FIGURES[self.figure][0](world, self)
         return [row for row in made if passes(row[0] if isinstance(row, tuple) else row)]
 

@@ -193,10 +193,9 @@ class Maker:
             if figure == "board":
                 if rng.random() < 0.5:
                     parameters["pipeline"] = rng.choice(self.values["pipeline"])
-                if rng.random() < 0.5:
-                    name = rng.choice(["owner", "team", "customer", "source", "campaign"])
-                    if self.values[name]:
-                        parameters[name] = rng.choice(self.values[name])
+                for _ in range(rng.choice([0, 1, 2])):
+                    names = [name for name in self.values if name not in ("pipeline", "stage")]
+                    parameters |= self.one_filter(rng.choice(names + ["fields." + slug for slug in self.fields] + ["stale", "overdue"]))
                 yield self.question(figure, parameters)
                 continue
             for _ in range(rng.choice([0, 1, 1, 2])):

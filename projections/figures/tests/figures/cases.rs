@@ -6,9 +6,9 @@ use dealog_events::{
     pipeline::{PipelineEvent, StageAdded, StagesReordered},
 };
 use dealog_figures::{
-    By, CohortFunnel, Days, FieldFilter, Filter, ForecastFigures, FunnelStage, Grouping, Interval, Question, Rate,
-    StageFigures, Unanswerable, columns, cycle, forecast, funnel, losses, period, pipeline, time_in_stage, velocity,
-    win_rate,
+    BoardPage, By, CohortFunnel, Days, FieldFilter, Filter, ForecastFigures, FunnelStage, Grouping, Interval, Question,
+    Rate, StageFigures, Unanswerable, columns, cycle, forecast, funnel, losses, period, pipeline, time_in_stage,
+    velocity, win_rate,
 };
 
 use crate::log::{
@@ -420,9 +420,10 @@ fn a_question_that_cannot_be_meant_is_refused_by_the_field() {
     assert!(matches!(&late, Err(Unanswerable::Field { field, .. }) if field == "from"), "{late:?}");
     let beyond = pipeline(&log.image, &known(999, as_of(day(2))));
     assert!(matches!(&beyond, Err(Unanswerable::Field { field, .. }) if field == "known_at"));
-    assert!(
-        matches!(columns(&log.image, &as_of(day(2))), Err(Unanswerable::Field { field, .. }) if field == "pipeline")
-    );
+    let page = BoardPage { limit: 9, after: None };
+    let pipelines = vec![SALES, RENEWALS];
+    let board = columns(&log.image, &Question { filter: Filter { pipelines, ..some() }, ..as_of(day(2)) }, page);
+    assert!(matches!(board, Err(Unanswerable::Field { field, .. }) if field == "pipeline"));
     // A period that the instant cuts short says where it ended.
     let answer = win_rate(&log.image, &as_of(day(2)), &between(day(1), day(9))).unwrap();
     assert_eq!(answer.to.micros(), day(2) + 1);

@@ -15,10 +15,8 @@ use sqlx::AnyConnection;
 use super::Model;
 use crate::{Dialect, Projection, ProjectionError};
 
-pub(super) use pipelines::{Definition, definition};
 pub use pipelines::{Pipeline, PipelineStage};
 pub use settings::Settings;
-pub(super) use tables::StageRow;
 pub use teams::Team;
 pub use users::User;
 

@@ -1,4 +1,4 @@
-//! Pipelines with their stages: the list, one of them, and that of a board.
+//! Pipelines with their stages: the list, and one of them.
 
 use std::collections::HashMap;
 
@@ -54,13 +54,8 @@ const STAGES: &str = "SELECT s.* FROM stages s WHERE :in_force ORDER BY s.pipeli
 
 const PIPELINE: &str = "SELECT p.* FROM pipelines p WHERE p.pipeline = :pipeline AND :in_force";
 
-const OLDEST_PIPELINE: &str = "SELECT p.* FROM pipelines p WHERE :in_force ORDER BY p.created_position LIMIT 1";
-
 const STAGES_OF_PIPELINE: &str =
     "SELECT s.* FROM stages s WHERE s.pipeline = :pipeline AND :in_force ORDER BY s.ordinal";
-
-const LATER_STAGES: &str = "SELECT s.* FROM stages s WHERE s.pipeline = :pipeline AND s.valid_from > :until AND s.began \
-                            <= :known ORDER BY s.began, s.ordinal";
 
 impl Lists {
     /// All pipelines, oldest first.
@@ -84,59 +79,32 @@ impl Lists {
     /// A pipeline.
     pub async fn pipeline(&self, id: PipelineId, seeing: &Seeing) -> Result<Found<Pipeline>, ProjectionError> {
         let mut snapshot = self.snapshot(&[MODEL], seeing).await?;
-        let item = definition(&mut snapshot, Some(id), seeing).await?.map(pipeline).transpose()?;
+        let item = definition(&mut snapshot, id, seeing).await?.map(pipeline).transpose()?;
         Ok(Found { position: snapshot.position, item })
     }
 }
 
 /// A pipeline as it was defined.
 #[derive(Debug, Clone)]
-pub(in crate::models) struct Definition {
-    pub(in crate::models) row: PipelineRow,
+struct Definition {
+    row: PipelineRow,
     /// In order.
-    pub(in crate::models) stages: Vec<StageRow>,
+    stages: Vec<StageRow>,
 }
 
-/// How a pipeline was defined; without an id, the oldest one.
-pub(in crate::models) async fn definition(
+/// How a pipeline was defined.
+async fn definition(
     snapshot: &mut Snapshot<'_>,
-    id: Option<PipelineId>,
+    id: PipelineId,
     seeing: &Seeing,
 ) -> Result<Option<Definition>, ProjectionError> {
-    let pipeline = match id {
-        Some(id) => Statement::new(PIPELINE).value("pipeline", id.to_string()),
-        None => Statement::new(OLDEST_PIPELINE),
-    };
-    let pipeline = pipeline.part("in_force", seeing.in_force("p"));
+    let pipeline = Statement::new(PIPELINE).value("pipeline", id.to_string()).part("in_force", seeing.in_force("p"));
     let Some(row) = pipeline.fetch_one::<PipelineRow>(&mut snapshot.db).await? else { return Ok(None) };
     let stages = Statement::new(STAGES_OF_PIPELINE)
         .value("pipeline", row.pipeline.clone())
         .part("in_force", seeing.in_force("s"));
     let stages = stages.fetch_all(&mut snapshot.db).await?;
     Ok(Some(Definition { row, stages }))
-}
-
-impl Definition {
-    /// The place of a stage in the order.
-    pub(in crate::models) fn place(&self, stage: &str) -> Option<usize> {
-        self.stages.iter().position(|found| found.stage == stage)
-    }
-
-    /// What the pipeline was to become, as far as it was known: stages, definition by definition.
-    pub(in crate::models) async fn later(
-        &self,
-        snapshot: &mut Snapshot<'_>,
-        seeing: &Seeing,
-    ) -> Result<Vec<StageRow>, ProjectionError> {
-        if seeing.as_of.is_none() {
-            return Ok(Vec::new());
-        }
-        let later = Statement::new(LATER_STAGES)
-            .value("pipeline", self.row.pipeline.clone())
-            .value("until", seeing.until())
-            .value("known", seeing.known_position());
-        Ok(later.fetch_all(&mut snapshot.db).await?)
-    }
 }
 
 fn pipeline(Definition { row, stages }: Definition) -> Result<Pipeline, ProjectionError> {

@@ -1,7 +1,7 @@
 //! The model `deals`: what every deal is and ever was, one row from each event to the next.
 
-mod board;
 mod card;
+mod cards;
 mod filter;
 mod fold;
 mod list;
@@ -14,8 +14,8 @@ use sqlx::AnyConnection;
 use super::{Model, history::Live};
 use crate::{Dialect, Projection, ProjectionError};
 
-pub use board::{Board, BoardColumn, BoardCursor, BoardPage, Card};
 pub use card::{Deal, DealAtVersion, DealStatus};
+pub use cards::CardDeal;
 pub use filter::Filter;
 pub use list::{DealList, DealQuery};
 

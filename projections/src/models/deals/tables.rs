@@ -71,16 +71,7 @@ pub(super) fn indexes() -> Vec<String> {
         format!(
             "CREATE INDEX IF NOT EXISTS deals_customer ON deals (customer, created_position) WHERE ended = {FOREVER}"
         ),
-        // The columns of a board, in their order.
-        format!(
-            "CREATE INDEX IF NOT EXISTS deals_board ON deals (pipeline, stage, entered_at, created_at, deal) WHERE ended = \
-             {FOREVER} AND status = 'open'"
-        ),
         // The rows of one deal. Which of them is in force, the index alone tells: only that one is read.
         "CREATE INDEX IF NOT EXISTS deals_rows ON deals (created_position, ended, valid_to, valid_from)".to_owned(),
-        // The columns of a board of the past: what had not ended by then is little more than what is live now, unless that was
-        // long ago. Here, too, only rows in force are read.
-        "CREATE INDEX IF NOT EXISTS deals_stage ON deals (stage, valid_to, valid_from, ended) WHERE status = 'open'"
-            .to_owned(),
     ]
 }
