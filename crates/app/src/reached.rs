@@ -59,21 +59,19 @@ impl Queries {
         self.reached.is(position)
     }
 
-    /// Lists and cards once their models have come to `position`; without one, once they are there at all, where a worker of this
-    /// process is making them.
+    /// Lists and cards once their models are there, where a worker of this process is making them, and have come to `position`, if
+    /// one is named.
     pub async fn lists(&self, position: Option<Position>) -> Result<Lists, QueryError> {
-        let Some(wanted) = position else {
-            // The worker says that it builds until it has cleared up; the tables may be there before.
-            if let Some(mut worker) = self.worker.clone()
-                && worker.is_catching_up()
-                && !self.lists.are_made().await?
-            {
-                // What is not there by then, the question finds out.
-                let made = worker.wait_for(|models| !models.iter().any(|model| model.status.is_catching_up()));
-                let _ = timeout(self.limits.min_position_wait, made).await;
-            }
-            return Ok(self.lists.clone());
-        };
+        // The worker says that it builds until it has cleared up; the tables may be there before.
+        if let Some(mut worker) = self.worker.clone()
+            && worker.is_catching_up()
+            && !self.lists.are_made().await?
+        {
+            // What is not there by then, the question finds out.
+            let made = worker.wait_for(|models| !models.iter().any(|model| model.status.is_catching_up()));
+            let _ = timeout(self.limits.min_position_wait, made).await;
+        }
+        let Some(wanted) = position else { return Ok(self.lists.clone()) };
         if !self.reached.is(wanted) && !self.look_for(wanted).await? {
             timeout(self.limits.min_position_wait, self.reached.wait_for(wanted, self.keep_looking()))
                 .await

@@ -59,6 +59,18 @@ fn the_first_build_of_a_server_that_is_killed_is_gone_on_with_by_the_next() {
     server.stop();
 }
 
+#[test]
+fn questions_wait_for_a_server_that_makes_its_read_models() {
+    let data = company(Data::fresh());
+    data.set("[limits]\nprojection_batch_events_max = 1\nprojection_build_events_max = 1\n");
+    let server = Server::start(&data, &[]);
+    let head = server.head();
+    for path in ["/v1/board", "/v1/customers", &format!("/v1/deals?min_position={head}")] {
+        server.get(path).expect(200);
+    }
+    server.stop();
+}
+
 /// Asks again and again, and sees that no answer is older than one before it or half of one: after the company's own
 /// events, each event is a deal.
 fn ask(client: &Client, founded: u64, stop: &AtomicBool) -> u64 {
