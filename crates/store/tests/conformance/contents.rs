@@ -51,7 +51,7 @@ pub(crate) async fn data_is_kept_to_the_byte<B: Backend>() {
     let texts = [
         r"{}",
         r#"{ "b" : 1.50 , "a": 1e2, "a": -0.0 }"#,
-        "{\r\n\t\"spaces\":  true\n}  ",
+        "{\r\n\t\"spaces\":  true\n}",
         r#"{"escapes":"\u0000 \u00e9 \ud83d\ude00 \ud800 \" \\ \/ \b\f\n\r\t"}"#,
         "{\"unicode\":\"Ünïcödé, 東京, עברית, \u{200d}\u{feff}\u{2028}\u{e000}\u{10ffff}\u{7f}\"}",
         r#"{"emoji":"👩‍👩‍👧‍👦🏳️‍🌈😀"}"#,
