@@ -12,7 +12,7 @@ use axum::{
 use axum_extra::headers::{ContentType, HeaderMapExt as _};
 use dealog_commands::{Meta, Outcome, command_id, fingerprint};
 use dealog_domain::{Command, Occurred};
-use dealog_events::{Actor, CommandId, Position, StreamId, Timestamp, UserId, Version};
+use dealog_events::{Actor, CommandId, Position, StreamId, Timestamp, Version};
 use mime::Mime;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
@@ -238,11 +238,6 @@ impl<T> Asked<T> {
     /// Who asks.
     pub(crate) fn actor(&self) -> Actor {
         self.meta.actor
-    }
-
-    /// The user whose deals alone the caller may work.
-    pub(crate) fn own_deals_of(&self) -> Option<UserId> {
-        self.meta.standing.own_deals_of
     }
 
     /// Carries out `command`, made of the body, on a stream that exists.

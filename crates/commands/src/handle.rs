@@ -154,7 +154,7 @@ impl Inner {
             _ => self.load_stream(request.stream, source).await?,
         };
         let mut read = Vec::new();
-        for stream in reads(&own.state, &request.command) {
+        for stream in reads(&own.state, request.meta.standing, &request.command) {
             read.push(self.load_stream(stream, source).await?);
         }
         Ok(Basis { own, read })
