@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dealog_events::{Actor, CommandId, DealId, Envelope, Event, PipelineId, Position, StreamId, Timestamp, Version};
+use dealog_events::{
+    Actor, Cause, CommandId, DealId, Envelope, Event, PipelineId, Position, StreamId, Timestamp, Version,
+};
 use dealog_store::{EventStore as _, Limits, sqlite::SqliteStore};
 use serde_json::{Value, json};
 use sqlx::{
@@ -132,10 +134,8 @@ impl Bare {
             schema,
             occurred_at: now,
             recorded_at: now,
-            actor: Actor::Local,
             command_id,
-            correlation_id: command_id.0,
-            causation_id: None,
+            cause: Cause::new(Actor::Local, command_id),
             data: event.to_json()?.try_into()?,
         })
     }
@@ -171,10 +171,10 @@ fn event_row(event: &Envelope, previous: Option<Position>) -> Value {
         event.schema,
         event.occurred_at.micros(),
         event.recorded_at.micros(),
-        event.actor,
+        event.cause.actor,
         event.command_id.0.simple(),
-        event.correlation_id.simple(),
-        event.causation_id.map(Uuid::simple),
+        event.cause.correlation_id.simple(),
+        event.cause.causation_id.map(Uuid::simple),
         event.data,
     ])
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dealog_commands::{Commands, Limits, Meta, Request, fingerprint, system_clock};
 use dealog_domain::{Command, deal, pipeline, settings};
-use dealog_events::{Actor, CommandId, DealId, PipelineId, StreamId};
+use dealog_events::{Actor, Cause, CommandId, DealId, PipelineId, StreamId};
 use dealog_store::{EventStore, Place};
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
@@ -142,7 +142,7 @@ fn request(stream: StreamId, command: Command) -> Request {
     let meta = Meta {
         command_id,
         fingerprint: fingerprint(&[stream.to_string().as_bytes()]),
-        correlation_id: command_id.0,
+        cause: Cause::new(Actor::Local, command_id),
         ..Meta::keyed(Actor::Local, "")
     };
     Request { stream, command, meta }

@@ -130,6 +130,24 @@ string_type!(
     "local"
 );
 
+/// Who caused a command and its events, and what led to the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause {
+    /// Who asked.
+    pub actor: Actor,
+    /// The whole piece of work that it is part of.
+    pub correlation_id: Uuid,
+    /// The event that led to it, where one did.
+    pub causation_id: Option<Uuid>,
+}
+
+impl Cause {
+    /// Of a command with which `actor` begins a piece of work: no event led to it, and the work has the command's id.
+    pub fn new(actor: Actor, command_id: CommandId) -> Self {
+        Self { actor, correlation_id: command_id.0, causation_id: None }
+    }
+}
+
 /// An event as the log holds it. `data` is the text that was written, to the byte; [`Envelope::event`] interprets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
@@ -149,14 +167,10 @@ pub struct Envelope {
     pub occurred_at: Timestamp,
     /// When it was appended; never runs backwards within the log.
     pub recorded_at: Timestamp,
-    /// Who caused it.
-    pub actor: Actor,
     /// The command it came of.
     pub command_id: CommandId,
-    /// The whole piece of work it is part of.
-    pub correlation_id: Uuid,
-    /// The event that led to it, where one did.
-    pub causation_id: Option<Uuid>,
+    /// Who caused that command, and what led to it.
+    pub cause: Cause,
     /// What happened, as written.
     pub data: Object,
 }
@@ -181,10 +195,10 @@ impl Serialize for Envelope {
         out.serialize_field("schema", &schema)?;
         out.serialize_field("occurred_at", &self.occurred_at)?;
         out.serialize_field("recorded_at", &self.recorded_at)?;
-        out.serialize_field("actor", &self.actor)?;
+        out.serialize_field("actor", &self.cause.actor)?;
         out.serialize_field("command_id", &self.command_id)?;
-        out.serialize_field("correlation_id", &self.correlation_id)?;
-        out.serialize_field("causation_id", &self.causation_id)?;
+        out.serialize_field("correlation_id", &self.cause.correlation_id)?;
+        out.serialize_field("causation_id", &self.cause.causation_id)?;
         out.serialize_field("data", &data)?;
         out.end()
     }

@@ -30,7 +30,7 @@ pub mod user;
 
 pub use aggregates::{Category, Event, StreamId, event_types};
 pub use cursor::Cursor;
-pub use envelope::{Actor, CommandId, Envelope, Position, Version};
+pub use envelope::{Actor, Cause, CommandId, Envelope, Position, Version};
 pub use event::{EventType, ReadError, interpret, upcast};
 pub use field::{FieldText, FieldValue, Fields};
 pub use ids::{CampaignId, CustomerId, DealId, PipelineId, TeamId, UserId};

@@ -7,7 +7,8 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use dealog_events::{
-    CommandId, Envelope, Event, EventType, Object, Position, ReadError, StreamId, Version, event_types, interpret,
+    Cause, CommandId, Envelope, Event, EventType, Object, Position, ReadError, StreamId, Version, event_types,
+    interpret,
 };
 use jsonschema::Validator;
 use serde_json::{Map, Value};
@@ -74,10 +75,12 @@ fn envelope(text: &str) -> Envelope {
         schema: u16::try_from(number("schema")).unwrap(),
         occurred_at: string("occurred_at").parse().unwrap(),
         recorded_at: string("recorded_at").parse().unwrap(),
-        actor: string("actor").parse().unwrap(),
         command_id: CommandId(uuid("command_id")),
-        correlation_id: uuid("correlation_id"),
-        causation_id: (!fields["causation_id"].is_null()).then(|| uuid("causation_id")),
+        cause: Cause {
+            actor: string("actor").parse().unwrap(),
+            correlation_id: uuid("correlation_id"),
+            causation_id: (!fields["causation_id"].is_null()).then(|| uuid("causation_id")),
+        },
         data: object(data.strip_suffix('}').expect("data is the last field")),
     }
 }
@@ -255,7 +258,7 @@ fn the_samples_show_every_kind_of_actor_and_stream() {
     let kinds = |of: fn(&Envelope) -> String, separator| -> BTreeSet<String> {
         samples().iter().map(|sample| of(&sample.envelope).split(separator).next().unwrap().to_owned()).collect()
     };
-    let actors = kinds(|envelope| envelope.actor.to_string(), ':');
+    let actors = kinds(|envelope| envelope.cause.actor.to_string(), ':');
     assert_eq!(actors, ["import", "local", "rule", "service", "user"].map(String::from).into());
     let streams = kinds(|envelope| envelope.stream.to_string(), '-');
     assert_eq!(streams, ["customer", "deal", "pipeline", "settings", "team", "user"].map(String::from).into());

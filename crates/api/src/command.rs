@@ -12,7 +12,7 @@ use axum::{
 use axum_extra::headers::{ContentType, HeaderMapExt as _};
 use dealog_commands::{Meta, Outcome, command_id, fingerprint};
 use dealog_domain::{Command, Occurred};
-use dealog_events::{Actor, CommandId, Position, StreamId, Timestamp, UserId, Version};
+use dealog_events::{Actor, Cause, CommandId, Position, StreamId, Timestamp, Version};
 use mime::Mime;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
@@ -81,17 +81,14 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
         let caller = app.access.still(&headers, needed).await?;
         let (occurred, command) = parse(&headers, &body)?;
         let print = fingerprint(&[method.as_str().as_bytes(), path.as_bytes(), &body]);
-        let actor = caller.actor;
         let command_id = match idempotency_key(&headers, app.limits.idempotency_key_chars_max)? {
-            Some(key) => command_id(actor, key),
+            Some(key) => command_id(caller.actor, key),
             None => CommandId(Uuid::now_v7()),
         };
         let meta = Meta {
-            actor,
             command_id,
             fingerprint: print,
-            correlation_id: command_id.0,
-            causation_id: None,
+            cause: Cause::new(caller.actor, command_id),
             now: None,
             occurred,
             if_match: if_match(&headers)?,
@@ -237,12 +234,7 @@ impl<T> Asked<T> {
 
     /// Who asks.
     pub(crate) fn actor(&self) -> Actor {
-        self.meta.actor
-    }
-
-    /// The user whose deals alone the caller may work.
-    pub(crate) fn own_deals_of(&self) -> Option<UserId> {
-        self.meta.standing.own_deals_of
+        self.meta.cause.actor
     }
 
     /// Carries out `command`, made of the body, on a stream that exists.

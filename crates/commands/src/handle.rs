@@ -154,7 +154,7 @@ impl Inner {
             _ => self.load_stream(request.stream, source).await?,
         };
         let mut read = Vec::new();
-        for stream in reads(&own.state, &request.command) {
+        for stream in reads(&own.state, request.meta.standing, &request.command) {
             read.push(self.load_stream(stream, source).await?);
         }
         Ok(Basis { own, read })
@@ -193,11 +193,9 @@ impl Inner {
     fn append(&self, request: &Request, basis: Basis, decided: Decided) -> Result<Appending, CommandError> {
         let (Basis { own: before, read }, Decided { events, at, now }) = (basis, decided);
         let appended = self.store.append(Append {
-            actor: request.meta.actor,
             command_id: request.meta.command_id,
             fingerprint: request.meta.fingerprint,
-            correlation_id: request.meta.correlation_id,
-            causation_id: request.meta.causation_id,
+            cause: request.meta.cause,
             now,
             stream: request.stream,
             expected: before.version,

@@ -15,9 +15,8 @@ mod state;
 use std::sync::Arc;
 
 use dealog_domain::{Command, Occurred, Rejection, Standing};
-use dealog_events::{Actor, CommandId, Position, ReadError, StreamId, Timestamp, Version};
+use dealog_events::{Actor, Cause, CommandId, Position, ReadError, StreamId, Timestamp, Version};
 use dealog_store::{AppendError, Fingerprint, StoreError};
-use uuid::Uuid;
 
 pub use handle::Commands;
 pub use identity::{command_id, fingerprint};
@@ -71,16 +70,12 @@ pub struct Request {
 /// What surrounds a command.
 #[derive(Debug, Clone)]
 pub struct Meta {
-    /// Who asks.
-    pub actor: Actor,
     /// Its id: see [`command_id`], or a random one where the caller gave no idempotency key.
     pub command_id: CommandId,
     /// A hash of all that was asked for: see [`fingerprint`].
     pub fingerprint: Fingerprint,
-    /// The whole piece of work it is part of.
-    pub correlation_id: Uuid,
-    /// The event that led to it.
-    pub causation_id: Option<Uuid>,
+    /// Who caused it, and what led to it.
+    pub cause: Cause,
     /// When it is handled, where history is made up; by the clock if absent.
     pub now: Option<Timestamp>,
     /// When it happened, as the caller says.
@@ -96,11 +91,9 @@ impl Meta {
     pub fn keyed(actor: Actor, key: &str) -> Self {
         let command_id = command_id(actor, key);
         Self {
-            actor,
             command_id,
             fingerprint: fingerprint(&[key.as_bytes()]),
-            correlation_id: command_id.0,
-            causation_id: None,
+            cause: Cause::new(actor, command_id),
             now: None,
             occurred: Occurred::Now,
             if_match: None,

@@ -5,7 +5,7 @@
 use dealog_events::{Category, CustomerId, DealId, Event, PipelineId, TeamId, UserId};
 
 use crate::{
-    Common, Details, customer, deal,
+    Common, Details, Standing, customer, deal,
     facts::{Id, Rule},
     pipeline, settings, team, user,
 };
@@ -20,8 +20,9 @@ pub(crate) trait Aggregate: Default {
     /// Whether `command` begins a stream: it is then decided without reading that stream first.
     fn begins_stream(command: &Self::Command) -> bool;
 
-    /// What decides `command`. The rule names the streams that it reads, and is given the states of these alone.
-    fn rule<'a>(&'a self, command: &'a Self::Command) -> Rule<'a>;
+    /// What decides `command` of a caller who stands here. The rule names the streams that it reads, and is given the states
+    /// of these alone.
+    fn rule<'a>(&'a self, standing: Standing, command: &'a Self::Command) -> Rule<'a>;
 
     /// The state after one more event.
     #[must_use]
@@ -81,11 +82,11 @@ macro_rules! aggregates {
         }
 
         /// What decides `command`: the rule of its aggregate, if the stream is one of that.
-        pub(crate) fn rule<'a>(state: &'a State, command: &'a Command) -> Rule<'a> {
+        pub(crate) fn rule<'a>(state: &'a State, standing: Standing, command: &'a Command) -> Rule<'a> {
             match command {
                 $(Command::$aggregate(command) => {
                     let State::$aggregate(state) = state else { return Rule::wrong_stream() };
-                    state.rule(command)
+                    state.rule(standing, command)
                 })+
             }
         }

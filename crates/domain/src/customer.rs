@@ -10,7 +10,7 @@ use dealog_events::{
 use serde::Deserialize;
 
 use crate::{
-    Details, Patch,
+    Details, Patch, Standing,
     aggregates::Aggregate,
     facts::Rule,
     fields::{self, Filled},
@@ -98,7 +98,7 @@ impl Aggregate for Option<Customer> {
         }
     }
 
-    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+    fn rule<'a>(&'a self, _: Standing, command: &'a Command) -> Rule<'a> {
         match command {
             Command::Register(command) => Rule::reading(fields::filled(&command.fields), move |facts, fields| {
                 facts.not_begun(self.as_ref())?;

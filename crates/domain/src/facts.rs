@@ -15,15 +15,15 @@ use crate::{Command, Common, Rejection, Standing, State, aggregates};
 
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// The streams besides its own whose state `command` must be decided on. The decision holds as long as none of them has
-/// grown.
-pub fn reads(state: &State, command: &Command) -> BTreeSet<StreamId> {
-    aggregates::rule(state, command).streams
+/// The streams besides its own whose state `command`, of a caller who stands here, must be decided on. The decision holds as
+/// long as none of them has grown.
+pub fn reads(state: &State, standing: Standing, command: &Command) -> BTreeSet<StreamId> {
+    aggregates::rule(state, standing, command).streams
 }
 
 /// The events that `command` leads to; none where all is already as it asks.
 pub fn decide(state: &State, facts: &Facts, command: &Command) -> Result<Vec<Event>, Rejection> {
-    (aggregates::rule(state, command).decide)(facts)
+    (aggregates::rule(state, facts.standing, command).decide)(facts)
 }
 
 /// The stream that a command is for, the instant, and the states of the streams that its rule [reads](crate::reads).

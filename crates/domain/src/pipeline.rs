@@ -13,7 +13,7 @@ use dealog_events::{
 use serde::Deserialize;
 
 use crate::{
-    Common, Details, Kind, Patch,
+    Common, Details, Kind, Patch, Standing,
     aggregates::Aggregate,
     facts::Rule,
     rejection::list,
@@ -228,7 +228,7 @@ impl Aggregate for Option<Pipeline> {
         }
     }
 
-    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+    fn rule<'a>(&'a self, _: Standing, command: &'a Command) -> Rule<'a> {
         match command {
             Command::Define(command) => Rule::reading(TheSettings, move |facts, settings| {
                 facts.not_begun(self.as_ref())?;

@@ -12,7 +12,7 @@ use dealog_events::{
 use serde::Deserialize;
 
 use crate::{
-    Common, Details, Kind,
+    Common, Details, Kind, Standing,
     aggregates::Aggregate,
     facts::{Found, Rule},
     rejection::list,
@@ -147,7 +147,7 @@ impl Aggregate for Settings {
         }
     }
 
-    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+    fn rule<'a>(&'a self, _: Standing, command: &'a Command) -> Rule<'a> {
         match command {
             Command::Change(change) => Rule::alone(move |_| self::change(self, change)),
         }

@@ -5,7 +5,8 @@ use dealog_events::UserId;
 /// What a caller may do where not everybody may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// The user whose deals alone the caller may work; none where the caller may work all.
+    /// The user whose deals alone the caller may work, a seller, to whom a new deal without an owner belongs; none where the
+    /// caller may work all.
     pub own_deals_of: Option<UserId>,
     /// The user whose role and access the caller may not change: the caller's own, as long as somebody else could.
     pub own_role_of: Option<UserId>,

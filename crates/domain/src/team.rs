@@ -9,7 +9,7 @@ use dealog_events::{
 use serde::Deserialize;
 
 use crate::{
-    Common, Details,
+    Common, Details, Standing,
     aggregates::Aggregate,
     facts::{Found, Rule},
 };
@@ -68,7 +68,7 @@ impl Aggregate for Option<Team> {
         }
     }
 
-    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+    fn rule<'a>(&'a self, _: Standing, command: &'a Command) -> Rule<'a> {
         match command {
             Command::Form(form) => Rule::alone(move |facts| {
                 facts.not_begun(self.as_ref())?;

@@ -7,7 +7,7 @@ use dealog_events::{
 use serde::Deserialize;
 
 use crate::{
-    Details, Facts, Kind,
+    Details, Facts, Kind, Standing,
     aggregates::Aggregate,
     facts::{Found, Rule},
 };
@@ -101,7 +101,7 @@ impl Aggregate for Option<User> {
         }
     }
 
-    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
+    fn rule<'a>(&'a self, _: Standing, command: &'a Command) -> Rule<'a> {
         match command {
             Command::Invite(command) => Rule::alone(move |facts| {
                 facts.not_begun(self.as_ref())?;

@@ -10,7 +10,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use dealog_events::{Actor, CommandId, Cursor, DealId, Envelope, Position, ReadError, StreamId, Timestamp, Version};
+use dealog_events::{
+    Actor, Cause, CommandId, Cursor, DealId, Envelope, Position, ReadError, StreamId, Timestamp, Version,
+};
 use dealog_store::{Append, EventStore, Fingerprint, NewEvent, sqlite::SqliteStore};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -59,11 +61,9 @@ async fn open(path: &Path) -> Arc<dyn EventStore> {
 async fn append(store: &dyn EventStore) {
     let event = NewEvent { event_type: "deal.created", schema: 1, occurred_at: Timestamp::MIN, data: "{}".to_owned() };
     let appended = store.append(Append {
-        actor: Actor::Local,
         command_id: CommandId(Uuid::now_v7()),
         fingerprint: Fingerprint([0; 32]),
-        correlation_id: Uuid::now_v7(),
-        causation_id: None,
+        cause: Cause { actor: Actor::Local, correlation_id: Uuid::now_v7(), causation_id: None },
         now: Timestamp::MIN,
         stream: StreamId::Deal(DealId(Uuid::now_v7())),
         expected: Version::ZERO,

@@ -1,6 +1,6 @@
 //! What is appended, and what comes of it.
 
-use super::{Actor, CommandId, Position, StoreError, StreamId, Timestamp, Uuid, Version};
+use super::{Cause, CommandId, Position, StoreError, StreamId, Timestamp, Version};
 
 /// A hash of what a command asked for, so that its id cannot be used again for something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,16 +23,12 @@ pub struct NewEvent {
 /// nothing to do: it is judged like any other, and its outcome remembered.
 #[derive(Debug, Clone)]
 pub struct Append {
-    /// Who asks.
-    pub actor: Actor,
     /// The command; remembered.
     pub command_id: CommandId,
     /// What the command asked for.
     pub fingerprint: Fingerprint,
-    /// The whole piece of work it is part of.
-    pub correlation_id: Uuid,
-    /// The event that led to it.
-    pub causation_id: Option<Uuid>,
+    /// Who caused it, and what led to it.
+    pub cause: Cause,
     /// The instant at the caller. Recorded is the later of this and the head's last, so time never runs backwards.
     pub now: Timestamp,
     /// The stream that grows.

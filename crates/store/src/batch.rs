@@ -1,6 +1,6 @@
 //! What one transaction writes, as rows: those of a batch of appends, or of a piece of a log that is copied.
 
-use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
+use dealog_events::{Cause, CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use uuid::Uuid;
 
 use crate::{
@@ -34,10 +34,8 @@ pub(crate) struct EventRow<'a> {
     pub(crate) schema: u16,
     pub(crate) occurred_at: Timestamp,
     pub(crate) recorded_at: Timestamp,
-    pub(crate) actor: Actor,
     pub(crate) command_id: CommandId,
-    pub(crate) correlation_id: Uuid,
-    pub(crate) causation_id: Option<Uuid>,
+    pub(crate) cause: Cause,
     pub(crate) data: &'a str,
 }
 
@@ -89,10 +87,8 @@ fn events<'a>(accepted: &Accepted<'a>) -> impl Iterator<Item = EventRow<'a>> {
             schema: event.schema,
             occurred_at: event.occurred_at,
             recorded_at,
-            actor: append.actor,
             command_id: append.command_id,
-            correlation_id: append.correlation_id,
-            causation_id: append.causation_id,
+            cause: append.cause,
             data: &event.data,
         }
     })
@@ -109,10 +105,8 @@ impl<'a> From<&'a Envelope> for EventRow<'a> {
             schema: event.schema,
             occurred_at: event.occurred_at,
             recorded_at: event.recorded_at,
-            actor: event.actor,
             command_id: event.command_id,
-            correlation_id: event.correlation_id,
-            causation_id: event.causation_id,
+            cause: event.cause,
             data: &event.data,
         }
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use dealog_events::{CommandId, Envelope, Position, StreamId, Timestamp, Version};
+use dealog_events::{Cause, CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use futures_util::{Stream, TryStreamExt as _};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 use uuid::Uuid;
@@ -321,10 +321,8 @@ fn event(row: &impl Columns, position: Position) -> Result<Envelope, Unfit> {
         schema: row.integer(5)?.try_into()?,
         occurred_at: timestamp(row.integer(6)?)?,
         recorded_at: timestamp(row.integer(7)?)?,
-        actor: row.text(8)?.parse()?,
         command_id: CommandId(row.id(9)?),
-        correlation_id: row.id(10)?,
-        causation_id: row.optional_id(11)?,
+        cause: Cause { actor: row.text(8)?.parse()?, correlation_id: row.id(10)?, causation_id: row.optional_id(11)? },
         data: row.string(12)?.try_into().map_err(|_| "its data is not a JSON object")?,
     })
 }

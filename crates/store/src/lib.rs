@@ -34,7 +34,7 @@ mod trust;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use dealog_events::{Actor, CommandId, Envelope, Position, StreamId, Timestamp, Version};
+use dealog_events::{Cause, CommandId, Envelope, Position, StreamId, Timestamp, Version};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use uuid::Uuid;

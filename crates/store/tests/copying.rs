@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use dealog_events::{Actor, CommandId, DealId, Position, StreamId, Timestamp, Version};
+use dealog_events::{Actor, Cause, CommandId, DealId, Position, StreamId, Timestamp, Version};
 use dealog_store::{Append, CopyError, Fingerprint, Limits, Log, NewEvent, Place, Token, compare, copy};
 use dealog_test_postgres::Fresh;
 use futures_util::future::join_all;
@@ -51,11 +51,13 @@ fn append(stream: StreamId, expected: u64, events: usize) -> Append {
         data: format!("{{ \"text\" : \"é{n} 😀 \\u0000\", \"n\":1.50 }}"),
     };
     Append {
-        actor: Actor::Service(Uuid::now_v7()),
         command_id: CommandId(Uuid::now_v7()),
         fingerprint: Fingerprint([7; 32]),
-        correlation_id: Uuid::now_v7(),
-        causation_id: events.is_multiple_of(2).then(Uuid::now_v7),
+        cause: Cause {
+            actor: Actor::Service(Uuid::now_v7()),
+            correlation_id: Uuid::now_v7(),
+            causation_id: events.is_multiple_of(2).then(Uuid::now_v7),
+        },
         now: at(1_000),
         stream,
         expected: Version(expected),

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use dealog_events::{Actor, CommandId, DealId, Envelope, Position, StreamId, Timestamp, Version};
+use dealog_events::{Actor, Cause, CommandId, DealId, Envelope, Position, StreamId, Timestamp, Version};
 use dealog_store::{
     Append, AppendError, EventStore as _, Fingerprint, Limits, Log as _, NewEvent, Remembered, StoreError,
     TokenStore as _, Unable, sqlite::SqliteStore,
@@ -27,11 +27,9 @@ fn append(stream: StreamId, version: u64) -> Append {
     let occurred_at = Timestamp::from_micros(1_700_000_000_000_000 + i64::try_from(version).unwrap()).unwrap();
     let event = |data: String| NewEvent { event_type: "deal.noted", schema: 1, occurred_at, data };
     Append {
-        actor: Actor::Local,
         command_id: CommandId(Uuid::now_v7()),
         fingerprint: Fingerprint([1; 32]),
-        correlation_id: Uuid::now_v7(),
-        causation_id: None,
+        cause: Cause { actor: Actor::Local, correlation_id: Uuid::now_v7(), causation_id: None },
         now: occurred_at,
         stream,
         expected: Version(version),

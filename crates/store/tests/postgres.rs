@@ -18,7 +18,7 @@ mod session;
 
 use std::time::Duration;
 
-use dealog_events::{Actor, CommandId, DealId, Position, StreamId, Timestamp, Version};
+use dealog_events::{Actor, Cause, CommandId, DealId, Position, StreamId, Timestamp, Version};
 use dealog_store::{Append, EventStore as _, Fingerprint, Limits, NewEvent, StoreError, postgres::PostgresStore};
 use uuid::Uuid;
 
@@ -32,11 +32,9 @@ async fn open(url: &str) -> Result<PostgresStore, StoreError> {
 fn append() -> Append {
     let time = Timestamp::from_micros(1).unwrap();
     Append {
-        actor: Actor::Local,
         command_id: CommandId(Uuid::now_v7()),
         fingerprint: Fingerprint([1; 32]),
-        correlation_id: Uuid::now_v7(),
-        causation_id: None,
+        cause: Cause { actor: Actor::Local, correlation_id: Uuid::now_v7(), causation_id: None },
         now: time,
         stream: StreamId::Deal(DealId(Uuid::now_v7())),
         expected: Version::ZERO,

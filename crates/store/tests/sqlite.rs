@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use dealog_events::{Actor, CommandId, DealId, Position, StreamId, Timestamp, Version};
+use dealog_events::{Actor, Cause, CommandId, DealId, Position, StreamId, Timestamp, Version};
 use dealog_store::{
     Append, AppendError, EventStore as _, Fingerprint, Limits, NewEvent, StoreError, TokenStore as _,
     sqlite::{JournalLimits, SqliteStore},
@@ -19,11 +19,9 @@ use uuid::Uuid;
 fn append() -> Append {
     let time = Timestamp::from_micros(-1).unwrap();
     Append {
-        actor: Actor::Local,
         command_id: CommandId(Uuid::now_v7()),
         fingerprint: Fingerprint([1; 32]),
-        correlation_id: Uuid::now_v7(),
-        causation_id: None,
+        cause: Cause { actor: Actor::Local, correlation_id: Uuid::now_v7(), causation_id: None },
         now: time,
         stream: StreamId::Deal(DealId(Uuid::now_v7())),
         expected: Version::ZERO,
@@ -110,7 +108,9 @@ async fn people_with_a_shell_read_ids_and_times_as_text() {
     let (_folder, path) = place();
     let store = open(&path).await.unwrap();
     store.append(append()).await.unwrap();
-    store.append(Append { causation_id: Some(Uuid::now_v7()), ..append() }).await.unwrap();
+    let mut led_to = append();
+    led_to.cause.causation_id = Some(Uuid::now_v7());
+    store.append(led_to).await.unwrap();
     let rows =
         sqlx::query("SELECT * FROM events_readable ORDER BY position").fetch_all(&mut raw(&path).await).await.unwrap();
     let events = store.read(Position::ZERO, 10, &[]).await.unwrap();
@@ -122,8 +122,8 @@ async fn people_with_a_shell_read_ids_and_times_as_text() {
         assert_eq!(text("occurred_at"), Some(event.occurred_at.to_string()));
         assert_eq!(text("recorded_at"), Some(event.recorded_at.to_string()));
         assert_eq!(text("command_id"), Some(event.command_id.to_string()));
-        assert_eq!(text("correlation_id"), Some(event.correlation_id.to_string()));
-        assert_eq!(text("causation_id"), event.causation_id.map(|id| id.to_string()));
+        assert_eq!(text("correlation_id"), Some(event.cause.correlation_id.to_string()));
+        assert_eq!(text("causation_id"), event.cause.causation_id.map(|id| id.to_string()));
     }
 }
 

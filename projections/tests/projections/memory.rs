@@ -84,10 +84,8 @@ impl MemoryStore {
                 schema: event.schema,
                 occurred_at: event.occurred_at,
                 recorded_at: append.now,
-                actor: append.actor,
                 command_id: append.command_id,
-                correlation_id: append.correlation_id,
-                causation_id: append.causation_id,
+                cause: append.cause,
                 data: event.data.clone().try_into().unwrap(),
             });
         }

@@ -300,11 +300,9 @@ async fn a_log_on_disk_gives_the_same_tables_and_stops_them_at_what_it_cannot_re
 fn raw(event: &Envelope) -> Append {
     let event_type = event.event().map_or("deal.exploded", |known| known.event_type().0);
     Append {
-        actor: event.actor,
         command_id: CommandId(Uuid::from_u128(u128::from(event.position.0))),
         fingerprint: Fingerprint([0; 32]),
-        correlation_id: event.correlation_id,
-        causation_id: None,
+        cause: event.cause,
         now: event.recorded_at,
         stream: event.stream,
         expected: Version(event.version.0 - 1),

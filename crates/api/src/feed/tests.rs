@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use axum::body::Bytes;
-use dealog_events::{Actor, CommandId, Cursor, DealId, Envelope, Position, StreamId, Timestamp, Version};
+use dealog_events::{Actor, Cause, CommandId, Cursor, DealId, Envelope, Position, StreamId, Timestamp, Version};
 use dealog_store::{Append, AppendError, Appended, Head, Remembered};
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -67,10 +67,8 @@ impl Log {
                 schema: 1,
                 occurred_at: Timestamp::MIN,
                 recorded_at: Timestamp::MIN,
-                actor: Actor::Local,
                 command_id: CommandId(Uuid::nil()),
-                correlation_id: Uuid::nil(),
-                causation_id: None,
+                cause: Cause::new(Actor::Local, CommandId(Uuid::nil())),
                 data: format!("{{{}}}", " ".repeat(self.data_bytes - 2)).try_into().unwrap(),
             });
         }

@@ -45,8 +45,7 @@ fn deal_of(ids: &PathIds) -> Result<StreamId, Problem> {
 /// Create a deal. If a seller creates one without an owner, it is the seller's.
 #[utoipa::path(post, path = "/v1/deals", tag = "deals", params(CommandHeaders), request_body = Create,
     responses((status = 201, body = Answer), CommandProblems))]
-async fn create(State(app): State<Arc<App>>, mut asked: Asked<Create>) -> Result<Response, Problem> {
-    asked.body.owner = asked.body.owner.or(asked.own_deals_of());
+async fn create(State(app): State<Arc<App>>, asked: Asked<Create>) -> Result<Response, Problem> {
     let stream = StreamId::Deal(DealId(Uuid::now_v7()));
     asked.create(&app, stream, "/v1/deals", |body| Command::Deal(deal::Command::Create(body))).await
 }

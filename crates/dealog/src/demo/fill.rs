@@ -124,8 +124,8 @@ fn wave_length(steps: &[&Step]) -> usize {
     let mut changed = HashSet::new();
     let mut rules_changed = false;
     let fits = steps.iter().take(WAVE_COMMANDS_MAX).take_while(|step| {
-        let Request { stream, command, .. } = &step.request;
-        let needed = reads(&State::empty(stream.category()), command);
+        let Request { stream, command, meta } = &step.request;
+        let needed = reads(&State::empty(stream.category()), meta.standing, command);
         let independent = !changed.contains(stream) && changed.is_disjoint(&needed.into_iter().collect());
         let fits = independent && !rules_changed;
         changed.insert(*stream);

@@ -259,9 +259,10 @@ fn tell(sample: Sample) -> Vec<Told> {
             streams.get(&stream).cloned().unwrap_or_else(empty)
         };
         let (state, last) = state_of(&streams, stream);
-        let facts = reads(&state, &request.command)
+        let standing = request.meta.standing;
+        let facts = reads(&state, standing, &request.command)
             .into_iter()
-            .fold(Facts::new(stream, now), |facts, read| facts.with(read, state_of(&streams, read).0));
+            .fold(Facts::new(stream, now).of(standing), |facts, read| facts.with(read, state_of(&streams, read).0));
         let events =
             decide(&state, &facts, &request.command).unwrap_or_else(|no| panic!("seed {}, {name}: {no}", sample.seed));
         assert!(!events.is_empty(), "seed {}, {name} changes nothing", sample.seed);

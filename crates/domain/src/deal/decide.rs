@@ -16,7 +16,7 @@ use dealog_events::{
 
 use super::{Change, Command, Create, Deal, Lose, Move, Rejection, Reopen, Transfer, Win};
 use crate::{
-    Facts, Patch,
+    Facts, Patch, Standing,
     facts::{Decision, For, Found, Reads, Rule},
     fields::{self, Filled},
     pipeline::{self, Pipeline},
@@ -24,20 +24,22 @@ use crate::{
 };
 
 /// Each command with the streams that its rule reads, and the rule.
-pub(super) fn rule<'a>(deal: Option<&'a Deal>, command: &'a Command) -> Rule<'a> {
+pub(super) fn rule<'a>(deal: Option<&'a Deal>, standing: Standing, command: &'a Command) -> Rule<'a> {
     let own_pipeline = deal.map(|deal| deal.pipeline);
     match command {
         Command::Create(command) => Rule::reading(
             (
                 command.pipeline,
                 command.customer,
-                command.owner,
+                // What a seller begins without an owner is the seller's.
+                command.owner.or(standing.own_deals_of),
                 priced(command.amount),
                 fields::filled(&command.fields),
             ),
             move |facts, (pipeline, customer, owner, amount, fields)| {
                 facts.not_begun(deal)?;
-                may_work(facts, command.owner)?;
+                let owner = owner.as_ref();
+                may_work(facts, owner.map(Found::id))?;
                 create(command, &pipeline, customer, owner, amount, fields)
             },
         ),
@@ -124,7 +126,7 @@ fn create(
     create: &Create,
     pipeline: &Found<PipelineId>,
     customer: Option<Found<CustomerId>>,
-    owner: Option<Found<UserId>>,
+    owner: Option<&Found<UserId>>,
     amount: Option<(Money, Found<TheSettings>)>,
     fields: Filled<FieldValue>,
 ) -> Decision {
@@ -148,13 +150,13 @@ fn create(
             fields::check(&settings, FieldOwner::Deal, field, value)?;
         }
     }
-    let Create { title, customer, owner, amount, expected_close, source, campaign, fields, .. } = create.clone();
+    let Create { title, customer, amount, expected_close, source, campaign, fields, .. } = create.clone();
     let created = Created {
         title,
         pipeline: create.pipeline,
         stage: stage.slug.clone(),
         customer,
-        owner,
+        owner: owner.map(Found::id),
         amount,
         expected_close,
         source,

@@ -13,7 +13,7 @@ use dealog_events::{
 pub use command::{Change, Command, Create, Lose, Move, Reopen, Transfer, Win};
 pub use rejection::Rejection;
 
-use crate::{aggregates::Aggregate, facts::Rule};
+use crate::{Standing, aggregates::Aggregate, facts::Rule};
 
 /// A deal as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,8 +98,8 @@ impl Aggregate for Option<Deal> {
         }
     }
 
-    fn rule<'a>(&'a self, command: &'a Command) -> Rule<'a> {
-        decide::rule(self.as_ref(), command)
+    fn rule<'a>(&'a self, standing: Standing, command: &'a Command) -> Rule<'a> {
+        decide::rule(self.as_ref(), standing, command)
     }
 
     fn evolve(self, event: &DealEvent) -> Self {

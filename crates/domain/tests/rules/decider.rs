@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use dealog_domain::{
-    Command, Facts, Patch, State, customer, deal, decide, evolve, pipeline, reads, settings, team, user,
+    Command, Facts, Patch, Standing, State, customer, deal, decide, evolve, pipeline, reads, settings, team, user,
 };
 use dealog_events::{Category, Event, StreamId, deal::ProbabilityCleared, team::Formed, user::Role};
 
@@ -81,7 +81,7 @@ fn an_event_that_names_an_unknown_stage_changes_nothing() {
 #[test]
 fn a_rule_reads_no_more_than_it_needs() {
     let deal = folded(StreamId::Deal(DEAL), &[created()]);
-    let read = |command: Command| reads(&deal, &command);
+    let read = |command: Command| reads(&deal, Standing::FULL, &command);
     let sales = StreamId::Pipeline(SALES);
     assert_eq!(read(create().asked()), [sales].into());
     assert_eq!(read(move_to("qualified").asked()), [sales].into());
@@ -96,8 +96,17 @@ fn a_rule_reads_no_more_than_it_needs() {
 }
 
 #[test]
+fn a_rule_reads_the_seller_whose_deal_begins() {
+    let seller = Standing { own_deals_of: Some(ANNA), ..Standing::FULL };
+    let read = |owner| reads(&State::empty(Category::Deal), seller, &deal::Create { owner, ..create() }.asked());
+    let sales = StreamId::Pipeline(SALES);
+    assert_eq!(read(None), [sales, StreamId::User(ANNA)].into());
+    assert_eq!(read(Some(BORIS)), [sales, StreamId::User(BORIS)].into());
+}
+
+#[test]
 fn what_a_command_names_is_read_even_if_its_deal_does_not_exist() {
-    let read = |command: Command| reads(&State::empty(Category::Deal), &command);
+    let read = |command: Command| reads(&State::empty(Category::Deal), Standing::FULL, &command);
     let lose = deal::Lose { duplicate_of: Some(OTHER_DEAL), ..lose_for("price") };
     assert_eq!(read(lose.asked()), [StreamId::Settings, StreamId::Deal(OTHER_DEAL)].into());
     assert_eq!(read(move_to("qualified").asked()), BTreeSet::new(), "only the deal knows its pipeline");
@@ -105,7 +114,7 @@ fn what_a_command_names_is_read_even_if_its_deal_does_not_exist() {
 
 #[test]
 fn rules_of_all_aggregates_read_what_they_need() {
-    let read = |command: Command, category: Category| reads(&State::empty(category), &command);
+    let read = |command: Command, category: Category| reads(&State::empty(category), Standing::FULL, &command);
     let add = pipeline::Command::AddStage(pipeline::AddStage { stage: stage("offer"), after: None });
     assert_eq!(read(Command::Pipeline(add), Category::Pipeline), [StreamId::Settings].into());
     assert_eq!(read(pipeline::Command::Archive.asked(), Category::Pipeline), BTreeSet::new());

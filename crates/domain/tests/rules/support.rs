@@ -117,7 +117,7 @@ impl Given {
         let state = folded(stream, &self.own);
         self.others.insert(stream, self.own);
         let mut facts = Facts::new(stream, now()).of(self.standing);
-        for read in reads(&state, &command) {
+        for read in reads(&state, self.standing, &command) {
             let events = self.others.get(&read).map(Vec::as_slice).unwrap_or_default();
             facts = facts.with(read, Arc::new(folded(read, events)));
         }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dealog_events::{Actor, DealId, StreamId, Timestamp, Version};
+use dealog_events::{Actor, Cause, DealId, StreamId, Timestamp, Version};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
@@ -120,11 +120,9 @@ impl Writer for Fake {
 
 fn append() -> Append {
     Append {
-        actor: Actor::Local,
         command_id: CommandId(Uuid::now_v7()),
         fingerprint: Fingerprint([1; 32]),
-        correlation_id: Uuid::now_v7(),
-        causation_id: None,
+        cause: Cause { actor: Actor::Local, correlation_id: Uuid::now_v7(), causation_id: None },
         now: Timestamp::MIN,
         stream: StreamId::Deal(DealId(Uuid::now_v7())),
         expected: Version::ZERO,

@@ -63,10 +63,10 @@ fn bind_events(query: Bound, events: &[EventRow<'_>]) -> Bound {
         .bind(column(events, |event| i32::from(event.schema)))
         .bind(column(events, |event| event.occurred_at.micros()))
         .bind(column(events, |event| event.recorded_at.micros()))
-        .bind(column(events, |event| event.actor.to_string()))
+        .bind(column(events, |event| event.cause.actor.to_string()))
         .bind(column(events, |event| event.command_id.0))
-        .bind(column(events, |event| event.correlation_id))
-        .bind(column(events, |event| event.causation_id))
+        .bind(column(events, |event| event.cause.correlation_id))
+        .bind(column(events, |event| event.cause.causation_id))
         .bind(column(events, |event| event.data))
 }
 

@@ -66,10 +66,10 @@ pub(super) fn events(events: &[EventRow<'_>]) -> (String, Vec<u8>) {
         rows.plain(event.schema);
         rows.plain(event.occurred_at.micros());
         rows.plain(event.recorded_at.micros());
-        rows.text(event.actor);
+        rows.text(event.cause.actor);
         rows.id(event.command_id.0);
-        rows.id(event.correlation_id);
-        rows.or_null(event.causation_id, Rows::id);
+        rows.id(event.cause.correlation_id);
+        rows.or_null(event.cause.causation_id, Rows::id);
         // SQL counts from 1.
         rows.plain(data.len() + 1);
         rows.plain(event.data.len());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dealog_events::{Actor, CommandId, DealId, Envelope, Position, StreamId, Timestamp, Version};
+use dealog_events::{Actor, Cause, CommandId, DealId, Envelope, Position, StreamId, Timestamp, Version};
 use dealog_store::{Append, EventStore, Fingerprint, Limits, Log, NewEvent, Place};
 use uuid::Uuid;
 
@@ -107,11 +107,9 @@ pub(crate) fn event(data: &str) -> NewEvent {
 /// One event for a stream at this version.
 pub(crate) fn append(stream: StreamId, expected: u64) -> Append {
     Append {
-        actor: Actor::Local,
         command_id: CommandId(Uuid::now_v7()),
         fingerprint: Fingerprint([1; 32]),
-        correlation_id: Uuid::now_v7(),
-        causation_id: None,
+        cause: Cause { actor: Actor::Local, correlation_id: Uuid::now_v7(), causation_id: None },
         now: at(0),
         stream,
         expected: Version(expected),

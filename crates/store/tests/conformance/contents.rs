@@ -1,6 +1,6 @@
 //! What was written is what is read, and nobody rewrites it.
 
-use dealog_events::{Actor, Position, UserId, Version};
+use dealog_events::{Actor, Cause, Position, UserId, Version};
 use dealog_store::{Append, NewEvent, StoreError};
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -18,18 +18,18 @@ pub(crate) async fn every_field_comes_back_as_it_was_given<B: Backend>() {
                 event("{\"n\":1}"),
                 NewEvent { event_type: "deal.stage_moved", schema: u16::MAX, occurred_at: at(1), data: "{}".into() },
             ];
-            let given = Append { actor, causation_id, now: at(9), events, ..append(deal(), 0) };
+            let cause = Cause { actor, correlation_id: id(), causation_id };
+            let given = Append { cause, now: at(9), events, ..append(deal(), 0) };
             let told = store.append(given.clone()).await.unwrap();
             let found = store.read_stream(given.stream, Version::ZERO, 10).await.unwrap();
             assert_eq!(found.len(), 2);
             for (index, (found, event)) in found.iter().zip(&given.events).enumerate() {
                 assert_eq!(found.position.0, told.position.0 - 1 + index as u64);
                 assert_eq!(found.version.0, 1 + index as u64);
-                assert_eq!((found.stream, found.actor), (given.stream, actor));
+                assert_eq!(found.stream, given.stream);
                 assert_eq!((found.event_type.as_str(), found.schema), (event.event_type, event.schema));
                 assert_eq!((found.occurred_at, found.recorded_at), (event.occurred_at, at(9)));
-                assert_eq!((found.command_id, found.causation_id), (given.command_id, causation_id));
-                assert_eq!(found.correlation_id, given.correlation_id);
+                assert_eq!((found.command_id, found.cause), (given.command_id, cause));
                 assert_eq!(*found.data, *event.data);
             }
         }

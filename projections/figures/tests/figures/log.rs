@@ -3,8 +3,8 @@
 use std::{fmt::Debug, str::FromStr};
 
 use dealog_events::{
-    Actor, CommandId, CustomerId, DealId, Envelope, Event, FieldValue, Money, PipelineId, Position, Probability, Slug,
-    StreamId, TeamId, Timestamp, UserId, Version,
+    Actor, Cause, CommandId, CustomerId, DealId, Envelope, Event, FieldValue, Money, PipelineId, Position, Probability,
+    Slug, StreamId, TeamId, Timestamp, UserId, Version,
     deal::{self, DealEvent},
     pipeline::{ForecastCategory, PipelineEvent, Stage},
     settings::{
@@ -77,10 +77,8 @@ impl Log {
             schema,
             occurred_at: at,
             recorded_at: at,
-            actor: Actor::Local,
             command_id: CommandId(Uuid::nil()),
-            correlation_id: Uuid::nil(),
-            causation_id: None,
+            cause: Cause::new(Actor::Local, CommandId(Uuid::nil())),
             data: "{}".to_owned().try_into().unwrap(),
         };
         self.image.apply(&envelope, &event).unwrap();

@@ -5,7 +5,7 @@ use dealog_domain::{
     deal::{self, Change, Create},
 };
 use dealog_events::{
-    Event, UserId,
+    Event, StreamId, UserId,
     deal::{Created, Outcome, OwnerAssigned},
 };
 
@@ -57,7 +57,28 @@ fn a_seller_begins_own_deals_only() {
     let company = || given([]).in_a_company().by_seller(ANNA);
     company().when(owned_by(Some(ANNA))).then([Created { owner: Some(ANNA), ..bare() }.into()]);
     company().when(owned_by(Some(BORIS))).rejected(DealRejection::NotYours);
-    company().when(owned_by(None)).rejected(DealRejection::NotYours);
+}
+
+#[test]
+fn a_deal_that_a_seller_begins_without_an_owner_is_the_sellers() {
+    let company = || given([]).in_a_company().and(StreamId::Pipeline(SALES), [requires("first_contact", &["owner"])]);
+    company().by_seller(ANNA).when(create()).then([Created { owner: Some(ANNA), ..bare() }.into()]);
+    company().when(create()).rejected(DealRejection::FieldsMissing { missing: vals(&["owner"]) });
+}
+
+#[test]
+fn a_deal_that_anyone_else_begins_without_an_owner_has_none() {
+    given([]).in_a_company().when(create()).then([created()]);
+}
+
+#[test]
+fn a_seller_who_has_been_deactivated_begins_no_deal() {
+    given([])
+        .in_a_company()
+        .and(StreamId::User(ANNA), [deactivated()])
+        .by_seller(ANNA)
+        .when(create())
+        .rejected(UserRejection::Inactive { field: "owner", user: ANNA });
 }
 
 #[test]

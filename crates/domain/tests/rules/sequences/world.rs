@@ -107,7 +107,7 @@ impl World {
             Ok(time) => time,
             Err(rejection) => return (Err(rejection), self.now),
         };
-        let facts = self.facts(stream, state, command).of(standing);
+        let facts = self.facts(stream, state, standing, command);
         if let Err(rejection) = facts.may_backdate(time, 0) {
             return (Err(rejection), time);
         }
@@ -117,8 +117,9 @@ impl World {
     }
 
     /// What the rule is told: the streams that it said it reads, and no other.
-    fn facts(&self, stream: StreamId, state: &State, command: &Command) -> Facts {
-        reads(state, command).into_iter().fold(Facts::new(stream, self.now), |facts, read| {
+    fn facts(&self, stream: StreamId, state: &State, standing: Standing, command: &Command) -> Facts {
+        let facts = Facts::new(stream, self.now).of(standing);
+        reads(state, standing, command).into_iter().fold(facts, |facts, read| {
             let known = self.states.get(&read).cloned();
             facts.with(read, known.unwrap_or_else(|| Arc::new(State::empty(read.category()))))
         })
@@ -139,7 +140,7 @@ impl World {
         }
         self.time_passes(stream, time)?;
 
-        let again = decide(&state, &self.facts(stream, &state, command), command);
+        let again = decide(&state, &self.facts(stream, &state, Standing::FULL, command), command);
         match again {
             Ok(more) if !more.is_empty() => return Err(format!("asked again, it happened again: {more:?}")),
             Ok(_) if !asks_for_a_state(command) => return Err("what can happen once was not refused twice".into()),
