@@ -38,7 +38,7 @@ TABLES = {
         "stage": "UTINYINT", "pipeline": "UTINYINT", "place": "UTINYINT", "probability": "USMALLINT",
         "category": "UTINYINT", "stale_days": "USMALLINT",
     },
-}  # fmt: skip
+}
 
 
 def load(db: duckdb.DuckDBPyConnection, folder: Path) -> None:

@@ -93,7 +93,7 @@ def open_numbers(of: str, row: tuple) -> dict:
     numbers = {
         "deals": deals, "amount": amount, "weighted": weighted, "without_amount": without, "stale": stale,
         "overdue": overdue,
-    }  # fmt: skip
+    }
     if ages:
         numbers |= {"age_mean": mean_days(ages[0], deals), "age_median": median_days(ages[1])}
     return {f"{of}.{name}": number for name, number in numbers.items()}
@@ -153,14 +153,16 @@ def series(question: dict) -> list[str]:
     ends = ends_of_months(question)
     first = f"DATE '{ends[0][0]}-01'"
     values = ", ".join(f"({number}, {end}, DATE '{day}')" for number, (_, end, day) in enumerate(ends))
-    month = lambda at: f"datediff('month', {first}, make_timestamp({at}))"  # noqa: E731
+    month = f"datediff('month', {first}, make_timestamp(%s))"
+    until = month % f"least(until, {question['at']})"
+    ended = f"if(until = {NEVER_AT}, {len(ends)}, {until})"
     placed = f"""ends(number, end_at, today) AS (VALUES {values}),
-        placed AS (
-            SELECT *, {month("since")} AS first_end, if(until = {NEVER_AT}, {len(ends)}, {month("least(until, " + str(ends[-1][1]) + ")")}) AS last_end
-            FROM spans)"""
+        placed AS (SELECT *, {month % "since"} AS first_end, {ended} AS last_end FROM spans)"""
     return [
         f"""WITH {placed},
-            at_ends AS (SELECT *, unnest(range(first_end, last_end)) AS number FROM placed WHERE status = {OPEN} AND first_end < last_end)
+            at_ends AS (
+                SELECT *, unnest(range(first_end, last_end)) AS number FROM placed
+                WHERE status = {OPEN} AND first_end < last_end)
             SELECT number, s.stage, {open_figures("end_at", "today", ages=True)}
             FROM at_ends s JOIN ends USING (number) JOIN stages g USING (stage) GROUP BY number, s.stage""",
         f"""WITH {placed},
@@ -170,7 +172,8 @@ def series(question: dict) -> list[str]:
                 UNION ALL
                 SELECT last_end, pipeline, status, -count(*), -sum(amount) FROM closed GROUP BY ALL),
             of_each AS (
-                SELECT ends.number, p.pipeline, p.status, coalesce(sum(deals), 0) AS deals, coalesce(sum(amount), 0) AS amount
+                SELECT ends.number, p.pipeline, p.status, coalesce(sum(deals), 0) AS deals,
+                    coalesce(sum(amount), 0) AS amount
                 FROM ends CROSS JOIN (SELECT DISTINCT pipeline, status FROM changes) p
                 LEFT JOIN changes c ON c.number = ends.number AND c.pipeline = p.pipeline AND c.status = p.status
                 GROUP BY ALL)
@@ -206,7 +209,9 @@ def forecast(question: dict) -> list[str]:
         closed AS (
             SELECT deal, pipeline, status, closed_at FROM state
             WHERE status IN ({WON}, {LOST}) AND closed_at > {question["at"] - 365 * DAY}),
-        stays AS (SELECT deal, pipeline, place, entered_at, left_at, how = {WON_FROM} AND {ended} AS won FROM visits WHERE {begun}),
+        stays AS (
+            SELECT deal, pipeline, place, entered_at, left_at, how = {WON_FROM} AND {ended} AS won
+            FROM visits WHERE {begun}),
         reached AS (
             SELECT g.stage, c.status, c.closed_at, min(if(v.place >= g.place, v.entered_at, v.left_at)) AS reached_at
             FROM closed c JOIN stays v ON v.deal = c.deal AND v.pipeline = c.pipeline
@@ -218,7 +223,8 @@ def forecast(question: dict) -> list[str]:
             FROM reached GROUP BY stage),
         parts AS (
             SELECT s.amount, {WEIGHTED} AS weighted, coalesce(s.category, g.category) AS category,
-                coalesce(h.closed, 0) + 2 AS closed, coalesce(h.won, 0) + 1 AS won, coalesce(h.won_in_time, 0) + 1 AS won_in_time,
+                coalesce(h.closed, 0) + 2 AS closed, coalesce(h.won, 0) + 1 AS won,
+                coalesce(h.won_in_time, 0) + 1 AS won_in_time,
                 CASE WHEN s.status = {WON} THEN 0 WHEN s.expected_close < DATE '{at.date()}' THEN 1
                     WHEN s.expected_close < DATE '{after.date()}' THEN 2 WHEN s.expected_close IS NULL THEN 3 ELSE 4 END AS part
             FROM state s JOIN stages g USING (stage) LEFT JOIN chances h USING (stage)
@@ -257,6 +263,10 @@ def forecast_numbers(rows: list, _: dict) -> dict:
 
 def funnel(question: dict) -> list[str]:
     begun, ended = visits_at(question)
+    # Who came in then has a visit that began then: the others need not be grouped.
+    of_period = f"entered_at >= {question['from']} AND entered_at < {question['to']}"
+    if question["from"] > question["first"]:
+        begun = f"{begun} AND deal IN (SELECT deal FROM visits WHERE {of_period})"
     return [
         f"""WITH cohort AS (
             SELECT deal, pipeline, arg_max(place, position) AS last,
@@ -348,7 +358,8 @@ def time_in_stage(question: dict) -> list[str]:
     begun, ended = visits_at(question)
     return [
         f"""WITH stays AS (
-            SELECT stage, sum(if({ended}, left_at, {question["at"]}) - entered_at)::BIGINT AS micros, bool_or(NOT ({ended})) AS here
+            SELECT stage, sum(if({ended}, left_at, {question["at"]}) - entered_at)::BIGINT AS micros,
+                bool_or(NOT ({ended})) AS here
             FROM visits ANTI JOIN (SELECT deal FROM spans WHERE {spans_at(question)} AND status = {EXCLUDED}) USING (deal)
             WHERE {begun} GROUP BY deal, stage),
         times AS (SELECT stage, micros, count(*) AS deals, count(*) FILTER (NOT here) AS ended FROM stays GROUP BY ALL),
@@ -372,7 +383,7 @@ def time_in_stage_numbers(rows: list, _: dict) -> dict:
         named = {
             "deals": deals, "here": here, "completed_mean": mean_days(completed or 0, deals - here),
             "so_far_mean": mean_days(so_far or 0, here), "median": median_days(median), "p90": median_days(p90),
-        }  # fmt: skip
+        }
         numbers |= {f"stage {stage}.{name}": number for name, number in named.items()}
     return numbers
 

@@ -93,11 +93,10 @@ impl Course<'_> {
 
     fn create(&mut self, number: u64) -> Result<()> {
         let Self { company, dice, .. } = self;
-        let none_in = |percent: usize, dice: &mut Dice| dice.percent(percent);
-        self.owner = if none_in(3, dice) { None } else { one(&company.sellers, dice).copied() };
-        self.amount = if none_in(8, dice) { None } else { Some(amount(company, dice)?) };
+        self.owner = if dice.percent(3) { None } else { one(&company.sellers, dice).copied() };
+        self.amount = if dice.percent(8) { None } else { Some(amount(company, dice)?) };
         let days = dice.within(20, 120);
-        self.expected = if none_in(10, dice) { None } else { Some(day(self.now + days * DAY)?) };
+        self.expected = if dice.percent(10) { None } else { Some(day(self.now + days * DAY)?) };
         let (customer, source) = (one(&company.customers, dice).copied(), one(&company.sources, dice).cloned());
         let campaign = if dice.percent(30) { one(&company.campaigns, dice).copied() } else { None };
         let Place { pipeline, stage } = self.place()?;
