@@ -23,6 +23,8 @@ const LIMITS: Limits = Limits {
     poll_interval: Duration::from_millis(200),
     retry_interval: Duration::from_secs(1),
 };
+/// Pages that are read before memory is measured.
+const WARM_UP_PAGES: usize = 10;
 const BUFFER_BYTES: usize = 1024 * 1024;
 
 /// An image, and what it took.
@@ -30,7 +32,7 @@ pub(super) struct Folded {
     pub(super) figures: Figures,
     pub(super) proof: Proof,
     pub(super) took: Duration,
-    /// By how much the resident memory of this process grew; none where the system does not tell.
+    /// By how much the resident memory of this process grew, beyond what reading the log takes; none where the system does not tell.
     pub(super) megabytes: Option<f64>,
 }
 
@@ -42,6 +44,7 @@ pub(super) async fn fold(log: &Path, folder: &Path, progress: &ProgressBar) -> R
     let last = last.last().ok_or("the log is empty")?;
     let proof = Proof { log_id: head.log_id, position: head.position, event_id: last.event_id };
     progress.set_length(head.position.0);
+    warm_up(&*store).await?;
     let never = ImageLimits { snapshot_events_min: u64::MAX, last_snapshot_events_min: u64::MAX };
     let before = megabytes_of_this_process()?;
     let (figures, mut follower) = Figures::new(Arc::clone(&store), folder.join("none.snapshot"), never);
@@ -51,10 +54,24 @@ pub(super) async fn fold(log: &Path, folder: &Path, progress: &ProgressBar) -> R
     let took = begun.elapsed();
     telling.abort();
     drop(follower);
-    store.close().await;
     let after = megabytes_of_this_process()?;
+    store.close().await;
     let megabytes = before.zip(after).map(|(before, after)| after - before);
     Ok(Folded { figures, proof, took, megabytes })
+}
+
+/// Reads and decodes the beginning of the log, two pages at once as the follower does: what that takes is there before memory is
+/// measured, and is not counted as the image's.
+async fn warm_up(store: &dyn EventStore) -> Result<()> {
+    let page_events = LIMITS.batch_events_max;
+    for page in 0..WARM_UP_PAGES {
+        let after = Position((page * page_events) as u64);
+        let next = Position(((page + 1) * page_events) as u64);
+        let (one, other) = tokio::try_join!(store.read(after, page_events, &[]), store.read(next, page_events, &[]))?;
+        let decoded: Vec<_> = one.iter().chain(&other).map(dealog_events::Envelope::event).collect();
+        drop((decoded, one, other));
+    }
+    Ok(())
 }
 
 async fn tell(figures: Figures, progress: ProgressBar) {

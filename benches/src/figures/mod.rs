@@ -37,7 +37,7 @@ use self::{
 };
 use crate::{Result, machine};
 
-/// Asks for every figure as of now and as of the past, from the image in memory, and DuckDB the same in SQL.
+/// Asks for figures as of now and as of the past, from the image in memory, and DuckDB the same in SQL.
 ///
 /// It writes a log of six years of deals into an SQLite file, folds it into the image, asks each question several times, exports the
 /// same log to Parquet files, lets DuckDB answer the same questions on them, and compares the answers. What it prints is a table in

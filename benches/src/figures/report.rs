@@ -115,7 +115,8 @@ impl Report {
                 let bytes = megabytes * 1e6 / self.deals as f64;
                 let target = aimed("≤ 400", bytes <= BYTES_A_DEAL_MAX);
                 format!(
-                    "image: {} bytes a deal ({target}), by how much the resident memory of the process grew while it folded: {} MB",
+                    "image: {} bytes a deal ({target}), by how much the resident memory of the process grew, beyond what \
+                     reading the log takes: {} MB",
                     number(bytes),
                     number(megabytes),
                 )
