@@ -3,7 +3,7 @@
 //! A figure alone says as much about the machine as about the program. So the same database is measured in the same run
 //! with the least that could do the same work, written here in plain SQL, and what counts is the ratio. All that belongs
 //! together is measured in turns, round after round, so that whatever slows the machine slows both; the table has the
-//! medians.
+//! medians. Figures have a table of their own, beside another database: see [`figures`].
 
 #![allow(clippy::cast_precision_loss, reason = "what is counted here stays far below 2^52")]
 
@@ -12,6 +12,7 @@ mod bare_postgres;
 mod bench;
 mod connection;
 mod copy;
+mod figures;
 mod machine;
 mod maven;
 mod moving;
@@ -20,7 +21,7 @@ mod table;
 
 use std::{env, error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
 
 use bench::Bench;
@@ -31,7 +32,10 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>
 
 /// Measures Dealog beside the bare database, and prints one table.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// A short run, to see whether it works: its figures are rough
     #[arg(long)]
     quick: bool,
@@ -46,12 +50,26 @@ struct Args {
     maven: Option<PathBuf>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    Figures(figures::Args),
+    /// A part of that, in a process of its own
+    #[command(hide = true, subcommand)]
+    FiguresPart(figures::Part),
+}
+
 /// As the server has: with another, figures in process would be others.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let args = Args::parse();
+    let ran = match &args.command {
+        None => run(&args),
+        Some(Command::Figures(args)) => figures::run(args),
+        Some(Command::FiguresPart(part)) => figures::run_part(part),
+    };
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -7,6 +7,7 @@ use dealog_tests::Server;
 use crate::{
     Result,
     bench::Bench,
+    machine::megabytes,
     table::{Line, Target},
 };
 
@@ -30,10 +31,4 @@ pub(super) fn line(what: String, server: &Server, megabytes_max: u32) -> Result<
     let (resident, peak) = (megabytes(&status, "VmRSS:")?, megabytes(&status, "VmHWM:")?);
     let target = Target::below(resident, megabytes_max, "MB");
     Ok(Line::alone(what, format!("{resident:.0} MB (peak {peak:.0})"), Some(target)))
-}
-
-fn megabytes(status: &str, name: &str) -> Result<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| format!("no {name}"))?;
-    let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kibibytes * 1_024.0 / 1_000_000.0)
 }
