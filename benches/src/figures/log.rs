@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dealog_events::{Actor, CommandId, DealId, Event, StreamId, Version};
+use dealog_events::{Actor, Cause, CommandId, DealId, Event, StreamId, Version};
 use dealog_store::{
     Append, AppendError, Appended, EventStore as _, Fingerprint, Limits, NewEvent, sqlite::SqliteStore,
 };
@@ -145,11 +145,9 @@ impl Writer<'_> {
         let (event_type, schema) = event.event_type();
         let id = Uuid::from_u64_pair(0x0000_0000_0000_8000, 0x8000_0000_0000_0000 | self.events);
         self.under_way.push_back(self.store.append(Append {
-            actor: Actor::Local,
+            cause: Cause::new(Actor::Local, CommandId(id)),
             command_id: CommandId(id),
             fingerprint: Fingerprint([0; 32]),
-            correlation_id: id,
-            causation_id: None,
             now: at(recorded_at)?,
             stream,
             expected: Version(*version),

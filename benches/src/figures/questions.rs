@@ -4,8 +4,8 @@ use std::{hint::black_box, time::Instant};
 
 use dealog_events::{PipelineId, Position};
 use dealog_figures::{
-    By, Filter, Grouping, Image, Interval, Question, Range, Unanswerable, When, columns, cycle, forecast, funnel,
-    pipeline, pipeline_series, time_in_stage, win_rate,
+    BoardPage, By, Filter, Grouping, Image, Interval, Question, Range, Unanswerable, When, columns, cycle, forecast,
+    funnel, pipeline, pipeline_series, time_in_stage, win_rate,
 };
 use serde_json::{Value, json};
 
@@ -17,6 +17,9 @@ use crate::{
     Result,
     table::{median, millis},
 };
+
+/// Cards of a column that the server gives if none are asked for.
+const BOARD_PAGE: BoardPage = BoardPage { limit: 20, after: None };
 
 /// The quarter and the year that questions about now are for, and those for questions about the past, which lie before both the
 /// instant two years ago and the middle of the log.
@@ -192,7 +195,7 @@ impl Asked {
             }
             Figure::Columns => {
                 question.filter.pipelines.push(board);
-                let (answer, ms) = timed(runs, || columns(image, &question))?;
+                let (answer, ms) = timed(runs, || columns(image, &question, BOARD_PAGE))?;
                 Ok((numbers::columns(&answer), ms))
             }
             Figure::Forecast => {

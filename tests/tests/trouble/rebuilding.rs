@@ -62,7 +62,9 @@ fn the_first_build_of_a_server_that_is_killed_is_gone_on_with_by_the_next() {
 #[test]
 fn questions_wait_for_a_server_that_makes_its_read_models() {
     let data = company(Data::fresh());
-    data.set("[limits]\nprojection_batch_events_max = 1\nprojection_build_events_max = 1\nmin_position_wait_ms = 60000\n");
+    data.set(
+        "[limits]\nprojection_batch_events_max = 1\nprojection_build_events_max = 1\nmin_position_wait_ms = 60000\n",
+    );
     let server = Server::start(&data, &[]);
     let head = server.head();
     for path in ["/v1/board", "/v1/customers", &format!("/v1/deals?min_position={head}")] {
