@@ -106,7 +106,7 @@ fn read_models_that_find_no_room_fall_behind_and_commands_go_on() {
     server.stop();
 
     // Room for a few commands, and not for what all of these make of the read models.
-    let server = Server::start_on_a_full_disk(&data, FILE_BYTES_MAX / 8);
+    let server = Server::start_on_a_full_disk(&data, FILE_BYTES_MAX / 12);
     let health = until("the worker should say that it waits", Duration::from_secs(20), || {
         let health = server.get("/health/ready");
         (!health.body["projections"][0]["trouble"].is_null()).then_some(health)
