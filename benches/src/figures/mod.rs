@@ -43,7 +43,7 @@ use crate::{Result, machine};
 /// same log to Parquet files, lets DuckDB answer the same questions on them, and compares the answers. What it prints is a table in
 /// Markdown, with a missed target marked as such. If one number of an answer differs, it fails and says which.
 ///
-/// A run of 1,000,000 deals takes some ten minutes, 5 GB on the disk (in TMPDIR, unless `--keep` names a folder) and 2 GB of memory.
+/// The log of 1,000,000 deals takes several gigabytes (in TMPDIR, unless `--keep` names a folder).
 /// The log is the same in every run.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
