@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::Invalid;
 
-/// A JSON object as it was written, to the byte. Whoever has one need not parse it again to know that it is one.
+/// A JSON object as it was written, to the byte. It was parsed once, so no later code has to check it again.
 #[derive(Debug, Clone, Serialize)]
 pub struct Object(Box<RawValue>);
 

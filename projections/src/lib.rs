@@ -206,12 +206,4 @@ pub enum ProjectionError {
         "views.db is damaged ({0}), and another process has it open: stop all that work on this folder, then start again"
     )]
     DamagedInUse(String),
-    /// What a query asks for makes no sense.
-    #[error("{message}")]
-    Query {
-        /// The parameter.
-        field: &'static str,
-        /// What is wrong with it and what would be right.
-        message: String,
-    },
 }

@@ -5,8 +5,8 @@
 //! with a single query are served by turns. Where callers have tokens, one never holds all places; and each has only so many queries
 //! waiting.
 //!
-//! Queries for one thing by its id have places apart, and parts of the log too, so that neither wait behind figures. Queries that wait for the read
-//! models to come to a position take no place, and have a bound of their own.
+//! Queries for one thing by its id have places of their own, and so have parts of the log: neither waits behind figures. Queries that
+//! wait for the read models to come to a position take no place, and have a bound of their own.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -49,16 +49,12 @@ pub(crate) enum Weight {
 }
 
 impl Weight {
-    /// What a request that reads costs, with its parameters; nothing where it has a bound of its own.
-    pub(crate) fn of(request: &Request, params: &[(String, String)]) -> Option<Self> {
-        // What is asked about the past is folded for the question.
-        let past = params.iter().any(|(name, _)| ["as_of", "at_version", "known_at"].contains(&name.as_str()));
+    /// What a request that reads costs; nothing where it has a bound of its own.
+    pub(crate) fn of(request: &Request) -> Option<Self> {
         Some(match request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str) {
             "/metrics" | "/v1/events/stream" => return None,
             "/v1/events" => Self::Log,
-            route if !past && (route.ends_with('}') || route.ends_with("/history") || route == "/v1/settings") => {
-                Self::Light
-            }
+            route if route.ends_with('}') || route.ends_with("/history") || route == "/v1/settings" => Self::Light,
             _ => Self::Heavy,
         })
     }

@@ -246,7 +246,6 @@ impl From<ProjectionError> for Problem {
         let detail = error.to_string();
         match error {
             error if error.is_away() => Self::away(&error),
-            ProjectionError::Query { field, .. } => Self::unprocessable("query", field, detail),
             ProjectionError::ModelStopped { .. } => Self::busy("model_stopped", detail),
             ProjectionError::NotBuilt | ProjectionError::Behind { .. } => Self::busy("not_caught_up", detail),
             ProjectionError::Damaged(_) => Self { damaged: true, detail, ..Self::internal(&error) },

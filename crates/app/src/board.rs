@@ -1,7 +1,7 @@
 //! The board: its columns are figures, and its cards rows of read models.
 
-use dealog_events::{CustomerId, DealId, Money, PipelineId, Probability, Slug, Timestamp, UserId, Version};
-use dealog_figures::{self as figures, BoardCursor, BoardPage, Columns, Days, Place, Seen, StageTotals};
+use dealog_events::{CustomerId, DealId, Money, PipelineId, Position, Probability, Slug, Timestamp, UserId, Version};
+use dealog_figures::{self as figures, BoardCard, BoardCursor, BoardPage, Columns, Days, Question, Seen, StageTotals};
 use dealog_projections::{
     ProjectionError,
     models::{Seeing, deals::CardDeal},
@@ -79,13 +79,20 @@ impl Queries {
     /// columns alone.
     pub async fn board(&self, asked: Asked, page: BoardPage) -> Result<Board, QueryError> {
         let is_past = asked.as_of.is_some();
-        let Columns { seen, pipeline, name, columns } =
-            self.figure(asked, move |image, question| figures::columns(image, question, page)).await?;
+        let lists = self.lists(asked.min_position).await?;
+        // Both speak of one position. Where the models are behind the image, that is theirs: waiting for them would keep others from
+        // their turn. Where there are none, the cards say so.
+        let models = lists.position().await?;
+        let columns = self.figure(asked, move |image, question| {
+            let known = question.known_at.unwrap_or(image.position());
+            let known_at = if models == Position::ZERO { known } else { known.min(models) };
+            figures::columns(image, &Question { known_at: Some(known_at), ..question.clone() }, page)
+        });
+        let Columns { seen, pipeline, name, columns } = columns.await?;
         let ids: Vec<DealId> = columns.iter().flat_map(|column| &column.cards).map(|place| place.deal).collect();
-        // The cards of the same position, whatever has come since.
         let seeing = Seeing { as_of: is_past.then_some(seen.as_of), known: Some(seen.position) };
-        let mut deals = self.lists(Some(seen.position)).await?.cards(&ids, &seeing).await?;
-        let mut card = |place: Place, chance: Probability| {
+        let mut deals = lists.cards(&ids, &seeing).await?;
+        let mut card = |place: BoardCard, chance: Probability| {
             let found = deals.remove(&place.deal);
             let missing = || ProjectionError::Damaged(format!("deal {} is missing at {}", place.deal, seen.position));
             Ok::<_, ProjectionError>(card(found.ok_or_else(missing)?, &place, chance))
@@ -101,7 +108,7 @@ impl Queries {
     }
 }
 
-fn card(CardDeal { deal, customer_name, owner_name }: CardDeal, place: &Place, chance: Probability) -> Card {
+fn card(CardDeal { deal, customer_name, owner_name }: CardDeal, place: &BoardCard, chance: Probability) -> Card {
     Card {
         deal: deal.id,
         version: deal.version,

@@ -7,7 +7,7 @@ use crate::{KnownAt, Queries, QueryError, Wrong};
 
 impl Queries {
     /// The position that `known_at` means. A day is one of the company's time zone now.
-    pub async fn known(&self, known_at: KnownAt) -> Result<Position, QueryError> {
+    pub(crate) async fn known(&self, known_at: KnownAt) -> Result<Position, QueryError> {
         let head = self.store.head().await?;
         match known_at {
             KnownAt::Position(position) if (1..=head.position.0).contains(&position.0) => Ok(position),

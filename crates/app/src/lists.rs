@@ -3,7 +3,7 @@
 use dealog_events::{DealId, Position, Slug, Version};
 use dealog_figures::{Moment, Range, When};
 use dealog_projections::models::{
-    Found, ListPage, Lists, Seeing,
+    Found, ListPage, Seeing,
     deals::{Deal, DealList, DealQuery, DealStatus, Filter},
 };
 
@@ -28,13 +28,6 @@ pub struct Listed {
     pub amount_to: Option<String>,
 }
 
-/// A question of which everything is looked up.
-struct LookedUp {
-    lists: Lists,
-    seeing: Seeing,
-    filter: Filter,
-}
-
 impl Queries {
     /// A page of deals, with this status and in this stage, if one is named.
     pub async fn deals(
@@ -44,15 +37,19 @@ impl Queries {
         stage: Option<Slug>,
         page: ListPage,
     ) -> Result<DealList, QueryError> {
+        let Listed { min_position, as_of, known_at, mut filter, created, amount_from, amount_to } = listed;
+        let mut seeing = Seeing::default();
+        let days = created.from.or(created.to);
         // What is asked about now, and names no day and no amount, is answered whatever has become of the figures.
-        let days = [listed.created.from, listed.created.to];
-        let needs_moment = listed.as_of.is_some()
-            || listed.known_at.is_some()
-            || listed.amount_from.is_some()
-            || listed.amount_to.is_some()
-            || days.iter().any(Option::is_some);
-        let moment = if needs_moment { Some(self.moment(listed.as_of, listed.known_at).await?) } else { None };
-        let LookedUp { lists, seeing, filter } = self.look_up(listed, moment.as_ref()).await?;
+        if as_of.or(days).is_some() || known_at.is_some() || amount_from.is_some() || amount_to.is_some() {
+            let moment = self.moment(as_of, known_at).await?;
+            seeing = seen(&moment, as_of, known_at);
+            let begins = |when: When| when.start(moment.zone);
+            (filter.created_from, filter.created_to) = (created.from.map(begins), created.to.map(begins));
+            let amount = amounts(amount_from.as_deref(), amount_to.as_deref(), || Ok(moment))?;
+            (filter.amount_from, filter.amount_to) = (amount.from, amount.to);
+        }
+        let lists = self.lists(min_position.max(seeing.known)).await?;
         Ok(lists.deals(&DealQuery { filter, status, stage, page }, &seeing).await?)
     }
 
@@ -87,19 +84,6 @@ impl Queries {
             return Err(beyond(format!("at_version is {wanted}, and deal-{id} has the versions 1 to {last}")).into());
         }
         Ok(at.found)
-    }
-
-    async fn look_up(&self, listed: Listed, moment: Option<&Moment>) -> Result<LookedUp, QueryError> {
-        let Listed { min_position, as_of, known_at, mut filter, created, amount_from, amount_to } = listed;
-        let mut seeing = Seeing::default();
-        if let Some(moment) = moment {
-            seeing = seen(moment, as_of, known_at);
-            let begins = |when: When| when.start(moment.zone);
-            (filter.created_from, filter.created_to) = (created.from.map(begins), created.to.map(begins));
-            let amount = amounts(amount_from.as_deref(), amount_to.as_deref(), || Ok(*moment))?;
-            (filter.amount_from, filter.amount_to) = (amount.from, amount.to);
-        }
-        Ok(LookedUp { lists: self.lists(min_position.max(seeing.known)).await?, seeing, filter })
     }
 
     /// What an instant and a position that a caller names mean.

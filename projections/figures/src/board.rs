@@ -61,14 +61,14 @@ pub struct Column {
     /// Its deals, beyond this page too.
     pub totals: StageTotals,
     /// This page of them, longest in the stage first.
-    pub cards: Vec<Place>,
+    pub cards: Vec<BoardCard>,
     /// What the next page is behind; none on the last.
     pub next: Option<BoardCursor>,
 }
 
 /// Where a card is, and what is marked on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct BoardCard {
     /// The deal.
     pub deal: DealId,
     /// When it entered the stage.
@@ -156,7 +156,7 @@ impl Counted {
         let next = cards.last().map(|(place, _)| *place).filter(|_| more);
         // What another server has appended may be ahead of the clock of the one that asks.
         let age = |entered_at: Timestamp| Days::of((resolved.cut.at - entered_at.micros()).max(0));
-        let card = |(BoardCursor { entered_at, deal, .. }, Marks { stale, overdue })| Place {
+        let card = |(BoardCursor { entered_at, deal, .. }, Marks { stale, overdue })| BoardCard {
             deal,
             entered_at,
             age_days: age(entered_at),

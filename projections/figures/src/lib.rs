@@ -47,7 +47,7 @@ pub use self::{
         Adds, Behind, ClosedNumber, ForecastNumber, FunnelNumber, Page, PipelineNumber, Quantity, behind_closed,
         behind_forecast, behind_funnel, behind_pipeline,
     },
-    board::{BoardCursor, BoardPage, Column, Columns, Place, columns},
+    board::{BoardCard, BoardCursor, BoardPage, Column, Columns, columns},
     calendar::Interval,
     cycle::{CycleFigures, Cycles, cycle},
     forecast::{

@@ -72,8 +72,8 @@ impl Lists {
         &self.database
     }
 
-    /// The position that the models go on from; zero while there are none. One that has stopped may be behind: whoever asks it is
-    /// told.
+    /// The position that the models go on from; zero while there are none. A model that has stopped may be behind, and a query that
+    /// joins it fails.
     pub async fn position(&self) -> Result<Position, ProjectionError> {
         Ok(self.positions().await?.into_iter().flatten().max().unwrap_or_default())
     }

@@ -7,8 +7,8 @@ use super::{
     statement::Statement,
 };
 
-/// What a question looks at: all that there is now, or what was, or what was known. Whoever asks looks it up once; nothing behind
-/// it looks at a clock or a calendar.
+/// What a question looks at: all that there is now, or what was, or what was known. The caller looks it up once, so queries need no
+/// clock and no calendar.
 ///
 /// Within a stream neither positions nor times run backwards. So what had happened by an instant, what had been recorded up to a
 /// position, and what is both, are each a beginning of the stream. A thing is what it was after the last event of that beginning:

@@ -3,7 +3,7 @@
 use dealog_domain::{Command, Occurred, deal, pipeline};
 use dealog_events::{Envelope, PipelineId, Position, Slug, StreamId, Timestamp};
 use dealog_figures::{
-    BoardCursor, BoardPage, Filter, Grouping, Image, Place, Question, Seen, Unanswerable, When, columns,
+    BoardCard, BoardCursor, BoardPage, Filter, Grouping, Image, Question, Seen, Unanswerable, When, columns,
 };
 use dealog_projections::models::{Lists, Seeing, deals::CardDeal};
 
@@ -35,7 +35,7 @@ pub(crate) struct Column {
     pub(crate) stage: Slug,
     pub(crate) name: String,
     pub(crate) deals: i64,
-    pub(crate) cards: Vec<(Place, CardDeal)>,
+    pub(crate) cards: Vec<(BoardCard, CardDeal)>,
     pub(crate) next: Option<BoardCursor>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn question(seeing: Seeing, now: Timestamp) -> Question {
     }
 }
 
-/// A page of the board, as whoever serves it puts it together.
+/// A page of the board, put together as a server does.
 pub(crate) async fn board(
     lists: &Lists,
     image: &Image,
@@ -70,7 +70,7 @@ pub(crate) async fn board(
     let ids: Vec<_> = found.columns.iter().flat_map(|column| &column.cards).map(|place| place.deal).collect();
     let seeing = Seeing { as_of: question.as_of.map(|_| found.seen.as_of), known: Some(found.seen.position) };
     let mut deals = lists.cards(&ids, &seeing).await.unwrap();
-    let mut cards = |places: Vec<Place>| {
+    let mut cards = |places: Vec<BoardCard>| {
         places.into_iter().map(|place| (place.clone(), deals.remove(&place.deal).unwrap())).collect()
     };
     let columns = found.columns.into_iter().map(|column| Column {

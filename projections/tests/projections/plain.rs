@@ -13,7 +13,7 @@ use dealog_events::{
     team::TeamEvent,
     user::UserEvent,
 };
-use dealog_figures::{DAY_MICROS, Days, Moment, Place, Seen};
+use dealog_figures::{BoardCard, DAY_MICROS, Days, Moment, Seen};
 use dealog_projections::models::{
     Seeing,
     company::{Pipeline, PipelineStage, Settings, Team, User},
@@ -290,10 +290,10 @@ impl Log {
         }
     }
 
-    fn card(&self, deal: &Deal, stage: &Stage, seeing: &Seeing, moment: &Moment) -> (Place, CardDeal) {
+    fn card(&self, deal: &Deal, stage: &Stage, seeing: &Seeing, moment: &Moment) -> (BoardCard, CardDeal) {
         let age = moment.at.micros() - deal.entered_at.micros();
         let hundredths = (age * 200 + DAY_MICROS).div_euclid(2 * DAY_MICROS);
-        let place = Place {
+        let place = BoardCard {
             deal: deal.id,
             entered_at: deal.entered_at,
             age_days: Some(Days { hundredths }),

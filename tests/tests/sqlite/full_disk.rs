@@ -118,6 +118,9 @@ fn read_models_that_find_no_room_fall_behind_and_commands_go_on() {
     let created = server.post("/v1/deals", &deal("All the same", &json!({}))).expect(201);
     let known = server.get("/v1/deals").expect(200).body;
     assert_eq!((&known["position"], &known["deals"]), (&json!(FOUNDING), &json!([])), "half of a fold is seen");
+    // A board speaks of where the models are, and keeps nobody waiting for them.
+    let board = server.get("/v1/board").expect(200).body;
+    assert_eq!((&board["position"], &board["columns"][0]["deals"]), (&json!(FOUNDING), &json!(0)));
     server.get(&format!("/v1/deals?min_position={}", created.position())).problem(503, "not_caught_up");
     // A stop brings the journal into the file, which takes room too.
     server.has_room_again();

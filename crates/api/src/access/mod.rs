@@ -397,7 +397,7 @@ async fn in_turn(
 ) -> Result<Response, Problem> {
     let params: Vec<(String, String)> =
         serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
-    let Some(weight) = Weight::of(&request, &params) else { return Ok(next.run(request).await) };
+    let Some(weight) = Weight::of(&request) else { return Ok(next.run(request).await) };
     let asked = Instant::now();
     // A query that waits for a position takes no place meanwhile. The handler finds the position reached.
     let position = params.iter().find(|(name, _)| name == "min_position").and_then(|(_, value)| value.parse().ok());

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dealog_events::Position;
+use dealog_projections::models::Lists;
 use futures_util::future::join_all;
 use metrics::gauge;
 use tokio::time::timeout;
@@ -65,7 +66,7 @@ struct Model {
 async fn look(app: &App) -> Option<Standing> {
     let head = app.store().head().await.ok()?.position;
     // Health has words for a database that gives no answer, and metrics say nothing then.
-    app.queries.lists(None).await.ok()?.position().await.ok()?;
+    Lists::new(app.followed.database.clone()).position().await.ok()?;
     let health = join_all(app.followed.models.iter().map(|model| health::projection(app, *model))).await;
     let models: Vec<_> = health
         .into_iter()
