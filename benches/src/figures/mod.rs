@@ -47,13 +47,13 @@ use crate::{Result, machine};
 /// The log is the same in every run.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// Deals in the log, with some eight events each
+    /// Deals in a log that has to be written, with some eight events each
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     deals: u64,
     /// How often each question is asked; the table has the medians
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(7..))]
     runs: u16,
-    /// Keep the log and the Parquet files in this folder, which must not hold a log yet [default: a temporary one]
+    /// Keep the log and the Parquet files in this folder, and ask the log that it holds, if it does [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
@@ -86,19 +86,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&folder)?;
     let folder = folder.canonicalize()?;
     let log = folder.join(LOG);
-    if log.exists() {
-        return Err(format!("{} is there already: name another folder, or remove it", log.display()).into());
-    }
-    let written = write_log(&log, args.deals)?;
+    let written = if log.exists() { None } else { Some(write_log(&log, args.deals)?) };
     let runtime = runtime()?;
     let progress = bar("fold", "events")?;
     let folded = runtime.block_on(fold::fold(&log, &folder, &progress))?;
     progress.finish_and_clear();
     let (asked, proof, runs) = (Asked::all(), folded.proof, usize::from(args.runs));
     let middle = Position(proof.position.0 / 2);
-    let (answers, snapshot) = {
+    let (deals, (answers, snapshot)) = {
         let (asked, folder, figures) = (asked.clone(), folder.clone(), folded.figures);
-        let answers = figures.ask(move |image| answers(image, &asked, middle, runs, &folder, &proof));
+        let answers = figures.ask(move |image| -> Result<_> {
+            Ok((image.len(), answers(image, &asked, middle, runs, &folder, &proof)?))
+        });
         // What is asked for owns the figures: with it goes the image, before DuckDB needs the memory.
         runtime.block_on(answers)??
     };
@@ -109,7 +108,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         here: runtime.block_on(machine::here())?,
         duckdb: duckdb.version,
         runs,
-        deals: args.deals,
+        deals,
+        events: proof.position.0,
         written,
         log_bytes: log.metadata()?.len(),
         fold: folded.took,

@@ -25,8 +25,10 @@ pub(super) struct Report {
     pub(super) here: String,
     pub(super) duckdb: String,
     pub(super) runs: usize,
-    pub(super) deals: u64,
-    pub(super) written: Written,
+    pub(super) deals: usize,
+    pub(super) events: u64,
+    /// How the log was written; none where an earlier run wrote it.
+    pub(super) written: Option<Written>,
     pub(super) log_bytes: u64,
     pub(super) fold: Duration,
     /// What the image takes; none where the system does not tell.
@@ -95,18 +97,18 @@ impl Report {
     fn how(&self) -> String {
         let debug =
             if cfg!(debug_assertions) { "**A debug build: these figures say nothing about Dealog.** " } else { "" };
-        let Self { here, duckdb, runs, deals, written, .. } = self;
+        let Self { here, duckdb, runs, deals, events, .. } = self;
         format!(
             "{debug}{here}, DuckDB {duckdb} with 2 threads on Parquet files. A log of {deals} deals, {events} events over six years. \
              Medians of {runs} runs on warm data; all numbers of both are equal.",
             deals = number(*deals as f64),
-            events = number(written.events as f64),
+            events = number(*events as f64),
         )
     }
 
     /// What is measured beside the questions.
     fn beside(&self) -> Vec<String> {
-        let events_of = |took: Duration| rate(usize::try_from(self.written.events).unwrap_or(usize::MAX), took);
+        let events_of = |took: Duration| rate(usize::try_from(self.events).unwrap_or(usize::MAX), took);
         let folded = events_of(self.fold);
         let fold = aimed("≥ 800,000", folded >= FOLD_EVENTS_PER_SECOND_MIN);
         let image = match self.megabytes {
@@ -125,9 +127,15 @@ impl Report {
         let Snapshot { write_ms, read_ms, bytes } = self.snapshot;
         vec![
             format!(
-                "log: appended at {} events/s, one event a command, commits shared; {} bytes an event on the disk",
-                number(events_of(self.written.took)),
-                number(self.log_bytes as f64 / self.written.events as f64),
+                "log: {}; {} bytes an event on the disk",
+                match &self.written {
+                    Some(written) => format!(
+                        "appended at {} events/s, one event a command, commits shared",
+                        number(events_of(written.took))
+                    ),
+                    None => "that of an earlier run".to_owned(),
+                },
+                number(self.log_bytes as f64 / self.events as f64),
             ),
             format!("fold of the log without a snapshot: {} events/s ({fold})", number(folded)),
             image,
@@ -175,7 +183,8 @@ mod tests {
             duckdb: "2".into(),
             runs: 9,
             deals: 1_000,
-            written: Written { events: 8_000, took: Duration::from_secs(1) },
+            events: 8_000,
+            written: Some(Written { events: 8_000, took: Duration::from_secs(1) }),
             log_bytes: 4_000_000,
             fold: Duration::from_millis(20),
             megabytes: Some(0.3),

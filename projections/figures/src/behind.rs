@@ -16,11 +16,13 @@ use utoipa::{
 use crate::{
     Image, Question, Unanswerable,
     forecast::Parts,
-    funnel::{Became, What, cohort},
+    funnel::Cohort,
+    path::{Became, What},
     question::Range,
-    resolved::{DealAt, Resolved, weighted},
+    resolved::{Resolved, weighted},
     shapes::{Days, Seen, Total},
     step::Status,
+    walk::DealAt,
 };
 
 /// A page of the deals behind a number.
@@ -172,7 +174,9 @@ pub fn behind_pipeline(
         Some(match number {
             PipelineNumber::Deals => count(open)?,
             PipelineNumber::Amount => money(&resolved, minor.filter(|_| open)?.into())?,
-            PipelineNumber::Weighted => money(&resolved, weighted(minor.filter(|_| open)?, state.chance(stage)))?,
+            PipelineNumber::Weighted => {
+                money(&resolved, weighted(minor.filter(|_| open)?, state.chance(stage)).into())?
+            }
             PipelineNumber::WithoutAmount => count(open && minor.is_none())?,
             PipelineNumber::Stale => count(state.is_stale(stage, resolved.cut.at))?,
             PipelineNumber::Overdue => count(state.is_overdue(resolved.today))?,
@@ -201,16 +205,14 @@ pub fn behind_closed(
             ClosedNumber::Won | ClosedNumber::WonAmount | ClosedNumber::WonDays => Status::Won,
             _ => Status::Lost,
         };
-        if state.status != wanted || !(from..to).contains(&state.closed_at) {
+        if state.status != wanted || !(from..to).contains(&state.since) {
             return None;
         }
         let minor = state.amount.map(|amount| resolved.minor(amount));
         match number {
             ClosedNumber::Won | ClosedNumber::Lost => count(true),
             ClosedNumber::WonAmount | ClosedNumber::LostAmount => money(&resolved, minor?.into()),
-            ClosedNumber::WonDays | ClosedNumber::LostDays => {
-                Days::of(state.closed_at - at.deal.created_at()).map(Quantity::Days)
-            }
+            ClosedNumber::WonDays | ClosedNumber::LostDays => Days::of(state.since - at.created_at).map(Quantity::Days),
             ClosedNumber::LostWithoutAmount => count(minor.is_none()),
         }
     })
@@ -227,8 +229,8 @@ pub fn behind_funnel(
 ) -> Result<Behind, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let period = resolved.period(period)?;
-    let mut wanted = resolved.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.wanted);
-    let (Some((pipeline, defined)), None) = (wanted.next(), wanted.next()) else {
+    let mut wanted = resolved.pipelines.iter().filter(|pipeline| pipeline.wanted);
+    let (Some(defined), None) = (wanted.next(), wanted.next()) else {
         return Err(Unanswerable::field("pipeline", "a number of a funnel is one pipeline's: name it"));
     };
     let place = match stage {
@@ -254,8 +256,11 @@ pub fn behind_funnel(
         return Err(Unanswerable::field("stage", message));
     }
     let place = place.unwrap_or(0);
+    let cohort = Cohort::new(&resolved, period, within_days);
     collect(&resolved, page, |at| {
-        let (_, Became { what, last, furthest }) = cohort(&resolved, at, pipeline, period, within_days)?;
+        let mut became = None;
+        cohort.visit(at, |entrant| became = Some(entrant.became));
+        let Became { what, last, furthest } = became?;
         count(match number {
             FunnelNumber::Entered => true,
             FunnelNumber::Open => what == What::Open,
@@ -294,7 +299,7 @@ pub fn behind_forecast(
 fn collect(
     resolved: &Resolved<'_>,
     page: Page,
-    adds: impl Fn(DealAt<'_>) -> Option<Quantity>,
+    adds: impl Fn(&DealAt<'_>) -> Option<Quantity>,
 ) -> Result<Behind, Unanswerable> {
     let mut deals = Vec::new();
     let after = page.after.map_or(0, |after| after.0);

@@ -12,9 +12,11 @@ use crate::{
     by_stage::ByStage,
     definitions::StageDefinition,
     pipeline::{Open, StageTotals},
-    resolved::{DealAt, Resolved, StageAt, timestamp},
+    resolved::{Resolved, StageAt, timestamp},
     shapes::{Days, Seen},
     step::Status,
+    times::Candidates,
+    walk::DealAt,
 };
 
 /// Which part of the board.
@@ -99,14 +101,15 @@ pub fn columns(image: &Image, question: &Question, page: BoardPage) -> Result<Co
         let message = format!("`{stage}` is not a stage of the pipeline {}", pipeline.name);
         return Err(Unanswerable::field("stage", message));
     }
-    let mut stages = ByStage::<Counted>::default();
-    resolved.deals(|at| {
+    let add = |stages: &mut ByStage<Counted>, at: &DealAt<'_>| {
         if let (Status::Open, Some(stage)) = (at.state.status, resolved.stage(at.state.stage))
             && stage.pipeline == number
         {
             stages.at(at.state.stage).add(&resolved, at, stage, page);
         }
-    });
+    };
+    let merge = |stages: &mut ByStage<Counted>, more| stages.merge(more, |one, other| one.merge(other, page));
+    let mut stages = resolved.tally(&Candidates::OPEN, add, merge);
     let shown = pipeline.stages.iter().filter(|stage| wanted.is_empty() || wanted.contains(&stage.slug));
     let columns =
         shown.map(|stage| stages.take(stage.stage).column(&resolved, stage, page)).collect::<Result<_, _>>()?;
@@ -129,24 +132,31 @@ struct Marks {
 }
 
 impl Counted {
-    fn add(&mut self, resolved: &Resolved<'_>, at: DealAt<'_>, stage: StageAt, page: BoardPage) {
+    fn add(&mut self, resolved: &Resolved<'_>, at: &DealAt<'_>, stage: &StageAt, page: BoardPage) {
         self.open.add(resolved, at.state, stage);
-        let place = BoardCursor {
-            entered_at: timestamp(at.state.entered_at),
-            created_at: timestamp(at.deal.created_at()),
-            deal: at.deal.id,
-        };
-        let is_full = self.first.len() > page.limit;
-        if page.after.is_some_and(|after| place <= after)
-            || (is_full && self.first.peek().is_some_and(|(last, _)| place > *last))
-        {
+        let entered_at = timestamp(at.state.since);
+        // Most deals need not be looked at any closer.
+        if self.first.len() > page.limit && self.first.peek().is_some_and(|(last, _)| entered_at > last.entered_at) {
             return;
         }
-        if is_full {
+        let place = BoardCursor { entered_at, created_at: timestamp(at.created_at), deal: at.deal.id };
+        if page.after.is_none_or(|after| place > after) {
+            let stale = at.state.is_stale(stage, resolved.cut.at);
+            self.show((place, Marks { stale, overdue: at.state.is_overdue(resolved.today) }), page);
+        }
+    }
+
+    /// A card, unless there are enough before it.
+    fn show(&mut self, card: (BoardCursor, Marks), page: BoardPage) {
+        self.first.push(card);
+        if self.first.len() > page.limit + 1 {
             self.first.pop();
         }
-        let stale = at.state.is_stale(stage, resolved.cut.at);
-        self.first.push((place, Marks { stale, overdue: at.state.is_overdue(resolved.today) }));
+    }
+
+    fn merge(&mut self, other: Self, page: BoardPage) {
+        self.open.merge(other.open);
+        other.first.into_iter().for_each(|card| self.show(card, page));
     }
 
     fn column(self, resolved: &Resolved<'_>, stage: &StageDefinition, page: BoardPage) -> Result<Column, Unanswerable> {

@@ -2,43 +2,60 @@
 
 use crate::names::Name;
 
-/// What was counted of each stage that anything was counted of. Stages are few: looking through them beats hashing.
+/// What was counted of each stage that anything was counted of.
 #[derive(Debug, Clone)]
-pub(crate) struct ByStage<T>(Vec<(Name, T)>);
+pub(crate) struct ByStage<T> {
+    /// By the stage's name: its place in what was counted, from 1; 0 where nothing was. It ends with the last stage that has any.
+    places: Vec<u32>,
+    counted: Vec<T>,
+}
 
 impl<T> Default for ByStage<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { places: Vec::new(), counted: Vec::new() }
     }
 }
 
 impl<T: Default> ByStage<T> {
     pub(crate) fn at(&mut self, stage: Name) -> &mut T {
-        let found = self.0.iter().position(|(found, _)| *found == stage);
-        let index = found.unwrap_or_else(|| {
-            self.0.push((stage, T::default()));
-            self.0.len() - 1
-        });
-        // Either found, or just pushed.
+        if self.place(stage).is_none() {
+            self.begin(stage);
+        }
+        let place = self.place(stage).unwrap_or(0);
+        // Either found, or just begun.
         #[expect(clippy::indexing_slicing)]
-        &mut self.0[index].1
+        &mut self.counted[place]
+    }
+
+    #[cold]
+    fn begin(&mut self, stage: Name) {
+        if self.places.len() <= stage.index() {
+            self.places.resize(stage.index() + 1, 0);
+        }
+        self.counted.push(T::default());
+        if let Some(place) = self.places.get_mut(stage.index()) {
+            *place = u32::try_from(self.counted.len()).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn place(&self, stage: Name) -> Option<usize> {
+        (*self.places.get(stage.index())? as usize).checked_sub(1)
     }
 
     pub(crate) fn get(&self, stage: Name) -> Option<&T> {
-        self.0.iter().find(|(found, _)| *found == stage).map(|(_, counted)| counted)
+        self.counted.get(self.place(stage)?)
     }
 
     pub(crate) fn take(&mut self, stage: Name) -> T {
-        self.0
-            .iter_mut()
-            .find(|(found, _)| *found == stage)
-            .map(|(_, counted)| std::mem::take(counted))
-            .unwrap_or_default()
+        let counted = self.place(stage).and_then(|place| self.counted.get_mut(place));
+        counted.map(std::mem::take).unwrap_or_default()
     }
 
-    pub(crate) fn merge(&mut self, other: Self, merge: impl Fn(&mut T, T)) {
-        for (stage, counted) in other.0 {
-            merge(self.at(stage), counted);
+    pub(crate) fn merge(&mut self, mut other: Self, merge: impl Fn(&mut T, T)) {
+        for index in 0..other.places.len() {
+            if let Some(stage) = Name::at(index).filter(|stage| other.place(*stage).is_some()) {
+                merge(self.at(stage), other.take(stage));
+            }
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::{
     group::{Groups, Tally, Time},
-    resolved::{DealAt, Resolved},
+    resolved::Resolved,
     step::Status,
+    times::Candidates,
+    walk::DealAt,
 };
 
 /// Deals that were closed and count.
@@ -14,13 +16,14 @@ pub(crate) fn tally<T: Tally + Send>(
     resolved: &Resolved<'_>,
     statuses: &[Status],
     (from, to): (i64, i64),
-    add: impl Fn(&mut T, DealAt<'_>) + Sync,
+    add: impl Fn(&mut T, &DealAt<'_>) + Sync,
 ) -> Groups<T> {
-    resolved.tally(|groups, at| {
+    let add = |groups: &mut Groups<T>, at: &DealAt<'_>| {
         let state = at.state;
-        let counts = statuses.contains(&state.status) && (from..to).contains(&state.closed_at);
+        let counts = statuses.contains(&state.status) && (from..to).contains(&state.since);
         if counts && resolved.wanted_stage(state.stage).is_some() {
-            groups.add(resolved, at, Time::At(state.closed_at), |tally| add(tally, at));
+            groups.add(resolved, at, Time::At(state.since), |tally| add(tally, at));
         }
-    })
+    };
+    resolved.tally(&Candidates::closed((from, to)), add, Groups::merge)
 }

@@ -1,9 +1,10 @@
 //! The visits of a deal: its stays in stages, one after another.
 
 use crate::{
+    image::Image,
     names::Name,
-    resolved::DealAt,
-    step::{Change, Deal, State, Step},
+    step::{Change, Entry, State, Step},
+    walk::DealAt,
 };
 
 /// How a stay in a stage ended.
@@ -11,8 +12,8 @@ use crate::{
 pub(crate) enum Left {
     /// By a move to this stage.
     Moved(Name),
-    /// By a transfer to this stage of another pipeline.
-    Transferred(Name),
+    /// By a transfer to another pipeline.
+    Transferred,
     /// By a win.
     Won,
     /// By a loss.
@@ -32,8 +33,8 @@ impl Step {
     /// How this step ends a stay in a stage, if it does.
     pub(crate) fn leaves(&self) -> Option<Left> {
         match self.change {
-            Change::Moved(stage) => Some(Left::Moved(stage)),
-            Change::Transferred(stage) => Some(Left::Transferred(stage)),
+            Change::Moved(entry) => Some(Left::Moved(entry.stage)),
+            Change::Transferred(_) => Some(Left::Transferred),
             Change::Won => Some(Left::Won),
             Change::Lost { .. } => Some(Left::Lost),
             _ => None,
@@ -41,24 +42,24 @@ impl Step {
     }
 
     /// The stage that a deal comes into by this step, if any.
-    pub(crate) fn enters(&self) -> Option<Name> {
+    pub(crate) fn enters(&self) -> Option<Entry> {
         match self.change {
-            Change::Moved(stage) | Change::Transferred(stage) | Change::Reopened(stage) => Some(stage),
+            Change::Moved(entry) | Change::Transferred(entry) | Change::Reopened(entry) => Some(entry),
             _ => None,
         }
     }
 }
 
-/// The visits of a deal, in order, by these of its steps.
-pub(crate) fn visits(deal: &Deal, steps: &[Step], mut visit: impl FnMut(Visit)) {
-    let mut stay = Some((deal.first.stage, deal.created_at()));
-    for step in steps {
+/// The visits of a deal, in order.
+pub(crate) fn visits(image: &Image, at: &DealAt<'_>, mut visit: impl FnMut(Visit)) {
+    let mut stay = Some((at.deal.first.stage, at.created_at));
+    for step in at.steps(image) {
         if let (Some(how), Some((stage, entered_at))) = (step.leaves(), stay) {
             visit(Visit { stage, entered_at, left: Some((step.at, how)) });
             stay = None;
         }
-        if let Some(stage) = step.enters() {
-            stay = Some((stage, step.at));
+        if let Some(entry) = step.enters() {
+            stay = Some((entry.stage, step.at));
         }
     }
     if let Some((stage, entered_at)) = stay {
@@ -67,9 +68,9 @@ pub(crate) fn visits(deal: &Deal, steps: &[Step], mut visit: impl FnMut(Visit)) 
 }
 
 /// Every state of a deal, in order, each with the step that ended it; after the last none.
-pub(crate) fn states(DealAt { deal, steps, .. }: DealAt<'_>, mut visit: impl FnMut(&State, Option<&Step>)) {
-    let mut state = deal.first;
-    for step in steps {
+pub(crate) fn states(image: &Image, at: &DealAt<'_>, mut visit: impl FnMut(&State, Option<&Step>)) {
+    let mut state = at.deal.first;
+    for step in at.steps(image) {
         visit(&state, Some(step));
         state.apply(step);
     }

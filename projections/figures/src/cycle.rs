@@ -4,12 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    Image, PeriodAnswer, Question, Unanswerable, closings,
-    group::Tally,
-    question::Range,
-    resolved::{DealAt, Resolved},
-    shapes::Days,
-    step::Status,
+    Image, PeriodAnswer, Question, Unanswerable, closings, group::Tally, question::Range, resolved::Resolved,
+    shapes::Days, step::Status, walk::DealAt,
 };
 
 /// Cycles by outcome.
@@ -36,11 +32,15 @@ pub struct CycleFigures {
 pub fn cycle(image: &Image, question: &Question, period: &Range) -> Result<PeriodAnswer<Cycles>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let (from, to) = resolved.period(period)?;
-    let groups =
-        closings::tally(&resolved, closings::COUNTED, (from, to), |tally: &mut Took, DealAt { deal, state, .. }| {
+    let groups = closings::tally(
+        &resolved,
+        closings::COUNTED,
+        (from, to),
+        |tally: &mut Took, DealAt { created_at, state, .. }| {
             let took = if state.status == Status::Won { &mut tally.won_micros } else { &mut tally.lost_micros };
-            took.push(state.closed_at - deal.created_at());
-        });
+            took.push(state.since - created_at);
+        },
+    );
     let grouped = groups.figures(&resolved, |Took { won_micros, lost_micros }| {
         Ok(Cycles { won: figures(won_micros), lost: figures(lost_micros) })
     })?;

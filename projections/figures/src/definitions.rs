@@ -10,7 +10,10 @@ use dealog_events::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{Name, Names};
+use crate::{
+    names::{Name, Names},
+    step::Step,
+};
 
 /// Where a question stops: an instant in microseconds, and a position. Both are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,12 @@ pub(crate) struct Cut {
 impl Cut {
     pub(crate) fn has(self, at: i64, position: u32) -> bool {
         at <= self.at && position <= self.position
+    }
+
+    /// What had happened to a deal.
+    pub(crate) fn of(self, steps: &[Step]) -> &[Step] {
+        let happened = steps.partition_point(|step| self.has(step.at, step.position));
+        steps.get(..happened).unwrap_or_default()
     }
 }
 

@@ -13,8 +13,9 @@ use crate::{
     image::Value,
     names::{Name, Names},
     question::{AmountRange, FieldFilter, Filter, Range, Unanswerable},
-    resolved::{DealAt, Resolved, listed},
-    step::{Deal, State, Status},
+    resolved::{Resolved, listed},
+    step::{State, Status, field as field_after},
+    walk::DealAt,
 };
 
 /// Filters with what they name looked up.
@@ -153,7 +154,7 @@ impl Passes {
     }
 
     /// Whether a deal passes as it was at the instant asked about.
-    pub(crate) fn deal(&self, resolved: &Resolved<'_>, at: DealAt<'_>) -> bool {
+    pub(crate) fn deal(&self, resolved: &Resolved<'_>, at: &DealAt<'_>) -> bool {
         if !self.filters {
             return true;
         }
@@ -161,7 +162,7 @@ impl Passes {
     }
 
     /// Whether an event passes, by what its deal was then.
-    pub(crate) fn event(&self, resolved: &Resolved<'_>, DealAt { deal, state, at, .. }: DealAt<'_>) -> bool {
+    pub(crate) fn event(&self, resolved: &Resolved<'_>, &DealAt { created_at, state, at, .. }: &DealAt<'_>) -> bool {
         if !self.filters {
             return true;
         }
@@ -170,28 +171,28 @@ impl Passes {
             && self.customers.has(state.customer)
             && self.sources.has(state.source)
             && self.campaigns.has(state.campaign)
-            && self.created.has(deal.created_at())
+            && self.created.has(created_at)
             && self.is_expected(state)
             && self.is_worth(state, resolved)
             && self.is_in_a_team(state, at, resolved)
     }
 
     /// Whether a deal passes those filters that always mean the instant asked about.
-    pub(crate) fn now(&self, resolved: &Resolved<'_>, DealAt { steps, state, .. }: DealAt<'_>) -> bool {
+    pub(crate) fn now(&self, resolved: &Resolved<'_>, at: &DealAt<'_>) -> bool {
         if !self.filters {
             return true;
         }
+        let state = at.state;
         let open = state.status == Status::Open;
         let stale = || resolved.stage(state.stage).is_some_and(|stage| state.is_stale(stage, resolved.cut.at));
         self.reasons.has(state.loss.map(|loss| loss.reason))
             && self.competitors.has(state.loss.and_then(|loss| loss.competitor))
-            && (self.closed.is_all() || !open && self.closed.has(state.closed_at))
+            && (self.closed.is_all() || state.closed_at().is_some_and(|at| self.closed.has(at)))
             && self.stale.is_none_or(|wanted| wanted == stale())
             && self.overdue.is_none_or(|wanted| wanted == state.is_overdue(resolved.today))
-            && self
-                .fields
-                .iter()
-                .all(|(field, wanted)| wanted.has(field.and_then(|field| Deal::field(steps, !open, field))))
+            && self.fields.iter().all(|(field, wanted)| {
+                wanted.has(field.and_then(|field| field_after(at.steps(resolved.image), !open, field)))
+            })
     }
 
     fn is_expected(&self, state: &State) -> bool {

@@ -11,9 +11,11 @@ use crate::{
     group::{Grouped, Groups, Tally, time_of},
     history::Chances,
     question::{Range, When},
-    resolved::{DealAt, Resolved, StageAt, weighted},
+    resolved::{Resolved, StageAt, weighted},
     shapes::{Seen, Total},
     step::{State, Status},
+    times::Candidates,
+    walk::DealAt,
 };
 
 /// A forecast.
@@ -116,11 +118,12 @@ pub struct CategoryFigures {
 pub fn forecast(image: &Image, question: &Question, period: &Range) -> Result<Forecast, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let parts = Parts::new(&resolved, period)?;
-    let groups = resolved.tally(|groups: &mut Groups<Sums>, at| {
+    let add = |groups: &mut Groups<Sums>, at: &DealAt<'_>| {
         if let Some(part) = parts.of(&resolved, at) {
             groups.add(&resolved, at, time_of(at.state), |sums| sums.add(&resolved, at, part, &parts.chances));
         }
-    });
+    };
+    let groups = resolved.tally(&Candidates::open_or_closed((parts.from, parts.to)), add, Groups::merge);
     let grouped = groups.figures(&resolved, |sums| sums.figures(&resolved))?;
     resolved.check_currencies()?;
     Ok(Forecast { seen: resolved.seen(), period: parts.days, grouped })
@@ -138,9 +141,9 @@ pub(crate) struct Parts {
 
 /// What a deal is part of.
 #[derive(Clone, Copy)]
-enum Of {
+enum Of<'r> {
     Booked,
-    Open { expected: bool, overdue: bool, stage: StageAt },
+    Open { expected: bool, overdue: bool, stage: &'r StageAt },
 }
 
 impl Parts {
@@ -152,10 +155,10 @@ impl Parts {
         Ok(Self { days, from, to, runs, chances: Chances::new(resolved, left_micros) })
     }
 
-    fn of(&self, resolved: &Resolved<'_>, DealAt { state, .. }: DealAt<'_>) -> Option<Of> {
+    fn of<'r>(&self, resolved: &'r Resolved<'_>, &DealAt { state, .. }: &DealAt<'_>) -> Option<Of<'r>> {
         let stage = resolved.wanted_stage(state.stage)?;
         match state.status {
-            Status::Won if (self.from..self.to).contains(&state.closed_at) => Some(Of::Booked),
+            Status::Won if (self.from..self.to).contains(&state.since) => Some(Of::Booked),
             Status::Open => {
                 let overdue = self.runs && state.is_overdue(resolved.today);
                 let in_period = state.expected_close.is_some_and(|day| self.days.from <= day && day < self.days.to);
@@ -169,7 +172,7 @@ impl Parts {
     pub(crate) fn adds(
         &self,
         resolved: &Resolved<'_>,
-        at: DealAt<'_>,
+        at: &DealAt<'_>,
         number: ForecastNumber,
         minor: i64,
     ) -> Option<i128> {
@@ -291,7 +294,7 @@ impl Sums {
         self.booked += state.amount.map_or(0, |amount| i128::from(resolved.minor(amount)));
     }
 
-    fn add(&mut self, resolved: &Resolved<'_>, at: DealAt<'_>, of: Of, chances: &Chances) {
+    fn add(&mut self, resolved: &Resolved<'_>, at: &DealAt<'_>, of: Of<'_>, chances: &Chances) {
         let state = at.state;
         let Of::Open { expected, overdue, stage } = of else { return self.book(resolved, state) };
         let minor = state.amount.map(|amount| resolved.minor(amount));
@@ -299,7 +302,7 @@ impl Sums {
             deals: 1,
             without_amount: i64::from(minor.is_none()),
             amount: minor.map_or(0, i128::from),
-            weighted: minor.map_or(0, |minor| weighted(minor, state.chance(stage))),
+            weighted: minor.map_or(0, |minor| weighted(minor, state.chance(stage)).into()),
         };
         self.open.merge(one);
         if state.expected_close.is_none() {

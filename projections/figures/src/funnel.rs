@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 
 use crate::{
     Image, PeriodAnswer, Question, Unanswerable,
-    course::{Left, visits},
     group::{Deals, Groups, Tally, Time},
+    path::{Became, Course, Courses, What},
     question::Range,
-    resolved::{DealAt, PipelineAt, Resolved},
+    resolved::{PipelineAt, Resolved},
     shapes::{DAY_MICROS, Rate},
     step::Status,
+    times::Candidates,
+    walk::DealAt,
 };
 
 /// Cohort funnels.
@@ -80,90 +82,78 @@ pub fn funnel(
     within_days: Option<u32>,
 ) -> Result<PeriodAnswer<CohortFunnels>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
-    let (from, to) = resolved.period(period)?;
-    let groups = resolved.tally(|groups: &mut Groups<Cohorts>, at| {
-        for (number, _) in resolved.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.wanted) {
-            if let Some((entered_at, became)) = cohort(&resolved, at, number, (from, to), within_days) {
-                groups.add(&resolved, at, Time::At(entered_at), |cohorts| cohorts.add(&resolved, at, number, became));
-            }
-        }
-    });
-    let grouped = groups.figures(&resolved, |cohorts| Ok(cohorts.figures(&resolved)))?;
-    Ok(PeriodAnswer::new(&resolved, (from, to), grouped))
-}
-
-/// When a deal came into a pipeline and what became of it, if it is in the cohort of the period.
-pub(crate) fn cohort(
-    resolved: &Resolved<'_>,
-    at: DealAt<'_>,
-    number: usize,
-    (from, to): (i64, i64),
-    within_days: Option<u32>,
-) -> Option<(i64, Became)> {
-    let entered_at = entered(resolved, at, number).filter(|entered_at| (from..to).contains(entered_at))?;
-    let until = match within_days.map(|days| entered_at.saturating_add(i64::from(days) * DAY_MICROS)) {
-        None => resolved.cut.at,
-        Some(end) if end <= resolved.cut.at => end - 1,
-        Some(_) => return None,
-    };
-    Some((entered_at, Became::of(resolved, at, number, until)))
-}
-
-/// When a deal first came into a pipeline.
-fn entered(resolved: &Resolved<'_>, DealAt { deal, steps, .. }: DealAt<'_>, pipeline: usize) -> Option<i64> {
-    let is_in = |stage| resolved.stage(stage).is_some_and(|stage| stage.pipeline == pipeline);
-    if is_in(deal.first.stage) {
-        return Some(deal.created_at());
-    }
-    steps.iter().find(|step| step.enters().is_some_and(is_in)).map(|step| step.at)
-}
-
-/// What became of a deal in a pipeline.
-#[derive(Clone, Copy)]
-pub(crate) struct Became {
-    pub(crate) what: What,
-    /// The place of the stage that it was last in.
-    pub(crate) last: usize,
-    /// The place of the furthest stage that it ever was in.
-    pub(crate) furthest: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
-    Open,
-    Won,
-    Lost,
-    Left,
-    Excluded,
-}
-
-impl Became {
-    fn of(resolved: &Resolved<'_>, at: DealAt<'_>, number: usize, until: i64) -> Self {
-        let stages = resolved.pipelines.get(number).map_or(0, |pipeline| pipeline.stages.len());
-        let mut became = Self { what: What::Left, last: 0, furthest: 0 };
-        let happened = at.steps.partition_point(|step| step.at <= until);
-        visits(at.deal, at.steps.get(..happened).unwrap_or_default(), |visit| {
-            let Some(stage) = resolved.stage(visit.stage).filter(|stage| stage.pipeline == number) else {
-                became.what = What::Left;
-                return;
-            };
-            became.last = stage.place;
-            became.furthest = became.furthest.max(stage.place);
-            became.what = match visit.left.map(|(_, how)| how) {
-                None => What::Open,
-                // The next visit tells.
-                Some(Left::Moved(_) | Left::Transferred(_)) => What::Left,
-                Some(Left::Won) => What::Won,
-                Some(Left::Lost) => What::Lost,
-            };
-            if became.what == What::Won {
-                became.furthest = stages.saturating_sub(1);
-            }
+    let period = resolved.period(period)?;
+    let cohort = Cohort::new(&resolved, period, within_days);
+    let add = |groups: &mut Groups<Cohorts>, at: &DealAt<'_>| {
+        cohort.visit(at, |Entrant { pipeline, entered_at, became }| {
+            groups.add(&resolved, at, Time::At(entered_at), |cohorts| cohorts.add(&resolved, at, pipeline, became));
         });
-        if at.state.status == Status::Excluded {
-            became.what = What::Excluded;
+    };
+    let groups = resolved.tally(&Candidates::lived(period), add, Groups::merge);
+    let grouped = groups.figures(&resolved, |cohorts| Ok(cohorts.figures(&resolved)))?;
+    Ok(PeriodAnswer::new(&resolved, period, grouped))
+}
+
+/// Which deals are in the cohort of a period.
+pub(crate) struct Cohort<'r> {
+    resolved: &'r Resolved<'r>,
+    courses: Courses,
+    from: i64,
+    to: i64,
+    within_days: Option<u32>,
+}
+
+/// A deal in the cohort of a pipeline.
+pub(crate) struct Entrant {
+    /// Which of [`Resolved::pipelines`].
+    pub(crate) pipeline: usize,
+    /// When it first came into it.
+    pub(crate) entered_at: i64,
+    pub(crate) became: Became,
+}
+
+impl<'r> Cohort<'r> {
+    pub(crate) fn new(resolved: &'r Resolved<'r>, (from, to): (i64, i64), within_days: Option<u32>) -> Self {
+        Self { resolved, courses: Courses::new(resolved), from, to, within_days }
+    }
+
+    /// Every pipeline asked about in whose cohort a deal is.
+    pub(crate) fn visit(&self, at: &DealAt<'_>, mut visit: impl FnMut(Entrant)) {
+        for course in self.courses.of(at.state.path) {
+            let Course { pipeline, begins, .. } = *course;
+            if !self.resolved.pipelines.get(pipeline).is_some_and(|pipeline| pipeline.wanted) {
+                continue;
+            }
+            let entered_at = if begins { Some(at.created_at) } else { self.transferred_at(at, pipeline) };
+            let Some(entered_at) = entered_at.filter(|at| (self.from..self.to).contains(at)) else { continue };
+            if let Some(became) = self.became(at, course, entered_at) {
+                visit(Entrant { pipeline, entered_at, became });
+            }
         }
-        became
+    }
+
+    /// When a deal first came into a pipeline in which it did not begin.
+    fn transferred_at(&self, at: &DealAt<'_>, pipeline: usize) -> Option<i64> {
+        let is_in = |stage| self.resolved.stage(stage).is_some_and(|stage| stage.pipeline == pipeline);
+        at.steps(self.resolved.image)
+            .iter()
+            .find(|step| step.enters().is_some_and(|entry| is_in(entry.stage)))
+            .map(|step| step.at)
+    }
+
+    /// What became of it; none where it came in too late to tell.
+    fn became(&self, at: &DealAt<'_>, course: &Course, entered_at: i64) -> Option<Became> {
+        let Some(days) = self.within_days else { return Some(course.became(self.resolved, at.state.status)) };
+        let end = entered_at.saturating_add(i64::from(days) * DAY_MICROS);
+        if end > self.resolved.cut.at {
+            return None;
+        }
+        let happened = at.steps(self.resolved.image).partition_point(|step| step.at < end);
+        let then = at.deal.first.after(at.steps(self.resolved.image).get(..happened).unwrap_or_default());
+        let course = self.courses.of(then.path).iter().find(|then| then.pipeline == course.pipeline)?;
+        // What is excluded later is never counted.
+        let excluded = at.state.status == Status::Excluded;
+        Some(course.became(self.resolved, if excluded { Status::Excluded } else { then.status }))
     }
 }
 
@@ -171,11 +161,11 @@ impl Became {
 #[derive(Default)]
 struct Cohorts {
     deals: Deals,
-    pipelines: Vec<Cohort>,
+    pipelines: Vec<Counts>,
 }
 
 #[derive(Clone, Default)]
-struct Cohort {
+struct Counts {
     entered: i64,
     won: i64,
     excluded: i64,
@@ -198,7 +188,7 @@ impl Tally for Cohorts {
     fn merge(&mut self, other: Self) {
         self.deals.merge(other.deals);
         if self.pipelines.len() < other.pipelines.len() {
-            self.pipelines.resize(other.pipelines.len(), Cohort::default());
+            self.pipelines.resize(other.pipelines.len(), Counts::default());
         }
         for (cohort, more) in self.pipelines.iter_mut().zip(other.pipelines) {
             cohort.merge(&more);
@@ -207,12 +197,12 @@ impl Tally for Cohorts {
 }
 
 impl Cohorts {
-    fn add(&mut self, resolved: &Resolved<'_>, at: DealAt<'_>, number: usize, became: Became) {
+    fn add(&mut self, resolved: &Resolved<'_>, at: &DealAt<'_>, number: usize, became: Became) {
         self.deals.add(at);
         if self.pipelines.is_empty() {
             let stages = |pipeline: &PipelineAt| vec![StageCounts::default(); pipeline.stages.len()];
-            let cohort = |pipeline| Cohort { stages: stages(pipeline), ..Cohort::default() };
-            self.pipelines = resolved.pipelines.iter().map(cohort).collect();
+            let counts = |pipeline| Counts { stages: stages(pipeline), ..Counts::default() };
+            self.pipelines = resolved.pipelines.iter().map(counts).collect();
         }
         if let Some(cohort) = self.pipelines.get_mut(number) {
             cohort.add(became);
@@ -220,14 +210,14 @@ impl Cohorts {
     }
 
     fn figures(&self, resolved: &Resolved<'_>) -> CohortFunnels {
-        let none = Cohort::default();
+        let none = Counts::default();
         let of = |(number, pipeline)| funnel_of(pipeline, self.pipelines.get(number).unwrap_or(&none));
         let wanted = resolved.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.wanted);
         CohortFunnels { funnels: wanted.map(of).collect() }
     }
 }
 
-impl Cohort {
+impl Counts {
     fn add(&mut self, Became { what, last, furthest }: Became) {
         self.entered += 1;
         let which = match what {
@@ -260,7 +250,7 @@ impl Cohort {
     }
 }
 
-fn funnel_of(pipeline: &PipelineAt, cohort: &Cohort) -> CohortFunnel {
+fn funnel_of(pipeline: &PipelineAt, cohort: &Counts) -> CohortFunnel {
     let counts = |place: usize| cohort.stages.get(place).copied().unwrap_or_default();
     let places = 0..pipeline.stages.len();
     let sum = |of: usize| places.clone().filter_map(|place| counts(place).last.get(of).copied()).sum::<i64>();

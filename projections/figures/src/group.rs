@@ -17,8 +17,9 @@ use crate::{
     image::Value,
     names::Name,
     question::{By, Grouping, Unanswerable},
-    resolved::{DealAt, Resolved},
-    step::{Deal, State, Status},
+    resolved::Resolved,
+    step::{State, Status, field as field_after},
+    walk::DealAt,
 };
 
 /// What is counted of a group of deals.
@@ -34,15 +35,15 @@ pub(crate) trait Tally: Default {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Deals {
     count: i64,
-    /// The position of the last of them.
-    last: u32,
+    /// The number of the last of them.
+    last: Option<u32>,
 }
 
 impl Deals {
-    pub(crate) fn add(&mut self, at: DealAt<'_>) {
-        if self.last != at.deal.position {
+    pub(crate) fn add(&mut self, at: &DealAt<'_>) {
+        if self.last != Some(at.number) {
             self.count += 1;
-            self.last = at.deal.position;
+            self.last = Some(at.number);
         }
     }
 
@@ -117,7 +118,7 @@ impl Keys {
     }
 
     /// The group of a deal as it was, by its time.
-    pub(crate) fn of(&self, resolved: &Resolved<'_>, at: DealAt<'_>, time: Time) -> Key {
+    pub(crate) fn of(&self, resolved: &Resolved<'_>, at: &DealAt<'_>, time: Time) -> Key {
         let mut key = [Part::None; 2];
         for (part, (_, of)) in key.iter_mut().zip(&self.by) {
             *part = of.part(resolved, at, time);
@@ -157,7 +158,8 @@ impl Of {
         })
     }
 
-    fn part(&self, resolved: &Resolved<'_>, DealAt { steps, state, last, at, .. }: DealAt<'_>, time: Time) -> Part {
+    fn part(&self, resolved: &Resolved<'_>, deal: &DealAt<'_>, time: Time) -> Part {
+        let DealAt { state, last, at, .. } = *deal;
         let name = |name: Option<Name>| name.map_or(Part::None, Part::Name);
         match self {
             Self::Owner => name(state.owner),
@@ -175,7 +177,9 @@ impl Of {
             Self::Stage(first) => name(first.get(state.stage.index()).copied()),
             Self::Reason => name(last.loss.map(|loss| loss.reason)),
             Self::Competitor => name(last.loss.and_then(|loss| loss.competitor)),
-            Self::Field(field) => name(field.and_then(|field| Deal::field(steps, last.status != Status::Open, field))),
+            Self::Field(field) => name(
+                field.and_then(|field| field_after(deal.steps(resolved.image), last.status != Status::Open, field)),
+            ),
             Self::Time(interval, calendar) => match time {
                 Time::At(at) => Part::From(calendar.first_day(at)),
                 Time::Day(day) => day.map_or(Part::None, |day| Part::From(interval.first_day(day))),
@@ -250,7 +254,7 @@ pub(crate) struct Groups<T> {
 
 impl<T: Tally> Groups<T> {
     /// Adds a deal, or an event of one, to the total and to its group.
-    pub(crate) fn add(&mut self, resolved: &Resolved<'_>, at: DealAt<'_>, time: Time, add: impl Fn(&mut T)) {
+    pub(crate) fn add(&mut self, resolved: &Resolved<'_>, at: &DealAt<'_>, time: Time, add: impl Fn(&mut T)) {
         add(&mut self.total);
         if !resolved.keys.by.is_empty() {
             add(self.by.entry(resolved.keys.of(resolved, at, time)).or_default());
@@ -428,5 +432,5 @@ fn called(names: &[History<String>], name: Name, cut: Cut) -> Option<String> {
 
 /// When a deal counts: an open one by the day on which it is expected to close, a closed one by when it closed.
 pub(crate) fn time_of(state: &State) -> Time {
-    if state.status == Status::Open { Time::Day(state.expected_close) } else { Time::At(state.closed_at) }
+    state.closed_at().map_or(Time::Day(state.expected_close), Time::At)
 }

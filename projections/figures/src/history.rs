@@ -2,10 +2,12 @@
 
 use crate::{
     closings::COUNTED,
-    course::{Left, visits},
-    resolved::{DealAt, PipelineAt, Resolved, StageAt, in_parts},
+    path::{Became, Courses, What},
+    resolved::{PipelineAt, Resolved, StageAt},
     shapes::{DAY_MICROS, divide},
-    step::Status,
+    step::{Change, Status},
+    times::Candidates,
+    walk::{DealAt, in_parts},
 };
 
 /// Days that history looks back.
@@ -45,18 +47,17 @@ impl Chances {
     /// reached the stage.
     pub(crate) fn new(resolved: &Resolved<'_>, in_time_micros: i64) -> Self {
         let since = resolved.cut.at.saturating_sub(DAYS * DAY_MICROS);
-        let of = |numbers| {
-            let none = |pipeline: &PipelineAt| vec![Chance::default(); pipeline.stages.len()];
-            let mut chances = Self(resolved.pipelines.iter().map(none).collect());
-            let mut reached = Vec::new();
-            resolved.every_deal(numbers, |at| {
-                if COUNTED.contains(&at.state.status) && at.state.closed_at > since {
-                    chances.add(resolved, at, in_time_micros, &mut reached);
+        let courses = Courses::new(resolved);
+        let candidates = Candidates::closed((since.saturating_add(1), i64::MAX));
+        let candidates = candidates.with_steps_of(|state| state.status == Status::Won);
+        let count = |chances: &mut Self, numbers| {
+            resolved.every_deal(numbers, &candidates, |at| {
+                if COUNTED.contains(&at.state.status) && at.state.since > since {
+                    chances.add(resolved, at, &courses, in_time_micros);
                 }
             });
-            chances
         };
-        in_parts(resolved.image.len(), of, Self::merge)
+        in_parts(resolved.image.len(), count, Self::merge)
     }
 
     fn merge(&mut self, other: Self) {
@@ -71,37 +72,52 @@ impl Chances {
         }
     }
 
-    /// `reached` is of no meaning; it saves the memory of one deal for the next.
-    fn add(&mut self, resolved: &Resolved<'_>, at: DealAt<'_>, in_time_micros: i64, reached: &mut Vec<Option<i64>>) {
-        let Some(pipeline) = resolved.stage(at.state.stage).map(|stage| stage.pipeline) else { return };
-        let Some(chances) = self.0.get_mut(pipeline) else { return };
-        reached.clear();
-        reached.resize(chances.len(), None);
-        let mut reach = |stages: usize, at: i64| {
-            for first in reached.iter_mut().take(stages) {
-                first.get_or_insert(at);
-            }
-        };
-        visits(at.deal, at.steps, |visit| {
-            if let Some(stage) = resolved.stage(visit.stage).filter(|stage| stage.pipeline == pipeline) {
-                reach(stage.place + 1, visit.entered_at);
-                if let Some((at, Left::Won)) = visit.left {
-                    reach(usize::MAX, at);
-                }
-            }
-        });
-        let won = at.state.status == Status::Won;
-        for (chance, reached) in chances.iter_mut().zip(reached) {
-            if let Some(reached) = *reached {
-                chance.closed += 1;
-                chance.won += i64::from(won);
-                chance.won_in_time += i64::from(won && at.state.closed_at - reached < in_time_micros);
-            }
+    fn add(&mut self, resolved: &Resolved<'_>, at: &DealAt<'_>, courses: &Courses, in_time_micros: i64) {
+        let Some(course) = courses.of(at.state.path).iter().find(|course| course.stays) else { return };
+        if self.0.is_empty() {
+            let none = |pipeline: &PipelineAt| vec![Chance::default(); pipeline.stages.len()];
+            self.0 = resolved.pipelines.iter().map(none).collect();
+        }
+        let Some(chances) = self.0.get_mut(course.pipeline) else { return };
+        let Became { what, furthest, .. } = course.became(resolved, at.state.status);
+        let won = what == What::Won;
+        let mut in_time = 0;
+        if won {
+            in_time = Self::won_in_time(resolved, courses, at, course.pipeline, in_time_micros);
+        }
+        for (place, chance) in chances.iter_mut().enumerate().take(furthest + 1) {
+            chance.closed += 1;
+            chance.won += i64::from(won);
+            chance.won_in_time += i64::from(won && place >= in_time);
         }
     }
 
+    /// The first place that a won deal reached in time. Places are reached in order, so it is the one behind all that it had reached
+    /// before then.
+    fn won_in_time(
+        resolved: &Resolved<'_>,
+        courses: &Courses,
+        at: &DealAt<'_>,
+        pipeline: usize,
+        in_time_micros: i64,
+    ) -> usize {
+        let before = at.state.since.saturating_sub(in_time_micros);
+        if at.created_at > before {
+            return 0;
+        }
+        let then = at.steps(resolved.image).iter().rev().filter(|step| step.at <= before);
+        let mut reached = then.filter(|step| step.change == Change::Won || step.enters().is_some());
+        let path = match reached.next().map(|step| (step.change, step.enters())) {
+            Some((Change::Won, _)) => return usize::MAX,
+            Some((_, Some(entry))) => entry.path,
+            _ => at.deal.first.path,
+        };
+        let course = courses.of(path).iter().find(|course| course.pipeline == pipeline);
+        course.map_or(0, |course| course.furthest + 1)
+    }
+
     /// Of a stage.
-    pub(crate) fn of(&self, stage: StageAt) -> Chance {
+    pub(crate) fn of(&self, stage: &StageAt) -> Chance {
         self.0.get(stage.pipeline).and_then(|stages| stages.get(stage.place)).copied().unwrap_or_default()
     }
 }

@@ -1,6 +1,6 @@
 //! The memory image: the course of every deal, and the definitions that figures need, folded from the log.
 
-use std::str::FromStr as _;
+use std::{hash::BuildHasher as _, str::FromStr as _};
 
 use chrono::NaiveDate;
 use dealog_events::{
@@ -12,14 +12,18 @@ use dealog_events::{
     team::TeamEvent,
     user::UserEvent,
 };
+use hashbrown::HashTable;
 use rust_decimal::Decimal;
-use rustc_hash::FxHashMap;
+use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     definitions::{History, Memberships, Pipeline, Settings, Stages, Teams},
     names::{Name, Names},
-    step::{Amount, Change, Deal, State, Status, Step},
+    path::{Paths, Visited},
+    step::{Amount, Change, Deal, Entry, State, Status, Step},
+    steps::AllSteps,
+    times::Times,
 };
 
 /// A value of a custom field that figures can be filtered and grouped by. A text is none: no two are the same.
@@ -47,12 +51,17 @@ pub struct Image {
     oldest: Option<i64>,
     /// In the order of their creation.
     pub(crate) deals: Vec<Deal>,
+    /// What has happened to them since.
+    pub(crate) steps: AllSteps,
     /// What figures say of each of them now. It stands apart, so that a question about now reads this alone.
     #[serde(skip)]
     pub(crate) now: Vec<State>,
     #[serde(skip)]
-    numbers: FxHashMap<DealId, u32>,
+    pub(crate) times: Times,
+    #[serde(skip)]
+    numbers: HashTable<u32>,
     pub(crate) stages: Stages,
+    pub(crate) paths: Paths,
     pub(crate) pipelines: Names<PipelineId>,
     pub(crate) pipeline_history: Vec<History<Pipeline>>,
     /// By stage, when it was first entered: first by position, each earlier in time than the one before.
@@ -114,9 +123,20 @@ impl Image {
 
     /// Makes what a snapshot does not have.
     pub(crate) fn look_up(&mut self) {
-        self.now = self.deals.iter().map(|deal| deal.first.after(&deal.steps)).collect();
-        let number = |(number, deal): (usize, &Deal)| Some((deal.id, u32::try_from(number).ok()?));
-        self.numbers = self.deals.iter().enumerate().filter_map(number).collect();
+        let now = |(number, deal): (usize, &Deal)| deal.first.after(self.steps.of(number));
+        self.now = self.deals.iter().enumerate().map(now).collect();
+        self.times = Times::default();
+        self.numbers = HashTable::with_capacity(self.deals.len());
+        for (number, (deal, now)) in (0..).zip(self.deals.iter().zip(&self.now)) {
+            self.times.push(deal, self.steps.of(number as usize), now);
+            self.numbers.insert_unique(hash(deal.id), number, |other| hash_of(&self.deals, *other));
+        }
+    }
+
+    /// The number of a deal: its place in the order of creation.
+    fn number(&self, id: DealId) -> Option<usize> {
+        let same = |number: &u32| self.deals.get(*number as usize).is_some_and(|deal| deal.id == id);
+        self.numbers.find(hash(id), same).map(|number| *number as usize)
     }
 
     /// Folds the next event of the log. One that does not fit leaves the image as it was.
@@ -198,15 +218,16 @@ impl Image {
     }
 
     fn create(&mut self, id: DealId, event: &Created, at: i64, position: u32) -> Result<(), &'static str> {
-        if self.numbers.contains_key(&id) {
+        if self.number(id).is_some() {
             return Err("the deal was created before");
         }
         let number = u32::try_from(self.deals.len()).map_err(|_| "an image holds 4,294,967,295 deals")?;
+        let stage = self.stage(event.pipeline, &event.stage);
         let first = State {
             status: Status::Open,
-            stage: self.stage(event.pipeline, &event.stage),
-            entered_at: at,
-            closed_at: 0,
+            stage,
+            path: self.paths.name(&Visited { before: None, stage, after_win: false }),
+            since: at,
             owner: event.owner.map(|id| self.users.name(&id)),
             customer: event.customer.map(|id| self.customers.name(&id)),
             source: event.source.as_ref().map(|source| self.sources.name(source)),
@@ -219,55 +240,55 @@ impl Image {
         };
         self.enter(first.stage, at, position);
         self.oldest = Some(self.oldest.map_or(at, |oldest| oldest.min(at)));
-        let steps = self.first_fields(&event.fields, at, position);
-        self.deals.push(Deal { id, position, first, steps });
+        self.steps.begin();
+        self.first_fields(number as usize, &event.fields, at, position);
+        let deal = Deal { id, position, first };
+        self.times.push(&deal, self.steps.of(number as usize), &first);
+        self.deals.push(deal);
         self.now.push(first);
-        self.numbers.insert(id, number);
+        self.numbers.insert_unique(hash(id), number, |other| hash_of(&self.deals, *other));
         Ok(())
     }
 
     fn step(&mut self, id: DealId, event: &DealEvent, at: i64, position: u32) -> Result<(), &'static str> {
-        let number = *self.numbers.get(&id).ok_or("the deal was never created")? as usize;
+        let number = self.number(id).ok_or("the deal was never created")?;
         let Some(change) = self.change(number, event)? else { return Ok(()) };
         let step = Step { at, position, change };
-        if let Change::Moved(stage) | Change::Reopened(stage) | Change::Transferred(stage) = change {
-            self.enter(stage, at, position);
+        if let Change::Moved(entry) | Change::Reopened(entry) | Change::Transferred(entry) = change {
+            self.enter(entry.stage, at, position);
         }
-        let (Some(deal), Some(now)) = (self.deals.get_mut(number), self.now.get_mut(number)) else {
+        let (Some(deal), Some(now)) = (self.deals.get(number), self.now.get_mut(number)) else {
             return Err("the deal was never created");
         };
-        // By one or two: doubling would leave a third of all memory empty.
-        if deal.steps.len() == deal.steps.capacity() {
-            deal.steps.reserve_exact(2);
-        }
-        deal.steps.push(step);
+        self.steps.push(number, step);
         match change {
             // It is as it was all the time, with what changed while it was closed.
-            Change::Reopened(_) => *now = deal.first.after(&deal.steps),
+            Change::Reopened(_) => *now = deal.first.after(self.steps.of(number)),
             _ if now.status == Status::Open => now.apply(&step),
             _ => {}
         }
+        self.times.step(number, at, position, now);
         Ok(())
     }
 
     /// What an event changes, as far as figures are concerned.
     fn change(&mut self, number: usize, event: &DealEvent) -> Result<Option<Change>, &'static str> {
-        let now = self.now.get(number).ok_or("the deal was never created")?;
-        let (stage, open) = (now.stage, now.status == Status::Open);
+        let State { stage, path, status, .. } = *self.now.get(number).ok_or("the deal was never created")?;
+        let open = status == Status::Open;
         let only_if = |allowed: bool, reason| if allowed { Ok(()) } else { Err(reason) };
         Ok(Some(match event {
             DealEvent::Created(_) => return Err("the deal was created before"),
             DealEvent::StageMoved(event) => {
                 only_if(open, CLOSED)?;
-                Change::Moved(self.stage(event.pipeline, &event.to))
+                Change::Moved(self.entry(path, event.pipeline, &event.to, false))
             }
             DealEvent::Transferred(event) => {
                 only_if(open, CLOSED)?;
-                Change::Transferred(self.stage(event.to.pipeline, &event.to.stage))
+                Change::Transferred(self.entry(path, event.to.pipeline, &event.to.stage, false))
             }
             DealEvent::Reopened(event) => {
                 only_if(!open, "an open deal cannot be reopened")?;
-                Change::Reopened(self.stage(event.pipeline, &event.stage))
+                Change::Reopened(self.entry(path, event.pipeline, &event.stage, status == Status::Won))
             }
             DealEvent::Won(event) => {
                 only_if(open, CLOSED)?;
@@ -303,19 +324,23 @@ impl Image {
         }))
     }
 
-    fn first_fields(&mut self, fields: &Fields, at: i64, position: u32) -> Vec<Step> {
-        let mut steps = Vec::new();
+    fn first_fields(&mut self, number: usize, fields: &Fields, at: i64, position: u32) {
         for (field, value) in fields {
             if let Some(value) = self.value(field, value) {
                 let change = Change::Field(self.fields.name(field), Some(value));
-                steps.push(Step { at, position, change });
+                self.steps.push(number, Step { at, position, change });
             }
         }
-        steps
     }
 
     fn stage(&mut self, pipeline: PipelineId, stage: &Slug) -> Name {
         self.stages.name(&(pipeline, stage.clone()))
+    }
+
+    /// A deal of this path comes into a stage.
+    fn entry(&mut self, path: Name, pipeline: PipelineId, stage: &Slug, after_win: bool) -> Entry {
+        let stage = self.stage(pipeline, stage);
+        Entry { stage, path: self.paths.name(&Visited { before: Some(path), stage, after_win }) }
     }
 
     /// Notes that a stage was entered, where that was earlier than all that is known.
@@ -357,6 +382,14 @@ impl Image {
         };
         Some(self.values.name(&value))
     }
+}
+
+fn hash(id: DealId) -> u64 {
+    FxBuildHasher.hash_one(id)
+}
+
+fn hash_of(deals: &[Deal], number: u32) -> u64 {
+    deals.get(number as usize).map_or(0, |deal| hash(deal.id))
 }
 
 fn history<T>(histories: &mut Vec<History<T>>, name: Name) -> &mut History<T> {

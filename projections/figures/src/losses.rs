@@ -6,13 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    Image, PeriodAnswer, Question, Unanswerable, closings,
-    group::Tally,
-    names::Name,
-    question::Range,
-    resolved::{DealAt, Resolved},
-    shapes::Total,
-    step::Status,
+    Image, PeriodAnswer, Question, Unanswerable, closings, group::Tally, names::Name, question::Range,
+    resolved::Resolved, shapes::Total, step::Status, walk::DealAt,
 };
 
 /// Deals lost.
@@ -119,7 +114,7 @@ impl Tally for Losses {
 }
 
 impl Losses {
-    fn add(&mut self, resolved: &Resolved<'_>, DealAt { state, .. }: DealAt<'_>) {
+    fn add(&mut self, resolved: &Resolved<'_>, &DealAt { state, .. }: &DealAt<'_>) {
         let (Status::Lost, Some(loss)) = (state.status, state.loss) else { return };
         let minor = state.amount.map(|amount| resolved.minor(amount));
         let one = Sum { deals: 1, without_amount: i64::from(minor.is_none()), amount: minor.map_or(0, i128::from) };

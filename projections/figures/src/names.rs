@@ -14,6 +14,11 @@ impl Name {
     pub(crate) fn index(self) -> usize {
         self.0.get() as usize - 1
     }
+
+    /// The name of such a place.
+    pub(crate) fn at(index: usize) -> Option<Self> {
+        u32::try_from(index + 1).ok().and_then(NonZeroU32::new).map(Self)
+    }
 }
 
 /// All that was named of one kind, in the order in which it first came.
@@ -37,9 +42,9 @@ impl<T: Hash + Eq + Clone> Names<T> {
             return *name;
         }
         self.values.push(value.clone());
-        let number = u32::try_from(self.values.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
-        self.names.insert(value.clone(), Name(number));
-        Name(number)
+        let name = Name::at(self.values.len() - 1).unwrap_or(Name(NonZeroU32::MAX));
+        self.names.insert(value.clone(), name);
+        name
     }
 
     /// The name of a value that was named before.
@@ -58,8 +63,7 @@ impl<T: Hash + Eq + Clone> Names<T> {
 
     /// All of them, each with its name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Name, &T)> {
-        let name = |index: usize| u32::try_from(index + 1).ok().and_then(NonZeroU32::new).map(Name);
-        self.values.iter().enumerate().filter_map(move |(index, value)| Some((name(index)?, value)))
+        self.values.iter().enumerate().filter_map(|(index, value)| Some((Name::at(index)?, value)))
     }
 }
 

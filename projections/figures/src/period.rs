@@ -12,9 +12,11 @@ use crate::{
     group::{Deals, Groups, Tally, Time},
     names::Name,
     question::Range,
-    resolved::{DealAt, PipelineAt, Resolved, in_parts},
+    resolved::{PipelineAt, Resolved},
     shapes::Days,
     step::{State, Status},
+    times::Candidates,
+    walk::{DealAt, in_parts},
 };
 
 /// Period funnels.
@@ -81,23 +83,23 @@ pub struct PeriodMove {
 pub fn period(image: &Image, question: &Question, period: &Range) -> Result<PeriodAnswer<PeriodFunnels>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let (from, to) = resolved.period(period)?;
-    let of = |numbers| {
-        let mut groups = Groups::<Periods>::default();
-        resolved.every_deal(numbers, |at| count(&resolved, (from, to), &mut groups, at));
-        groups
+    // Nothing happens to a deal that is closed.
+    let candidates = Candidates::open_or_closed((from, i64::MAX)).with_steps_of(|_| true);
+    let add = |groups: &mut Groups<Periods>, numbers| {
+        resolved.every_deal(numbers, &candidates, |at| count(&resolved, (from, to), groups, at));
     };
-    let groups = in_parts(image.len(), of, Groups::merge);
+    let groups = in_parts(image.len(), add, Groups::merge);
     let grouped = groups.figures(&resolved, |tally| Ok(tally.figures(&resolved)))?;
     Ok(PeriodAnswer::new(&resolved, (from, to), grouped))
 }
 
 /// Counts what happened to a deal.
-fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Periods>, at: DealAt<'_>) {
+fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Periods>, at: &DealAt<'_>) {
     if at.state.status == Status::Excluded || !resolved.passes.now(resolved, at) {
         return;
     }
     let mut count = |state: &State, when: i64, counted: &dyn Fn(&mut Counts)| {
-        let event = DealAt { state, at: when, ..at };
+        let event = &DealAt { state, at: when, ..*at };
         if resolved.wanted_stage(state.stage).is_some() && resolved.passes.event(resolved, event) {
             groups.add(resolved, event, Time::At(when), |tally: &mut Periods| {
                 tally.deals.add(at);
@@ -105,9 +107,9 @@ fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Pe
             });
         }
     };
-    let mut begins_at = at.deal.created_at();
+    let mut begins_at = at.created_at;
     let mut enters = true;
-    states(at, |state, next| {
+    states(resolved.image, at, |state, next| {
         let ends_at = next.map_or(i64::MAX, |step| step.at);
         let open = state.status == Status::Open;
         if enters && (from..to).contains(&begins_at) {
@@ -122,7 +124,7 @@ fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Pe
         }
         let Some(step) = next else { return };
         if let (true, Some(left)) = ((from..to).contains(&step.at), step.leaves()) {
-            let micros = step.at - state.entered_at;
+            let micros = step.at - state.since;
             let forward = is_forward(resolved, state.stage, left, step.at);
             count(state, step.at, &|counts| counts.leave(left, forward, micros));
         }
@@ -166,7 +168,7 @@ impl Counts {
                 *count += 1;
                 *sum += i128::from(micros);
             }
-            Left::Transferred(_) => self.transferred += 1,
+            Left::Transferred => self.transferred += 1,
             Left::Won => self.won_from += 1,
             Left::Lost => self.lost_from += 1,
         }

@@ -10,10 +10,12 @@ use crate::{
     calendar::Interval,
     group::{Grouped, Groups, Tally, time_of},
     question::Range,
-    resolved::{DealAt, PipelineAt, Resolved, StageAt, weighted},
+    resolved::{PipelineAt, Resolved, StageAt, weighted},
     series::{self, Series},
     shapes::{Days, Total},
     step::{State, Status},
+    times::Candidates,
+    walk::DealAt,
 };
 
 /// Pipelines at an instant.
@@ -93,7 +95,7 @@ pub struct ClosedFigures {
 /// The pipeline at an instant.
 pub fn pipeline(image: &Image, question: &Question) -> Result<Answer<AllPipelines>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
-    let groups = resolved.tally(|groups, at| add(groups, &resolved, at));
+    let groups = resolved.tally(&Candidates::ALL, |groups, at| add(groups, &resolved, at), Groups::merge);
     Ok(Answer { seen: resolved.seen(), grouped: figures(groups, &resolved)? })
 }
 
@@ -116,7 +118,7 @@ pub fn pipeline_series(
     Ok(Series { seen: resolved.seen(), series: interval, points: points.collect::<Result<_, _>>()? })
 }
 
-fn add(groups: &mut Groups<Pipelines>, resolved: &Resolved<'_>, at: DealAt<'_>) {
+fn add(groups: &mut Groups<Pipelines>, resolved: &Resolved<'_>, at: &DealAt<'_>) {
     if let Some(stage) = resolved.wanted_stage(at.state.stage) {
         groups.add(resolved, at, time_of(at.state), |tally| tally.add(resolved, at.state, stage));
     }
@@ -170,17 +172,13 @@ impl Tally for Pipelines {
 }
 
 impl Pipelines {
-    fn add(&mut self, resolved: &Resolved<'_>, state: &State, stage: StageAt) {
+    fn add(&mut self, resolved: &Resolved<'_>, state: &State, stage: &StageAt) {
         self.deals += 1;
         let (open, closed) = self.stages.at(state.stage);
-        match state.status {
-            Status::Open => open.add(resolved, state, stage),
-            Status::Won => {
-                closed.won += 1;
-                closed.won_amount += state.amount.map_or(0, |amount| i128::from(resolved.minor(amount)));
-            }
-            Status::Lost => closed.lost += 1,
-            Status::Excluded => closed.excluded += 1,
+        if state.status == Status::Open {
+            open.add(resolved, state, stage);
+        } else {
+            closed.add(resolved, state);
         }
     }
 
@@ -228,19 +226,30 @@ impl Pipelines {
     }
 }
 
+impl Closed {
+    /// Without a branch for each status: no processor foretells which it is.
+    fn add(&mut self, resolved: &Resolved<'_>, state: &State) {
+        let won = state.status == Status::Won;
+        self.won += i64::from(won);
+        self.won_amount += i128::from(state.amount.map_or(0, |amount| resolved.minor_if(won, amount)));
+        self.lost += i64::from(state.status == Status::Lost);
+        self.excluded += i64::from(state.status == Status::Excluded);
+    }
+}
+
 impl Open {
-    pub(crate) fn add(&mut self, resolved: &Resolved<'_>, state: &State, stage: StageAt) {
+    pub(crate) fn add(&mut self, resolved: &Resolved<'_>, state: &State, stage: &StageAt) {
         self.deals += 1;
         match state.amount.map(|amount| resolved.minor(amount)) {
             None => self.without_amount += 1,
             Some(minor) => {
                 self.amount += i128::from(minor);
-                self.weighted += weighted(minor, state.chance(stage));
+                self.weighted += i128::from(weighted(minor, state.chance(stage)));
             }
         }
         self.stale += i64::from(state.is_stale(stage, resolved.cut.at));
         self.overdue += i64::from(state.is_overdue(resolved.today));
-        self.ages_micros.push(resolved.cut.at - state.entered_at);
+        self.ages_micros.push(resolved.cut.at - state.since);
     }
 
     pub(crate) fn merge(&mut self, mut other: Self) {

@@ -1,11 +1,6 @@
 //! A question with everything in it looked up once: the instant, the definitions of then, and whom and what filters name.
 
-use std::{
-    num::NonZero,
-    ops::Range,
-    sync::atomic::{AtomicU32, Ordering},
-    thread,
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::NaiveDate;
 use dealog_events::{Currency, PipelineId, Position, Slug, TimeZone, Timestamp, pipeline::ForecastCategory};
@@ -13,18 +8,15 @@ use dealog_events::{Currency, PipelineId, Position, Slug, TimeZone, Timestamp, p
 use crate::{
     definitions::{Cut, Pipeline, StageDefinition},
     filter::Passes,
-    group::{Groups, Keys, Tally},
+    group::Keys,
     image::Image,
     moment::Moment,
     names::Name,
     question::{Question, Unanswerable},
     shapes::{DAY_MICROS, Seen, Total},
-    step::{Amount, Deal, State, Status, Step},
+    step::{Amount, State, Status},
     teams::TeamsOfUsers,
 };
-
-/// A thread takes longer to begin than to go through fewer deals than this.
-const PART_DEALS_MIN: usize = 20_000;
 
 /// No amount in another currency has been met.
 const NONE_FOREIGN: u32 = u32::MAX;
@@ -73,19 +65,6 @@ pub(crate) struct StageAt {
     probability: u16,
     category: ForecastCategory,
     stale_micros: i64,
-}
-
-/// A deal as it was, in an answer's cut.
-#[derive(Clone, Copy)]
-pub(crate) struct DealAt<'a> {
-    pub(crate) deal: &'a Deal,
-    /// What had happened by then.
-    pub(crate) steps: &'a [Step],
-    pub(crate) state: &'a State,
-    /// What it was at the instant asked about: the same, but for events of the past.
-    pub(crate) last: &'a State,
-    /// When its owner's teams count: a closed deal's at its closing.
-    pub(crate) at: i64,
 }
 
 impl<'i> Resolved<'i> {
@@ -186,56 +165,13 @@ impl<'i> Resolved<'i> {
         })
     }
 
-    /// Every deal that had begun, as it was, whether it passes the filters or not.
-    pub(crate) fn every_deal(&self, numbers: Range<usize>, mut visit: impl FnMut(DealAt<'_>)) {
-        let everything = self.cut.at >= self.image.newest() && u64::from(self.cut.position) >= self.image.position().0;
-        let when = |state: &State| if state.status == Status::Open { self.cut.at } else { state.closed_at };
-        let deals = self.image.deals.get(numbers.clone()).unwrap_or_default();
-        for (deal, now) in deals.iter().zip(self.image.now.get(numbers).unwrap_or_default()) {
-            if everything {
-                visit(DealAt { deal, steps: &deal.steps, state: now, last: now, at: when(now) });
-                continue;
-            }
-            let Some(steps) = deal.until(self.cut.at, self.cut.position) else { continue };
-            if steps.len() == deal.steps.len() {
-                visit(DealAt { deal, steps, state: now, last: now, at: when(now) });
-            } else {
-                let state = &deal.first.after(steps);
-                visit(DealAt { deal, steps, state, last: state, at: when(state) });
-            }
-        }
-    }
-
-    /// Every deal that passes the filters, oldest first.
-    pub(crate) fn deals(&self, visit: impl FnMut(DealAt<'_>)) {
-        self.passing(0..self.image.len(), visit);
-    }
-
-    fn passing(&self, numbers: Range<usize>, mut visit: impl FnMut(DealAt<'_>)) {
-        self.every_deal(numbers, |at| {
-            if self.passes.deal(self, at) {
-                visit(at);
-            }
-        });
-    }
-
-    /// What is counted of all deals that pass the filters, in as many threads as there are cores.
-    pub(crate) fn tally<T: Tally + Send>(&self, add: impl Fn(&mut Groups<T>, DealAt<'_>) + Sync) -> Groups<T> {
-        let of = |numbers: Range<usize>| {
-            let mut groups = Groups::default();
-            self.passing(numbers, |at| add(&mut groups, at));
-            groups
-        };
-        in_parts(self.image.len(), of, Groups::merge)
-    }
-
     /// What a stage was.
-    pub(crate) fn stage(&self, stage: Name) -> Option<StageAt> {
-        self.by_stage.get(stage.index()).copied().flatten()
+    pub(crate) fn stage(&self, stage: Name) -> Option<&StageAt> {
+        self.by_stage.get(stage.index())?.as_ref()
     }
 
     /// The same, if the question asks about its pipeline.
-    pub(crate) fn wanted_stage(&self, stage: Name) -> Option<StageAt> {
+    pub(crate) fn wanted_stage(&self, stage: Name) -> Option<&StageAt> {
         self.stage(stage).filter(|stage| stage.wanted)
     }
 
@@ -263,10 +199,15 @@ impl<'i> Resolved<'i> {
 
     /// Minor units of the reporting currency. An amount in another one is noted: see [`Resolved::check_currencies`].
     pub(crate) fn minor(&self, amount: Amount) -> i64 {
-        if Some(amount.currency()) != self.currency_number {
+        self.minor_if(true, amount)
+    }
+
+    /// The same, or 0 of an amount that does not count.
+    pub(crate) fn minor_if(&self, counts: bool, amount: Amount) -> i64 {
+        if counts & (Some(amount.currency()) != self.currency_number) {
             self.foreign.store(amount.currency().into(), Ordering::Relaxed);
         }
-        amount.minor()
+        amount.minor() * i64::from(counts)
     }
 
     /// Refuses an answer in which amounts of another currency were added up: nothing converts them.
@@ -314,18 +255,18 @@ impl<'i> Resolved<'i> {
 
 impl State {
     /// Its probability in basis points: its own, or that of its stage.
-    pub(crate) fn chance(&self, stage: StageAt) -> i64 {
+    pub(crate) fn chance(&self, stage: &StageAt) -> i64 {
         self.probability.unwrap_or(stage.probability).into()
     }
 
     /// Its forecast category: its own, or that of its stage.
-    pub(crate) fn category_in(&self, stage: StageAt) -> ForecastCategory {
+    pub(crate) fn category_in(&self, stage: &StageAt) -> ForecastCategory {
         self.category.unwrap_or(stage.category)
     }
 
     /// Whether it is open, and longer in its stage than that allows.
-    pub(crate) fn is_stale(&self, stage: StageAt, at: i64) -> bool {
-        self.status == Status::Open && at - self.entered_at > stage.stale_micros
+    pub(crate) fn is_stale(&self, stage: &StageAt, at: i64) -> bool {
+        self.status == Status::Open && at - self.since > stage.stale_micros
     }
 
     /// Whether it is open, and was expected to be closed by now.
@@ -334,34 +275,9 @@ impl State {
     }
 }
 
-/// Does something for all of so many deals, in parts that run at the same time, and puts what came of them together in order.
-pub(crate) fn in_parts<T: Default + Send>(
-    deals: usize,
-    of: impl Fn(Range<usize>) -> T + Sync,
-    merge: impl Fn(&mut T, T),
-) -> T {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(deals / PART_DEALS_MIN).max(1);
-    let part = deals.div_ceil(threads).max(1);
-    let mut all = T::default();
-    thread::scope(|scope| {
-        let of = &of;
-        let others = (1..threads).map(|number| scope.spawn(move || of(number * part..deals.min((number + 1) * part))));
-        let others: Vec<_> = others.collect();
-        all = of(0..deals.min(part));
-        for other in others {
-            match other.join() {
-                Ok(counted) => merge(&mut all, counted),
-                // It is this thread's, too.
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-    });
-    all
-}
-
-/// An amount weighted with basis points, rounded half up.
-pub(crate) fn weighted(minor: i64, basis_points: i64) -> i128 {
-    (i128::from(minor) * i128::from(basis_points) + 5_000) / 10_000
+/// An amount weighted with basis points, rounded half up. An amount has fewer than 48 bits, so that this has fewer than 63.
+pub(crate) fn weighted(minor: i64, basis_points: i64) -> i64 {
+    (minor * basis_points + 5_000) / 10_000
 }
 
 /// Microseconds that are an instant's.

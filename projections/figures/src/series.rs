@@ -9,9 +9,10 @@ use crate::{
     group::{Grouped, Groups, Tally},
     image::Image,
     question::{Question, Range, Unanswerable, When},
-    resolved::{DealAt, Resolved, timestamp},
+    resolved::{Resolved, timestamp},
     shapes::Seen,
     step::{Change, Replay, Status},
+    walk::DealAt,
 };
 
 /// Intervals of one answer, at most.
@@ -134,29 +135,33 @@ fn of_each<F>(
 pub(crate) fn at_ends<'i, T: Tally + Clone>(
     ends: &[Resolved<'i>],
     image: &'i Image,
-    add: impl Fn(&mut Groups<T>, &Resolved<'i>, DealAt<'_>),
+    add: impl Fn(&mut Groups<T>, &Resolved<'i>, &DealAt<'_>),
 ) -> Vec<Groups<T>> {
     let mut groups: Vec<Groups<T>> = ends.iter().map(|_| Groups::default()).collect();
     // A deal that stays closed is the same at every later end, as long as days are: it is added once, here.
     let same_days = ends.windows(2).all(|pair| matches!(pair, [one, other] if one.zone == other.zone));
     let mut from_then_on: Vec<Groups<T>> = ends.iter().map(|_| Groups::default()).collect();
-    for deal in &image.deals {
+    for (number, deal) in image.deals.iter().enumerate() {
+        let all_steps = image.steps.of(number);
         let begun = ends.partition_point(|end| end.cut.at < deal.created_at());
         let (mut passed, mut replay) = (0, Replay::of(deal.first));
         let pairs = ends.iter().zip(groups.iter_mut().zip(&mut from_then_on)).skip(begun);
         for (end, (groups, from_then_on)) in pairs {
-            let Some(steps) = deal.until(end.cut.at, end.cut.position) else { continue };
+            if deal.position > end.cut.position {
+                continue;
+            }
+            let steps = end.cut.of(all_steps);
             for step in steps.iter().skip(passed) {
                 replay.apply(step);
             }
             passed = steps.len();
             let state = replay.state();
             let closed = state.status != Status::Open;
-            let at = DealAt { deal, steps, state, last: state, at: if closed { state.closed_at } else { end.cut.at } };
+            let at = &DealAt::new((number, deal), deal.created_at(), passed, state, end.cut.at);
             if !end.passes.deal(end, at) {
                 continue;
             }
-            let mut later = deal.steps.iter().skip(passed);
+            let mut later = all_steps.iter().skip(passed);
             if closed && same_days && !later.any(|step| matches!(step.change, Change::Reopened(_))) {
                 add(from_then_on, end, at);
                 break;

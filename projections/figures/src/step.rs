@@ -3,6 +3,8 @@
 //! Within a deal, positions and times never run backwards. So what was true at an instant, or was known at a position, is a
 //! beginning of its steps, and [`State::after`] them is the deal as of then.
 
+use std::num::NonZeroU16;
+
 use chrono::NaiveDate;
 use dealog_events::{AMOUNT_MAX, DealId, pipeline::ForecastCategory};
 use serde::{Deserialize, Serialize};
@@ -24,11 +26,11 @@ pub struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// It moved to another stage of its pipeline.
-    Moved(Name),
+    Moved(Entry),
     /// It was taken up again, in this stage.
-    Reopened(Name),
+    Reopened(Entry),
     /// It went to this stage of another pipeline.
-    Transferred(Name),
+    Transferred(Entry),
     /// It was won.
     Won,
     /// It was lost.
@@ -61,6 +63,15 @@ pub enum Change {
     Field(Name, Option<Name>),
 }
 
+/// A stage that a deal came into, and the path that brought it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The stage.
+    pub stage: Name,
+    /// All stages that it came into, this one included, by the name of that sequence.
+    pub path: Name,
+}
+
 /// How a deal was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
@@ -70,29 +81,30 @@ pub struct Loss {
     pub competitor: Option<Name>,
 }
 
-/// An amount in 8 bytes: 48 bits of minor units, of which [`AMOUNT_MAX`] takes fewer, and the number of its currency.
+/// An amount in 8 bytes, whether there is one or not: 48 bits of minor units, of which [`AMOUNT_MAX`] takes fewer, and the number of
+/// its currency, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Amount([u16; 4]);
+pub struct Amount([u16; 3], NonZeroU16);
 
 const _: () = assert!(AMOUNT_MAX < 1 << 48);
 
 impl Amount {
-    /// From minor units that are an amount's, and a currency's number.
+    /// From minor units that are an amount's, and a currency's number from 0. There are fewer than 300 currencies.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "each part keeps its 16 bits")]
     pub fn new(minor: i64, currency: u16) -> Self {
-        Self([minor as u16, (minor >> 16) as u16, (minor >> 32) as u16, currency])
+        let currency = NonZeroU16::MIN.saturating_add(currency);
+        Self([minor as u16, (minor >> 16) as u16, (minor >> 32) as u16], currency)
     }
 
     /// Minor units.
     pub fn minor(self) -> i64 {
-        let [low, middle, high, _] = self.0.map(i64::from);
+        let [low, middle, high] = self.0.map(i64::from);
         high << 32 | middle << 16 | low
     }
 
     /// The currency's number.
     pub fn currency(self) -> u16 {
-        let [.., currency] = self.0;
-        currency
+        self.1.get() - 1
     }
 }
 
@@ -109,17 +121,17 @@ pub enum Status {
     Excluded,
 }
 
-/// A deal at one instant, as figures see it.
+/// A deal at one instant, as figures see it. 64 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Where it stands.
     pub status: Status,
     /// The stage it is in, or was closed in. It belongs to one pipeline.
     pub stage: Name,
-    /// When it came into that stage.
-    pub entered_at: i64,
-    /// When it was closed; of no meaning while it is open.
-    pub closed_at: i64,
+    /// All stages that it came into, in order, by the name of that sequence.
+    pub path: Name,
+    /// While it is open: when it came into that stage. Then: when it was closed.
+    pub since: i64,
     /// Who is responsible.
     pub owner: Option<Name>,
     /// To whom it is sold.
@@ -145,14 +157,14 @@ impl State {
     /// This state, changed by one step.
     pub fn apply(&mut self, step: &Step) {
         match step.change {
-            Change::Moved(stage) | Change::Transferred(stage) => (self.stage, self.entered_at) = (stage, step.at),
-            Change::Reopened(stage) => {
-                (self.status, self.stage, self.entered_at, self.loss) = (Status::Open, stage, step.at, None);
+            Change::Moved(entry) | Change::Transferred(entry) | Change::Reopened(entry) => {
+                (self.stage, self.path, self.since) = (entry.stage, entry.path, step.at);
+                (self.status, self.loss) = (Status::Open, None);
             }
-            Change::Won => (self.status, self.closed_at) = (Status::Won, step.at),
+            Change::Won => (self.status, self.since) = (Status::Won, step.at),
             Change::Lost { counted, reason, competitor } => {
                 self.status = if counted { Status::Lost } else { Status::Excluded };
-                (self.closed_at, self.loss) = (step.at, Some(Loss { reason, competitor }));
+                (self.since, self.loss) = (step.at, Some(Loss { reason, competitor }));
             }
             Change::Owner(owner) => self.owner = owner,
             Change::Customer(customer) => self.customer = customer,
@@ -165,6 +177,11 @@ impl State {
             // Few questions are about fields: those look for the step.
             Change::Field(..) => {}
         }
+    }
+
+    /// When it was closed; none while it is open.
+    pub fn closed_at(&self) -> Option<i64> {
+        (self.status != Status::Open).then_some(self.since)
     }
 
     /// What figures say of a deal after these steps: an open one is as it is, a closed one as it was when it was closed. Whoever
@@ -207,44 +224,33 @@ impl Replay {
     }
 }
 
-/// A deal: how it began, and all that has happened to it since.
+/// How a deal began.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Deal {
     /// Which one.
     pub id: DealId,
     /// Where the log says that it began.
     pub position: u32,
-    /// As it began; `entered_at` is when.
+    /// As it began; `since` is when.
     pub first: State,
-    /// What has happened since.
-    pub steps: Vec<Step>,
 }
 
 impl Deal {
     /// When it was created.
     pub fn created_at(&self) -> i64 {
-        self.first.entered_at
+        self.first.since
     }
+}
 
-    /// The steps up to an instant and a position, both meant; none where it had not begun.
-    pub fn until(&self, at: i64, position: u32) -> Option<&[Step]> {
-        if self.created_at() > at || self.position > position {
-            return None;
-        }
-        let end = self.steps.partition_point(|step| step.at <= at && step.position <= position);
-        self.steps.get(..end)
-    }
-
-    /// The value that a field had after these steps of this deal's; as credited, for a closed one.
-    pub fn field(steps: &[Step], closed: bool, field: Name) -> Option<Name> {
-        let closing = |step: &Step| matches!(step.change, Change::Won | Change::Lost { .. });
-        let end = if closed { steps.iter().rposition(closing).unwrap_or(steps.len()) } else { steps.len() };
-        let value = |step: &Step| match step.change {
-            Change::Field(found, value) if found == field => Some(value),
-            _ => None,
-        };
-        steps.get(..end)?.iter().rev().find_map(value).flatten()
-    }
+/// The value that a field had after these steps of a deal's; as credited, for a closed one.
+pub(crate) fn field(steps: &[Step], closed: bool, field: Name) -> Option<Name> {
+    let closing = |step: &Step| matches!(step.change, Change::Won | Change::Lost { .. });
+    let end = if closed { steps.iter().rposition(closing).unwrap_or(steps.len()) } else { steps.len() };
+    let value = |step: &Step| match step.change {
+        Change::Field(found, value) if found == field => Some(value),
+        _ => None,
+    };
+    steps.get(..end)?.iter().rev().find_map(value).flatten()
 }
 
 #[cfg(test)]
@@ -252,9 +258,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_takes_24_bytes_and_a_state_at_most_88() {
+    fn a_step_takes_24_bytes_and_a_state_64() {
         assert_eq!(size_of::<Step>(), 24);
-        assert!(size_of::<State>() <= 88, "{}", size_of::<State>());
+        assert_eq!(size_of::<State>(), 64);
     }
 
     #[test]

@@ -11,9 +11,11 @@ use crate::{
     group::{Groups, Tally, time_of},
     kaplan_meier::Survival,
     names::Name,
-    resolved::{DealAt, PipelineAt, Resolved},
+    resolved::{PipelineAt, Resolved},
     shapes::Days,
     step::Status,
+    times::Candidates,
+    walk::DealAt,
 };
 
 /// Time in stage, of all pipelines asked for.
@@ -59,35 +61,37 @@ pub struct StageTime {
 /// How long deals stay in each stage.
 pub fn time_in_stage(image: &Image, question: &Question) -> Result<Answer<TimesInStages>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
-    let groups = resolved.tally(|groups: &mut Groups<Times>, at| {
+    let candidates = Candidates::ALL.with_steps_of(|state| state.status != Status::Excluded);
+    let add = |(groups, stays): &mut (Groups<Times>, Stays), at: &DealAt<'_>| {
         if at.state.status != Status::Excluded {
-            let stays = Stays::of(&resolved, at);
-            groups.add(&resolved, at, time_of(at.state), |times| times.add(&stays));
+            stays.find(&resolved, at);
+            groups.add(&resolved, at, time_of(at.state), |times| times.add(stays));
         }
-    });
+    };
+    let (groups, _) = resolved.tally(&candidates, add, |(all, _), (more, _)| all.merge(more));
     let grouped = groups.figures(&resolved, |times| Ok(times.figures(&resolved)))?;
     Ok(Answer { seen: resolved.seen(), grouped })
 }
 
-/// The stages of one deal: how long it was in each, and whether it still is.
+/// The stages of one deal: how long it was in each, and whether it still is. The next deal takes the same memory.
+#[derive(Default)]
 struct Stays(Vec<(Name, i64, bool)>);
 
 impl Stays {
-    fn of(resolved: &Resolved<'_>, DealAt { deal, steps, .. }: DealAt<'_>) -> Self {
-        let mut stays = Self(Vec::with_capacity(8));
-        visits(deal, steps, |visit| {
+    fn find(&mut self, resolved: &Resolved<'_>, at: &DealAt<'_>) {
+        self.0.clear();
+        visits(resolved.image, at, |visit| {
             // A deal that was transferred away has left its time in the stages where it was.
             if resolved.wanted_stage(visit.stage).is_none() {
                 return;
             }
             let until = visit.left.map_or(resolved.cut.at, |(at, _)| at);
             let (micros, here) = (until - visit.entered_at, visit.left.is_none());
-            match stays.0.iter_mut().find(|(stage, ..)| *stage == visit.stage) {
+            match self.0.iter_mut().find(|(stage, ..)| *stage == visit.stage) {
                 Some((_, sum, still)) => (*sum, *still) = (*sum + micros, here),
-                None => stays.0.push((visit.stage, micros, here)),
+                None => self.0.push((visit.stage, micros, here)),
             }
         });
-        stays
     }
 }
 

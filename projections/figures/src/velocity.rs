@@ -8,9 +8,11 @@ use crate::{
     Image, PeriodAnswer, Question, Unanswerable, closings,
     group::{Groups, Tally, time_of},
     question::Range,
-    resolved::{DealAt, PipelineAt, Resolved, StageAt},
+    resolved::{PipelineAt, Resolved, StageAt},
     shapes::{DAY_MICROS, Days, Rate, Total, divide},
     step::Status,
+    times::Candidates,
+    walk::DealAt,
 };
 
 /// How much each pipeline yields a day.
@@ -45,14 +47,15 @@ pub struct PipelineVelocity {
 pub fn velocity(image: &Image, question: &Question, period: &Range) -> Result<PeriodAnswer<Velocities>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let (from, to) = resolved.period(period)?;
-    let groups = resolved.tally(|groups: &mut Groups<Pipelines>, at| {
+    let add = |groups: &mut Groups<Pipelines>, at: &DealAt<'_>| {
         let state = at.state;
         let counts = state.status == Status::Open
-            || closings::COUNTED.contains(&state.status) && (from..to).contains(&state.closed_at);
+            || closings::COUNTED.contains(&state.status) && (from..to).contains(&state.since);
         if let (true, Some(stage)) = (counts, resolved.wanted_stage(state.stage)) {
             groups.add(&resolved, at, time_of(state), |tally| tally.add(&resolved, at, stage));
         }
-    });
+    };
+    let groups = resolved.tally(&Candidates::open_or_closed((from, to)), add, Groups::merge);
     let grouped = groups.figures(&resolved, |tally| tally.figures(&resolved))?;
     resolved.check_currencies()?;
     Ok(PeriodAnswer::new(&resolved, (from, to), grouped))
@@ -89,7 +92,7 @@ impl Tally for Pipelines {
 }
 
 impl Pipelines {
-    fn add(&mut self, resolved: &Resolved<'_>, DealAt { deal, state, .. }: DealAt<'_>, stage: StageAt) {
+    fn add(&mut self, resolved: &Resolved<'_>, &DealAt { created_at, state, .. }: &DealAt<'_>, stage: &StageAt) {
         self.deals += 1;
         self.pipelines.resize(resolved.pipelines.len(), Sums::default());
         let Some(sums) = self.pipelines.get_mut(stage.pipeline) else { return };
@@ -101,7 +104,7 @@ impl Pipelines {
             Status::Won => {
                 sums.won += 1;
                 sums.won_amount += state.amount.map_or(0, |amount| i128::from(resolved.minor(amount)));
-                sums.won_cycle_micros += i128::from(state.closed_at - deal.created_at());
+                sums.won_cycle_micros += i128::from(state.since - created_at);
             }
             Status::Lost | Status::Excluded => sums.lost += 1,
         }

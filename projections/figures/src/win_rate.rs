@@ -7,9 +7,10 @@ use crate::{
     Image, PeriodAnswer, Question, Unanswerable, closings,
     group::Tally,
     question::Range,
-    resolved::{DealAt, Resolved},
+    resolved::Resolved,
     shapes::{Rate, Total},
     step::Status,
+    walk::DealAt,
 };
 
 /// Deals won and lost.
@@ -70,7 +71,7 @@ impl Tally for Closed {
 }
 
 impl Closed {
-    fn add(&mut self, resolved: &Resolved<'_>, DealAt { state, .. }: DealAt<'_>) {
+    fn add(&mut self, resolved: &Resolved<'_>, &DealAt { state, .. }: &DealAt<'_>) {
         let minor = state.amount.map(|amount| i128::from(resolved.minor(amount)));
         if state.status == Status::Won {
             self.won += 1;

@@ -6,7 +6,7 @@ use dealog_events::{Cursor, Position};
 use dealog_store::{EventStore, StoreError, failpoints};
 use tokio::{
     sync::{Notify, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -17,10 +17,12 @@ use super::{
 /// Events that are read and handed on together.
 const BATCH_EVENTS_MAX: usize = 500;
 
-/// How long events gather under load, for each subscriber. A lone event goes out at once; those that follow it within this
-/// time go out together. So all subscribers together are sent 4,000 batches a second at most, however many they are and
-/// however fast the log grows: what they cost those who append is bounded.
-const GATHER_PER_SUBSCRIBER: Duration = Duration::from_micros(250);
+/// What a batch costs for each subscriber: all of them together are sent 10,000 batches a second at most, however many they are and
+/// however fast the log grows. So what they cost those who append is bounded. Under more load than that, events gather.
+const COST_PER_SUBSCRIBER: Duration = Duration::from_micros(100);
+
+/// What may be owed of that before events gather: a few events after a pause go out at once, each by itself.
+const CREDIT: Duration = Duration::from_millis(100);
 
 /// How often it looks when nobody wakes it: another process may have appended.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -66,6 +68,8 @@ impl Tail {
     async fn follow(&self, mut reached: Position) {
         let mut wake = self.store.watch();
         let batch_events_max = BATCH_EVENTS_MAX.min(self.bounds.events_max.div_ceil(4));
+        // When all that was sent is paid for.
+        let mut paid_at = Instant::now();
         while !self.rest() {
             let known = *wake.borrow_and_update();
             match self.next(reached, batch_events_max).await {
@@ -91,7 +95,9 @@ impl Tail {
                     // that there is nothing more.
                     if !full && reached >= known {
                         let subscribers = u32::try_from(self.recent.receiver_count()).unwrap_or(u32::MAX);
-                        sleep(GATHER_PER_SUBSCRIBER * subscribers).await;
+                        paid_at = paid_at.max(Instant::now()) + COST_PER_SUBSCRIBER * subscribers;
+                        let owed = paid_at.saturating_duration_since(Instant::now());
+                        sleep(owed.saturating_sub(CREDIT)).await;
                     }
                 }
                 Err(error) => self.pause_after(&error).await,
