@@ -12,6 +12,7 @@ mod nodes;
 mod privileges;
 mod refused;
 mod replica;
+mod same_answers;
 mod secrets;
 mod sessions;
 mod tls;
