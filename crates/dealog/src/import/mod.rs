@@ -82,6 +82,12 @@ pub(crate) enum ImportError {
         /// How much a row may have.
         max: usize,
     },
+    /// A file is not what it was when its rows were checked.
+    #[error("{file} was changed while it was imported; run the import again to go on with what it has now")]
+    Changed {
+        /// Which.
+        file: String,
+    },
     /// A file that is no file of the folder.
     #[error("{file} is not a plain file within the folder that is imported")]
     Elsewhere {
@@ -170,15 +176,17 @@ pub(crate) async fn import(
     options: Options,
     progress: &ProgressBar,
 ) -> Result<Report, ImportError> {
-    let plan = plan::Plan::read(mapping, folder, commands.now())?;
-    let mut report = plan.report;
+    let (mut plan, mut report) = plan::Plan::read(mapping, folder, commands.now())?;
     if let (true, Some(first)) = (options.strict, report.skipped.first()) {
         return Err(ImportError::Strict { skipped: Box::new(first.clone()), events: 0 });
     }
-    progress.set_length(plan.phases.iter().flatten().map(|item| item.steps.len() as u64).sum());
-    report.events += settings::merge(commands, plan.ids, mapping).await?;
-    for phase in plan.phases {
-        run::send(commands, phase, options, &mut report, progress).await?;
+    progress.set_length(plan.steps);
+    report.events += settings::merge(commands, plan.ids(), mapping).await?;
+    let mut sending = run::Sending { commands, options, report: &mut report, progress };
+    for items in plan.few() {
+        sending.send(items.into_iter().map(Ok)).await?;
     }
+    sending.send(plan.customers()?).await?;
+    sending.send(plan.deals()?).await?;
     Ok(report)
 }

@@ -1,11 +1,10 @@
 //! CSV files: rows with the line on which an editor shows them.
 
 use std::{
-    cell::Cell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     fs::{self, File},
-    io::{self, Read},
-    path::Path,
+    io::{self, BufRead as _, BufReader, Read, Seek as _},
+    path::{Path, PathBuf},
 };
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
@@ -15,9 +14,9 @@ use super::{
     mapping::{Aliases, Format},
 };
 
-/// Bytes of one file. A file is read as a whole, so that nothing is sent before all rows are known.
+/// Bytes of one file.
 pub(crate) const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
-/// Rows of one file; the commands that they lead to are kept in memory, one or two kilobytes a row.
+/// Rows of one file. Of each the import keeps some sixty bytes, to find one that is there twice and to say what came of it.
 pub(crate) const FILE_ROWS_MAX: u64 = 1_000_000;
 
 /// Columns of a file.
@@ -30,16 +29,32 @@ pub(crate) const CELL_BYTES_MAX: usize = 64 * 1024;
 /// A file by its place in the report.
 pub(super) type FileId = usize;
 
-/// A file with the columns that the mapping needs.
+/// A file with the columns that the mapping needs. Its rows stay in the file, which is read as often as they are asked for.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) file: FileId,
     pub(super) name: String,
+    path: PathBuf,
+    opened: File,
+    delimiter: u8,
     columns: HashMap<String, usize>,
     aliases: Aliases,
-    records: Vec<(u64, StringRecord)>,
-    /// Rows that are not rows of this table, and why.
-    pub(super) broken: Vec<(u64, String)>,
+}
+
+/// What a file has on a line: a row, or why that is none of this table.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The line of the file on which it begins; the header is on line 1.
+    pub(super) line: u64,
+    record: Result<StringRecord, String>,
+}
+
+impl Found {
+    /// The row, if it is whole; else what is wrong with it.
+    pub(super) fn row<'t>(&'t self, table: &'t Table) -> Result<Row<'t>, &'t str> {
+        let record = self.record.as_ref().map_err(String::as_str)?;
+        Ok(Row { table, record, line: self.line })
+    }
 }
 
 /// A row of a table.
@@ -63,6 +78,11 @@ impl<'t> Row<'t> {
         Some(self.cell(column)).filter(|text| !text.is_empty())
     }
 
+    /// The file that it is in.
+    pub(super) fn file(&self) -> FileId {
+        self.table.file
+    }
+
     /// What stands in a column, as the file has it.
     pub(super) fn raw(&self, column: &str) -> &'t str {
         self.table.columns.get(column).and_then(|index| self.record.get(*index)).unwrap_or_default()
@@ -70,8 +90,8 @@ impl<'t> Row<'t> {
 }
 
 impl Table {
-    /// Reads a file and checks that it has the columns in `needed`.
-    pub(super) fn read<'a>(
+    /// Opens a file and checks that it has the columns in `needed`.
+    pub(super) fn open<'a>(
         folder: &Path,
         (file, name): (FileId, &str),
         format: &Format,
@@ -80,91 +100,118 @@ impl Table {
     ) -> Result<Self, ImportError> {
         let path = folder.join(name);
         let unreadable = |source| ImportError::File { path: path.clone(), source };
-        let mut bytes = Vec::new();
         let Some(opened) = open_within(folder, &path).map_err(unreadable)? else {
             return Err(ImportError::Elsewhere { file: name.into() });
         };
-        opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
+        if opened.metadata().map_err(unreadable)?.len() > FILE_BYTES_MAX {
             return Err(ImportError::TooLarge { file: name.into(), what: "bytes", max: FILE_BYTES_MAX });
         }
         let mut table = Self {
             file,
             name: name.to_owned(),
+            path,
+            opened,
+            delimiter: format.delimiter(),
             columns: HashMap::new(),
             aliases: aliases.clone(),
-            records: Vec::new(),
-            broken: Vec::new(),
         };
-        table.fill(&bytes, format, needed.into_iter().chain(aliases.keys().map(String::as_str))).map_err(|error| {
-            match error {
-                Unfit::Csv(error) => unreadable(io::Error::other(error)),
-                Unfit::Import(error) => error,
-            }
-        })?;
+        let header = table.rows()?.header;
+        table.columns = columns(name, &header, needed.into_iter().chain(aliases.keys().map(String::as_str)))?;
         Ok(table)
     }
 
-    /// The rows that are whole.
-    pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.records.iter().map(|(line, record)| Row { table: self, record, line: *line })
+    /// What is on each line of the file, from the one after the header on. One such reading must have ended before the next begins.
+    pub(super) fn rows(&self) -> Result<Rows<'_>, ImportError> {
+        let mut file = &self.opened;
+        file.rewind().map_err(|source| self.unreadable(source))?;
+        // Flexible, because a row of another length is to be reported like any other bad row.
+        let source = Source { file: BufReader::new(file), read: 0, end: ROW_BYTES_MAX as u64, breaks: VecDeque::new() };
+        let reader = ReaderBuilder::new().delimiter(self.delimiter).flexible(true).trim(Trim::All).from_reader(source);
+        let (header, lines) = (StringRecord::new(), Lines { passed: 0, line: 1 });
+        let mut rows = Rows { table: self, reader, header, lines, rows: 0, ended: false };
+        rows.read_header()?;
+        Ok(rows)
     }
 
-    /// How many rows the file has, the broken ones among them.
-    pub(super) fn len(&self) -> u64 {
-        (self.records.len() + self.broken.len()) as u64
+    fn unreadable(&self, source: io::Error) -> ImportError {
+        ImportError::File { path: self.path.clone(), source }
     }
+}
 
-    fn fill<'a>(&mut self, bytes: &[u8], format: &Format, needed: impl Iterator<Item = &'a str>) -> Result<(), Unfit> {
-        // Flexible, because a row of another length is to be reported here like any other bad row.
-        let end = Cell::new(ROW_BYTES_MAX);
-        let rows = Bounded { bytes, read: 0, end: &end };
-        let mut reader =
-            ReaderBuilder::new().delimiter(format.delimiter()).flexible(true).trim(Trim::All).from_reader(rows);
-        let too_long = |line| ImportError::RowTooLong { file: self.name.clone(), line, max: ROW_BYTES_MAX };
-        let header = match reader.headers() {
+/// The rows of a file, one after another. After an error there are no more.
+pub(super) struct Rows<'t> {
+    table: &'t Table,
+    reader: csv::Reader<Source<'t>>,
+    header: StringRecord,
+    lines: Lines,
+    rows: u64,
+    ended: bool,
+}
+
+impl Rows<'_> {
+    fn read_header(&mut self) -> Result<(), ImportError> {
+        self.header = match self.reader.headers() {
             Ok(header) => header.clone(),
-            Err(error) if is_too_long(&error) => return Err(too_long(1).into()),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(self.error(error, 0)),
         };
-        if header.len() > COLUMNS_MAX {
-            let (file, max) = (self.name.clone(), COLUMNS_MAX as u64);
-            return Err(ImportError::TooLarge { file, what: "columns", max }.into());
+        if self.header.len() > COLUMNS_MAX {
+            let (file, max) = (self.table.name.clone(), COLUMNS_MAX as u64);
+            return Err(ImportError::TooLarge { file, what: "columns", max });
         }
-        self.columns = columns(&self.name, &header, needed)?;
-        let mut lines = Lines { bytes, read: 0, line: 1 };
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<Option<Found>, ImportError> {
+        let columns = self.header.len();
+        // Where the record will begin; what the reader itself calls its line depends on how lines end.
+        let start = self.reader.position().byte();
+        self.reader.get_mut().end = start.saturating_add(ROW_BYTES_MAX as u64);
         let mut record = StringRecord::new();
-        loop {
-            // Where the record will begin; what the reader itself calls its line depends on how lines end.
-            let start = reader.position().byte();
-            end.set(usize::try_from(start).unwrap_or(usize::MAX).saturating_add(ROW_BYTES_MAX));
-            match reader.read_record(&mut record) {
-                Ok(false) => return Ok(()),
-                Ok(true) => {
-                    let line = lines.line_at(start);
-                    let (found, expected) = (record.len(), header.len());
-                    if found != expected {
-                        self.broken.push((line, format!("the row has {found} columns, and the header has {expected}")));
-                    } else if record.iter().any(|cell| cell.len() > CELL_BYTES_MAX) {
-                        self.broken.push((line, format!("a cell has more than {CELL_BYTES_MAX} bytes")));
-                    } else {
-                        self.records.push((line, record.clone()));
-                    }
-                }
-                Err(error) if is_too_long(&error) => {
-                    let (file, line) = (self.name.clone(), lines.line_at(start));
-                    return Err(ImportError::RowTooLong { file, line, max: ROW_BYTES_MAX }.into());
-                }
-                Err(error) if matches!(error.kind(), ErrorKind::Utf8 { .. }) => {
-                    self.broken.push((lines.line_at(start), "the row is not UTF-8: save the file as UTF-8".into()));
-                }
-                Err(error) => return Err(error.into()),
+        let record = match self.reader.read_record(&mut record) {
+            Ok(false) => return Ok(None),
+            Ok(true) if record.len() != columns => {
+                Err(format!("the row has {} columns, and the header has {columns}", record.len()))
             }
-            if self.len() > FILE_ROWS_MAX {
-                let error = ImportError::TooLarge { file: self.name.clone(), what: "rows", max: FILE_ROWS_MAX };
-                return Err(error.into());
+            Ok(true) if record.iter().any(|cell| cell.len() > CELL_BYTES_MAX) => {
+                Err(format!("a cell has more than {CELL_BYTES_MAX} bytes"))
             }
+            Ok(true) => Ok(record),
+            Err(error) if matches!(error.kind(), ErrorKind::Utf8 { .. }) => {
+                Err("the row is not UTF-8: save the file as UTF-8".into())
+            }
+            Err(error) => return Err(self.error(error, start)),
+        };
+        self.rows += 1;
+        if self.rows > FILE_ROWS_MAX {
+            let file = self.table.name.clone();
+            return Err(ImportError::TooLarge { file, what: "rows", max: FILE_ROWS_MAX });
         }
+        Ok(Some(Found { line: self.line_at(start), record }))
+    }
+
+    fn line_at(&mut self, start: u64) -> u64 {
+        self.lines.line_at(start, &mut self.reader.get_mut().breaks)
+    }
+
+    fn error(&mut self, error: csv::Error, start: u64) -> ImportError {
+        if matches!(error.kind(), ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge) {
+            let (file, line) = (self.table.name.clone(), self.line_at(start));
+            return ImportError::RowTooLong { file, line, max: ROW_BYTES_MAX };
+        }
+        self.table.unreadable(io::Error::other(error))
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Result<Found, ImportError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let next = self.read().transpose();
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
     }
 }
 
@@ -179,44 +226,30 @@ fn open_within(folder: &Path, path: &Path) -> io::Result<Option<File>> {
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
-/// Bytes up to where the row that is read must have ended.
-struct Bounded<'a> {
-    bytes: &'a [u8],
-    read: usize,
-    end: &'a Cell<usize>,
+/// The bytes of a file, up to where the row that is read must have ended.
+struct Source<'t> {
+    file: BufReader<&'t File>,
+    read: u64,
+    end: u64,
+    /// Line breaks that were read and not passed yet, with their places.
+    breaks: VecDeque<(u64, u8)>,
 }
 
-impl Read for Bounded<'_> {
+impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.bytes.get(self.read..).unwrap_or_default();
-        let allowed = left.get(..self.end.get().saturating_sub(self.read)).unwrap_or(left);
+        let left = self.file.fill_buf()?;
+        let allowed = usize::try_from(self.end.saturating_sub(self.read)).unwrap_or(usize::MAX);
+        let allowed = left.get(..allowed).unwrap_or(left);
         if allowed.is_empty() && !left.is_empty() && !buffer.is_empty() {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let read = { allowed }.read(buffer)?;
-        self.read += read;
+        self.file.consume(read);
+        let places = (self.read..).zip(buffer.get(..read).unwrap_or_default());
+        self.breaks
+            .extend(places.filter(|(_, byte)| matches!(byte, b'\r' | b'\n')).map(|(place, byte)| (place, *byte)));
+        self.read += read as u64;
         Ok(read)
-    }
-}
-
-fn is_too_long(error: &csv::Error) -> bool {
-    matches!(error.kind(), ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge)
-}
-
-enum Unfit {
-    Csv(csv::Error),
-    Import(ImportError),
-}
-
-impl From<csv::Error> for Unfit {
-    fn from(error: csv::Error) -> Self {
-        Self::Csv(error)
-    }
-}
-
-impl From<ImportError> for Unfit {
-    fn from(error: ImportError) -> Self {
-        Self::Import(error)
     }
 }
 
@@ -247,21 +280,22 @@ fn columns<'a>(
 
 /// Counts lines along with the reader. The reader leaves the second half of a line break, and blank lines, to the record
 /// that follows them; a person looks for a row where its text begins.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    read: usize,
+struct Lines {
+    passed: u64,
     line: u64,
 }
 
-impl Lines<'_> {
-    fn line_at(&mut self, start: u64) -> u64 {
-        let start = usize::try_from(start).unwrap_or(usize::MAX);
-        let rest = self.bytes.get(self.read..).unwrap_or_default();
-        let (skipped, ahead) = rest.split_at_checked(start.saturating_sub(self.read)).unwrap_or((rest, &[]));
-        let breaks = ahead.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let passed = skipped.iter().chain(ahead.iter().take(breaks));
-        self.line += passed.filter(|byte| **byte == b'\n').count() as u64;
-        self.read += skipped.len() + breaks;
+impl Lines {
+    fn line_at(&mut self, start: u64, breaks: &mut VecDeque<(u64, u8)>) -> u64 {
+        self.passed = self.passed.max(start);
+        while let Some((place, byte)) = breaks.front().copied()
+            && place <= self.passed
+        {
+            breaks.pop_front();
+            self.line += u64::from(byte == b'\n');
+            // Right at the beginning: the text begins behind it.
+            self.passed += u64::from(place == self.passed);
+        }
         self.line
     }
 }

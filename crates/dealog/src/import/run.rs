@@ -1,6 +1,6 @@
 //! Sending the commands, in an order that does not depend on where an earlier run was stopped.
 //!
-//! The items of a phase are taken in chunks, and the steps of a chunk in waves: all first steps, then all second ones. The
+//! The items of each part of the plan are taken in chunks, and the steps of a chunk in waves: all first steps, then all second ones. The
 //! chunks and waves follow from the plan. A wave is queued whole before its first answer is waited for, and waited for
 //! before the next is queued; the log takes appends from the front of its queue, and a transaction wholly or not at all.
 //! So what a killed run leaves is a beginning of the sequence of all steps, wherever in a wave it ends, and a run that
@@ -26,23 +26,32 @@ use super::{
 /// Part of the order of the log: with another number, an interrupted import goes on in another order.
 const CHUNK_ITEMS: usize = 250;
 
-/// Sends one phase.
-pub(super) async fn send(
-    commands: &Commands,
-    mut items: Vec<Item>,
-    options: Options,
-    report: &mut Report,
-    progress: &ProgressBar,
-) -> Result<(), ImportError> {
-    while !items.is_empty() {
-        let rest = items.split_off(items.len().min(CHUNK_ITEMS));
-        let chunk = std::mem::replace(&mut items, rest);
-        let remembered = remembered(commands, &chunk).await?;
-        note_not_taken(&chunk, &remembered, report);
-        let steps = chunk.into_iter().map(|item| item.steps.into_iter()).collect();
-        Chunk { commands, steps, remembered, ended: HashSet::new() }.send(options, report, progress).await?;
+/// Commands on their way to the log.
+pub(super) struct Sending<'c> {
+    pub(super) commands: &'c Commands,
+    pub(super) options: Options,
+    pub(super) report: &'c mut Report,
+    pub(super) progress: &'c ProgressBar,
+}
+
+impl Sending<'_> {
+    /// Sends one part of the plan, a chunk at a time.
+    pub(super) async fn send(
+        &mut self,
+        mut items: impl Iterator<Item = Result<Item, ImportError>>,
+    ) -> Result<(), ImportError> {
+        loop {
+            let chunk = items.by_ref().take(CHUNK_ITEMS).collect::<Result<Vec<Item>, _>>()?;
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            let remembered = remembered(self.commands, &chunk).await?;
+            note_not_taken(&chunk, &remembered, self.report);
+            let steps = chunk.into_iter().map(|item| item.steps.into_iter()).collect();
+            let chunk = Chunk { commands: self.commands, steps, remembered, ended: HashSet::new() };
+            chunk.send(self.options, self.report, self.progress).await?;
+        }
     }
-    Ok(())
 }
 
 struct Chunk<'c> {

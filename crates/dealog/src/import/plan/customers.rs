@@ -5,54 +5,56 @@ use std::collections::HashMap;
 use dealog_domain::{Command, customer};
 use dealog_events::{CustomerId, Label, StreamId, Title};
 
-use super::{Bad, ImportError, Item, Planner, Row, Seen, Step, place};
+use super::{Bad, CheckedRows, ImportError, Item, Planner, Row, Seen};
 use crate::import::{
-    mapping::Customers,
-    rows::FileId,
+    mapping,
     values::{needed, optional},
 };
 
-/// The customers that deals may name.
-#[derive(Debug, Default)]
-pub(super) struct Planned {
-    /// By the source's id.
+/// A file of customers whose rows were checked.
+pub(super) struct Customers<'m> {
+    mapping: &'m mapping::Customers,
+    pub(super) rows: CheckedRows,
+    /// Those that deals may name, by the source's id.
     pub(super) known: HashMap<String, CustomerId>,
-    pub(super) registered: Vec<Item>,
 }
 
-impl Planner<'_> {
-    pub(super) fn customers(&mut self) -> Result<Planned, ImportError> {
-        let mut planned = Planned::default();
-        let Some(customers) = self.mapping.customers.as_ref() else { return Ok(planned) };
-        let columns = [&customers.id, &customers.name].into_iter().chain(&customers.sector);
-        let columns = columns.chain(customers.fields.iter().map(|field| &field.column)).map(String::as_str);
-        let table = self.table(&customers.file, &customers.aliases, columns)?;
-        let mut seen = Seen::default();
-        self.each_row(&table, |planner, row| {
-            let id = seen.id(row, &customers.id)?;
-            let customer = CustomerId(planner.ids.of("customer", &id));
-            let step = planner.register(customers, row, (table.file, customer, &id))?;
-            planned.registered.push(Item::new(vec![step]));
-            planned.known.insert(id, customer);
+impl<'m> Planner<'m> {
+    /// Checks the customers, and counts the steps of their rows.
+    pub(super) fn customers(&mut self, steps: &mut u64) -> Result<Option<Customers<'m>>, ImportError> {
+        let Some(mapping) = self.mapping.customers.as_ref() else { return Ok(None) };
+        let columns = [&mapping.id, &mapping.name].into_iter().chain(&mapping.sector);
+        let columns = columns.chain(mapping.fields.iter().map(|field| &field.column)).map(String::as_str);
+        let table = self.table(&mapping.file, &mapping.aliases, columns)?;
+        let (mut known, mut seen) = (HashMap::new(), Seen::default());
+        let skipped = self.each_row(&table, |planner, row| {
+            let id = seen.id(row, &mapping.id)?;
+            *steps += register(planner, mapping, row)?.len();
+            known.insert(id.to_owned(), CustomerId(planner.ids.of("customer", id)));
             Ok(())
-        });
-        Ok(planned)
+        })?;
+        Ok(Some(Customers { mapping, rows: CheckedRows { table, skipped }, known }))
     }
+}
 
-    fn register(
-        &self,
-        customers: &Customers,
-        row: &Row<'_>,
-        (file, customer, id): (FileId, CustomerId, &str),
-    ) -> Result<Step, Bad> {
-        let name = needed(row, &customers.name)?;
-        let sector: Option<Label> = optional(row, customers.sector.as_ref())?;
-        let fields = self.fields(&customers.fields, row)?;
-        let content = (Title::clone(&name), sector.clone(), fields.clone());
-        let kind = customer::CustomerKind::Organisation;
-        let register = customer::Register { kind, name, sector, fields };
-        let command = Command::Customer(customer::Command::Register(register));
-        let (stream, key) = (StreamId::Customer(customer), format!("customer.register:{id}"));
-        Ok(self.step((stream, command), (&key, &content), self.reading.since(), Some(place(file, row))))
+impl Customers<'_> {
+    pub(super) fn item(&self, planner: &Planner<'_>, row: &Row<'_>) -> Result<Item, Bad> {
+        register(planner, self.mapping, row)
     }
+}
+
+fn register(planner: &Planner<'_>, mapping: &mapping::Customers, row: &Row<'_>) -> Result<Item, Bad> {
+    let id = row.cell(&mapping.id);
+    let name = needed(row, &mapping.name)?;
+    let sector: Option<Label> = optional(row, mapping.sector.as_ref())?;
+    let fields = planner.fields(&mapping.fields, row)?;
+    let content = (Title::clone(&name), sector.clone(), fields.clone());
+    let kind = customer::CustomerKind::Organisation;
+    let command = customer::Command::Register(customer::Register { kind, name, sector, fields });
+    let stream = StreamId::Customer(CustomerId(planner.ids.of("customer", id)));
+    let key = format!("customer.register:{id}");
+    let place = row.place();
+    let step =
+        planner.step((stream, Command::Customer(command)), (&key, &content), planner.reading.since(), Some(place));
+    Ok(Item::new(vec![step]))
 }

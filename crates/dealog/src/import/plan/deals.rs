@@ -6,25 +6,32 @@ use dealog_domain::{Command, deal};
 use dealog_events::{CustomerId, DealId, Label, Money, Slug, StreamId, Timestamp, Title, UserId};
 use serde::Serialize;
 
-use super::{Bad, ImportError, Item, Place, Planner, Row, Seen, Step, place};
+use super::{Bad, CheckedRows, ImportError, Item, Place, Planner, Row, Seen, Step};
 use crate::import::{
-    mapping::{Amount, Day, Deals, Lost, Standing, Won},
+    mapping::{self, Amount, Day, Lost, Standing, Won},
     template::Template,
     values::optional,
 };
 
+/// A file of deals whose rows were checked.
+pub(super) struct Deals<'m> {
+    mapping: &'m mapping::Deals,
+    references: References,
+    pub(super) rows: CheckedRows,
+}
+
 /// What the columns of a deal refer to, by the ids that the source uses.
-struct References<'a> {
-    users: &'a HashMap<String, UserId>,
-    customers: &'a HashMap<String, CustomerId>,
+struct References {
+    users: HashMap<String, UserId>,
+    customers: HashMap<String, CustomerId>,
     amounts: HashMap<String, Money>,
 }
 
 /// A row that is being made into steps.
 struct Draft<'a> {
     planner: &'a Planner<'a>,
-    deals: &'a Deals,
-    references: &'a References<'a>,
+    deals: &'a mapping::Deals,
+    references: &'a References,
     row: &'a Row<'a>,
     id: &'a str,
     place: Place,
@@ -39,29 +46,41 @@ struct Passed<'a> {
     column: Option<&'a str>,
 }
 
-impl Planner<'_> {
+impl<'m> Planner<'m> {
+    /// Checks the deals, and counts the steps of their rows.
     pub(super) fn deals(
         &mut self,
-        users: &HashMap<String, UserId>,
-        customers: &HashMap<String, CustomerId>,
-    ) -> Result<Vec<Item>, ImportError> {
-        let deals = &self.mapping.deals;
-        let lookup = deals.amount.as_ref().and_then(|amount| self.mapping.lookups.get(amount.lookup.as_ref()?));
+        users: HashMap<String, UserId>,
+        customers: HashMap<String, CustomerId>,
+        steps: &mut u64,
+    ) -> Result<Deals<'m>, ImportError> {
+        let mapping = &self.mapping.deals;
+        let lookup = mapping.amount.as_ref().and_then(|amount| self.mapping.lookups.get(amount.lookup.as_ref()?));
         let amounts = lookup.map(|lookup| self.lookup(lookup)).transpose()?.unwrap_or_default();
         let references = References { users, customers, amounts };
-        let table = self.table(&deals.file, &deals.aliases, columns(deals))?;
-        let (mut items, mut seen) = (Vec::new(), Seen::default());
-        self.each_row(&table, |planner, row| {
-            let id = seen.id(row, &deals.id)?;
-            let (references, place, steps) = (&references, place(table.file, row), Vec::new());
-            items.push(Draft { planner, deals, references, row, id: &id, place, steps }.finish()?);
+        let table = self.table(&mapping.file, &mapping.aliases, columns(mapping))?;
+        let mut seen = Seen::default();
+        let skipped = self.each_row(&table, |planner, row| {
+            seen.id(row, &mapping.id)?;
+            *steps += item(planner, mapping, &references, row)?.len();
             Ok(())
-        });
-        Ok(items)
+        })?;
+        Ok(Deals { mapping, references, rows: CheckedRows { table, skipped } })
     }
 }
 
-fn columns(deals: &Deals) -> impl Iterator<Item = &str> {
+impl Deals<'_> {
+    pub(super) fn item(&self, planner: &Planner<'_>, row: &Row<'_>) -> Result<Item, Bad> {
+        item(planner, self.mapping, &self.references, row)
+    }
+}
+
+fn item(planner: &Planner<'_>, deals: &mapping::Deals, references: &References, row: &Row<'_>) -> Result<Item, Bad> {
+    let (id, place) = (row.cell(&deals.id), row.place());
+    Draft { planner, deals, references, row, id, place, steps: Vec::new() }.finish()
+}
+
+fn columns(deals: &mapping::Deals) -> impl Iterator<Item = &str> {
     let closing = deals.stage.values.values().flat_map(|standing| {
         let won = standing.won.iter().flat_map(|won| [Some(&won.date), won.amount.as_ref()]);
         won.chain(standing.lost.iter().flat_map(|lost| [Some(&lost.date), lost.reason_column.as_ref()])).flatten()
@@ -227,8 +246,8 @@ impl<'a> Draft<'a> {
             title: title(deals, row)?,
             pipeline: planner.ids.pipeline(),
             stage: Some(stage.clone()),
-            customer: refer(row, deals.customer.as_ref(), references.customers, "customers")?,
-            owner: refer(row, deals.owner.as_ref(), references.users, "users")?,
+            customer: refer(row, deals.customer.as_ref(), &references.customers, "customers")?,
+            owner: refer(row, deals.owner.as_ref(), &references.users, "users")?,
             amount,
             expected_close,
             source: optional::<Label>(row, deals.source.as_ref())?,
@@ -270,7 +289,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn title(deals: &Deals, row: &Row<'_>) -> Result<Title, Bad> {
+fn title(deals: &mapping::Deals, row: &Row<'_>) -> Result<Title, Bad> {
     let columns: Vec<&str> = deals.title.iter().flat_map(Template::columns).collect();
     let column = columns.iter().find(|column| row.filled(column).is_none()).or(columns.first());
     let column = column.copied().unwrap_or(&deals.id);

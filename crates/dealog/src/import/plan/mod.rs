@@ -1,14 +1,15 @@
 //! From rows to commands, before anything is sent.
 //!
 //! The plan follows from the files and the mapping alone, never from what is in the log: that is what gives every run the
-//! same chunks, the same order and the same keys.
+//! same chunks, the same order and the same keys. Files of customers and deals may be long, so their rows are checked first, and
+//! made into commands once more when these are sent: a plan holds no commands of theirs.
 
 mod customers;
 mod deals;
 mod users;
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     path::Path,
 };
 
@@ -18,23 +19,27 @@ use dealog_events::{Actor, CommandId, Fields, Money, PipelineId, StreamId, Times
 use serde::Serialize;
 use uuid::Uuid;
 
+use self::{customers::Customers, deals::Deals};
 use super::{
     ImportError,
     mapping::{Aliases, Field, Lookup, Mapping, Pipeline},
     report::{Place, Report},
-    rows::{FileId, Row, Table},
+    rows::{Found, Row, Table},
     values::{Bad, Reading},
 };
 
 /// The namespace of sources. Part of what makes an import recognise what an earlier one did.
 const SOURCES: Uuid = Uuid::from_u128(0x1d0f_93a7_6c1e_4b52_8f2b_a4f6_0f3c_95e8);
 
-/// All that is to be sent, and what was found wrong while it was read.
-pub(super) struct Plan {
-    pub(super) ids: Ids,
-    /// One after another: what a phase refers to, an earlier one has begun.
-    pub(super) phases: Vec<Vec<Item>>,
-    pub(super) report: Report,
+/// All that is to be sent, one part after another: what a part refers to, an earlier one has begun.
+pub(super) struct Plan<'m> {
+    planner: Planner<'m>,
+    /// The pipeline, users and teams.
+    few: [Vec<Item>; 3],
+    customers: Option<Customers<'m>>,
+    deals: Deals<'m>,
+    /// How many commands.
+    pub(super) steps: u64,
 }
 
 /// The steps of one stream, each needing the one before it.
@@ -48,6 +53,10 @@ pub(super) struct Item {
 impl Item {
     fn new(steps: Vec<Step>) -> Self {
         Self { steps, not_taken: None }
+    }
+
+    fn len(&self) -> u64 {
+        self.steps.len() as u64
     }
 }
 
@@ -106,8 +115,9 @@ struct Planner<'m> {
     report: Report,
 }
 
-impl Plan {
-    pub(super) fn read(mapping: &Mapping, folder: &Path, now: Timestamp) -> Result<Self, ImportError> {
+impl<'m> Plan<'m> {
+    /// Reads all files, and gives beside the plan what was found wrong in them.
+    pub(super) fn read(mapping: &'m Mapping, folder: &'m Path, now: Timestamp) -> Result<(Self, Report), ImportError> {
         let mut planner = Planner {
             mapping,
             folder,
@@ -117,11 +127,43 @@ impl Plan {
         };
         let pipeline = vec![planner.pipeline()];
         let users = planner.users()?;
-        let customers = planner.customers()?;
-        let deals = planner.deals(&users.known, &customers.known)?;
-        let phases = vec![pipeline, users.invited, users.teams, customers.registered, deals];
-        Ok(Self { ids: planner.ids, phases, report: planner.report })
+        let mut steps = [&pipeline, &users.invited, &users.teams].into_iter().flatten().map(Item::len).sum();
+        let mut customers = planner.customers(&mut steps)?;
+        let known = customers.as_mut().map(|customers| std::mem::take(&mut customers.known)).unwrap_or_default();
+        let deals = planner.deals(users.known, known, &mut steps)?;
+        let report = std::mem::take(&mut planner.report);
+        Ok((Self { planner, few: [pipeline, users.invited, users.teams], customers, deals, steps }, report))
     }
+
+    pub(super) fn ids(&self) -> Ids {
+        self.planner.ids
+    }
+
+    /// What is to be sent before the rows of customers and deals.
+    pub(super) fn few(&mut self) -> [Vec<Item>; 3] {
+        std::mem::take(&mut self.few)
+    }
+
+    /// The customers, in the order of the file.
+    pub(super) fn customers(&self) -> Result<impl Iterator<Item = Result<Item, ImportError>>, ImportError> {
+        let items = self
+            .customers
+            .as_ref()
+            .map(|customers| self.planner.items(&customers.rows, |planner, row| customers.item(planner, row)));
+        Ok(items.transpose()?.into_iter().flatten())
+    }
+
+    /// The deals, in the order of the file.
+    pub(super) fn deals(&self) -> Result<impl Iterator<Item = Result<Item, ImportError>>, ImportError> {
+        self.planner.items(&self.deals.rows, |planner, row| self.deals.item(planner, row))
+    }
+}
+
+/// The rows of a file that were checked.
+struct CheckedRows {
+    table: Table,
+    /// The lines of rows that are left out.
+    skipped: HashSet<u64>,
 }
 
 impl<'m> Planner<'m> {
@@ -132,21 +174,47 @@ impl<'m> Planner<'m> {
         needed: impl IntoIterator<Item = &'a str>,
     ) -> Result<Table, ImportError> {
         let id = self.report.begin(file);
-        let table = Table::read(self.folder, (id, file), &self.mapping.format, aliases, needed)?;
-        self.report.read(id, table.len());
-        for (line, reason) in &table.broken {
-            self.report.skip(Place { file: id, line: *line }, None, "", reason);
-        }
-        Ok(table)
+        Table::open(self.folder, (id, file), &self.mapping.format, aliases, needed)
     }
 
-    /// Goes through the rows of a table; what is bad about one is reported, and the others go on.
-    fn each_row(&mut self, table: &Table, mut take: impl FnMut(&Self, &Row<'_>) -> Result<(), Bad>) {
-        for row in table.rows() {
-            if let Err(bad) = take(self, &row) {
-                self.report.skip(place(table.file, &row), bad.column, &bad.value, &bad.reason);
-            }
+    /// Goes through the rows of a table, and gives the lines of those that are left out; what is bad about one is reported, and the
+    /// others go on.
+    fn each_row(
+        &mut self,
+        table: &Table,
+        mut take: impl FnMut(&Self, &Row<'_>) -> Result<(), Bad>,
+    ) -> Result<HashSet<u64>, ImportError> {
+        let (mut read, mut skipped) = (0, HashSet::new());
+        for found in table.rows()? {
+            let found = found?;
+            read += 1;
+            let place = Place { file: table.file, line: found.line };
+            let bad = match found.row(table).map(|row| take(self, &row)) {
+                Ok(Ok(())) => continue,
+                Ok(Err(bad)) => bad,
+                Err(reason) => Bad { column: None, value: String::new(), reason: reason.to_owned() },
+            };
+            self.report.skip(place, bad.column, &bad.value, &bad.reason);
+            skipped.insert(found.line);
         }
+        self.report.read(table.file, read);
+        Ok(skipped)
+    }
+
+    /// What the rows of a file that was checked ask for.
+    fn items<'p>(
+        &'p self,
+        CheckedRows { table, skipped }: &'p CheckedRows,
+        make: impl Fn(&Self, &Row<'_>) -> Result<Item, Bad> + 'p,
+    ) -> Result<impl Iterator<Item = Result<Item, ImportError>> + 'p, ImportError> {
+        let changed = || ImportError::Changed { file: table.name.clone() };
+        let item = move |found: Result<Found, ImportError>| {
+            let found = found?;
+            let row = found.row(table).map_err(|_| changed())?;
+            make(self, &row).map_err(|_| changed())
+        };
+        let rows = table.rows()?;
+        Ok(rows.filter(|found| !found.as_ref().is_ok_and(|found| skipped.contains(&found.line))).map(item))
     }
 
     fn step(
@@ -186,28 +254,30 @@ impl<'m> Planner<'m> {
             let key = seen.id(row, &lookup.key)?;
             let amount = planner.reading.amount(row, &lookup.amount)?;
             let amount = amount.ok_or_else(|| Bad::empty(row, &lookup.amount, "an amount is looked up here"))?;
-            amounts.insert(key, amount);
+            amounts.insert(key.to_owned(), amount);
             Ok(())
-        });
+        })?;
         Ok(amounts)
     }
 }
 
-fn place(file: FileId, row: &Row<'_>) -> Place {
-    Place { file, line: row.line }
+impl Row<'_> {
+    fn place(&self) -> Place {
+        Place { file: self.file(), line: self.line }
+    }
 }
 
-/// The ids of a file's rows: each row has one of its own.
+/// The ids of a file's rows: each row has one of its own. Kept are the lines that have them, by a digest of each.
 #[derive(Debug, Default)]
-struct Seen(HashMap<String, u64>);
+struct Seen(HashMap<Uuid, u64>);
 
 impl Seen {
-    fn id(&mut self, row: &Row<'_>, column: &str) -> Result<String, Bad> {
+    fn id<'t>(&mut self, row: &Row<'t>, column: &str) -> Result<&'t str, Bad> {
         let id = row.filled(column).ok_or_else(|| Bad::empty(row, column, "each row needs an id of its own"))?;
-        match self.0.entry(id.to_owned()) {
+        match self.0.entry(Uuid::new_v5(&SOURCES, id.as_bytes())) {
             Entry::Vacant(free) => {
                 free.insert(row.line);
-                Ok(id.to_owned())
+                Ok(id)
             }
             Entry::Occupied(first) => {
                 let reason = format!("line {} has the same, and each row needs an id of its own", first.get());

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use dealog_domain::{Command, team, user};
 use dealog_events::{StreamId, TeamId, Title, UserId, user::Role};
 
-use super::{Bad, ImportError, Item, Place, Planner, Row, Seen, place};
+use super::{Bad, ImportError, Item, Place, Planner, Row, Seen};
 use crate::import::{
     mapping::Users,
     values::{needed, optional},
@@ -39,10 +39,10 @@ impl Planner<'_> {
         let mut people = Vec::new();
         let mut seen = Seen::default();
         self.each_row(&table, |_, row| {
-            let id = seen.id(row, &users.id)?;
-            people.push(person(users, row, id, place(table.file, row))?);
+            let id = seen.id(row, &users.id)?.to_owned();
+            people.push(person(users, row, id, row.place())?);
             Ok(())
-        });
+        })?;
         let mut planned = Planned::default();
         self.invite(&mut planned, &people);
         self.form_teams(&mut planned, &people);

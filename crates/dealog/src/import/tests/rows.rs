@@ -3,7 +3,7 @@
 use dealog_events::{Event, StreamId, deal::DealEvent};
 
 use super::{DEALS, HEADER, Options, World, count, skipped, types};
-use crate::import::{ImportError, report::Rows};
+use crate::import::{ImportError, plan::Plan, report::Rows};
 
 #[tokio::test]
 async fn the_sample_becomes_events_with_its_figures() {
@@ -95,8 +95,6 @@ async fn a_bad_row_is_left_out_with_its_line_column_and_value() {
     assert_eq!(
         found,
         [
-            // Found while the file is read as a table, so before the others.
-            (11, "", ""),
             (3, "deal_stage", "Dreaming"),
             (4, "engage_date", "2017-02-30"),
             (5, "close_value", "6oo"),
@@ -105,6 +103,7 @@ async fn a_bad_row_is_left_out_with_its_line_column_and_value() {
             (8, "close_date", "2017-03-01"),
             (9, "opportunity_id", "A1"),
             (10, "account", "Nobody & Co"),
+            (11, "", ""),
             (12, "close_value", ""),
             (13, "close_date", ""),
             (14, "engage_date", "2016-03-01"),
@@ -206,4 +205,18 @@ async fn a_long_list_of_reasons_is_cut_and_says_how_many_more_there_are() {
     let printed = world.import().await.to_string();
     assert_eq!(printed.matches("Dreaming").count(), 50, "{printed}");
     assert!(printed.contains("and 10 more"), "{printed}");
+}
+
+#[test]
+fn a_file_that_changes_after_its_rows_were_checked_is_noticed() {
+    let row = |id: usize| format!("A{id},Ilse Brandt,GTX Basic,Fjordbank,Won,2017-03-01,2017-05-02,600");
+    let rows: Vec<String> = (0..3).map(row).collect();
+    let world = World::with_deals(&rows.iter().map(String::as_str).collect::<Vec<_>>());
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let (plan, _) = Plan::read(&world.mapping, world.folder.path(), now).unwrap();
+    assert_eq!(plan.deals().unwrap().flatten().count(), 3);
+
+    world.write_deals(&[&rows[0], "A1,Ilse Brandt,GTX Basic,Fjordbank,Dreaming,2017-03-01,,", &rows[2]]);
+    let read: Vec<Result<_, _>> = plan.deals().unwrap().collect();
+    assert!(matches!(read.as_slice(), [Ok(_), Err(ImportError::Changed { file }), Ok(_)] if file == DEALS), "{read:?}");
 }
