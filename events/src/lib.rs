@@ -38,7 +38,7 @@ pub use ids::{CampaignId, CustomerId, DealId, PipelineId, TeamId, UserId};
 pub use money::decimal_with_currency;
 pub use money::{AMOUNT_MAX, Currency, Money, Probability};
 pub use object::Object;
-pub use personal::Personal;
+pub use personal::{Closed, Personal};
 pub use text::{Email, Label, Note, Reason, Slug, Text, Title};
 pub use time::{TimeZone, Timestamp, optional_day, parse_day};
 

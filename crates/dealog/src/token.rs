@@ -220,7 +220,7 @@ async fn holder(store: &Arc<dyn Log>, commands: &Commands, token: &Token) -> Res
     // A person's name is read from the log when it is shown, and kept nowhere else.
     let invited = store.read_stream(stream, Version::ZERO, 1).await?.pop().map(|envelope| envelope.event());
     let name = match invited {
-        Some(Ok(Event::User(UserEvent::Invited(event)))) => event.name.value.to_string(),
+        Some(Ok(Event::User(UserEvent::Invited(event)))) => event.name.shown(),
         _ => user.to_string(),
     };
     let (role, active) = match &*commands.state(stream).await? {

@@ -186,7 +186,7 @@ impl Image {
             (StreamId::User(id), Event::User(event)) => {
                 if let UserEvent::Invited(event) = event {
                     let user = self.users.name(&id);
-                    history(&mut self.user_names, user).push(at, position, event.name.value.to_string());
+                    history(&mut self.user_names, user).push(at, position, event.name.shown());
                 }
                 Ok(())
             }

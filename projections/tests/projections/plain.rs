@@ -112,8 +112,8 @@ impl Log {
                     user = Some(User {
                         id,
                         version: Version(1),
-                        name: event.name.value.to_string(),
-                        email: event.email.as_ref().map(|email| email.value.to_string()),
+                        name: event.name.shown(),
+                        email: event.email.as_ref().and_then(|email| Some(email.open().ok()?.to_string())),
                         role: event.role,
                         active: true,
                     });

@@ -93,8 +93,8 @@ impl Fold for UserRow {
 
     fn begin(&mut self, envelope: &Envelope, event: &UserEvent) -> Result<(), ProjectionError> {
         let UserEvent::Invited(event) = event else { return Err(unapplicable(envelope, "the user was never invited")) };
-        self.name = event.name.value.to_string();
-        self.email = event.email.as_ref().map(|email| email.value.to_string());
+        self.name = event.name.shown();
+        self.email = event.email.as_ref().and_then(|email| Some(email.open().ok()?.to_string()));
         role_name(event.role).clone_into(&mut self.role);
         self.active = 1;
         Ok(())

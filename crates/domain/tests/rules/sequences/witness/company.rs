@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use dealog_events::{
-    Currency, CustomerId, FieldValue, Fields, PipelineId, Slug, StreamId, TeamId, TimeZone, Title, UserId,
+    Currency, CustomerId, FieldValue, Fields, Personal, PipelineId, Slug, StreamId, TeamId, TimeZone, Title, UserId,
     customer::{CustomerEvent, Registered},
     pipeline::{PipelineEvent, RequiredField, Stage},
     settings::{FieldDefinition, FieldKind, FieldOwner, LossReason, SettingsEvent},
@@ -176,7 +176,7 @@ impl Witness {
         match event {
             UserEvent::Invited(event) => {
                 let about = StreamId::User(id);
-                let subjects = [Some(event.name.subject), event.email.as_ref().map(|email| email.subject)];
+                let subjects = [Some(event.name.subject()), event.email.as_ref().map(Personal::subject)];
                 ensure(subjects.into_iter().flatten().all(|subject| subject == about), || "about another".into())?;
                 let user = UserSeen { role: event.role, active: true };
                 ensure(self.users.insert(id, user).is_none(), || "invited twice".into())

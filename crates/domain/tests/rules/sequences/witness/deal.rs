@@ -145,7 +145,7 @@ impl Witness {
         deal.is_at(event.pipeline, &event.stage)?;
         if let Some(note) = &event.note {
             let about = deal.customer.map_or(StreamId::Deal(id), StreamId::Customer);
-            ensure(note.subject == about, || format!("the note is not about {about}"))?;
+            ensure(note.subject() == about, || format!("the note is not about {about}"))?;
         }
         deal.closed = Some(Outcome::Lost);
         Ok(())
