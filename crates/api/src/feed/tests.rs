@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use dealog_events::{Actor, Cause, CommandId, Cursor, DealId, Envelope, Position, StreamId, Timestamp, Version};
 use dealog_store::{Append, AppendError, Appended, Head, Remembered};
 use futures_util::future::BoxFuture;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::*;
@@ -264,6 +264,50 @@ async fn followers_do_not_wait_for_more_to_gather_where_a_page_ended_by_bytes() 
     log.append(2_000);
     let _ = ids_up_to(&mut follower, head + 2_000).await;
     assert!(begun.elapsed() < Duration::from_millis(20), "{:?} for 200 pages", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_events_go_out_at_once_however_many_subscribe_and_many_gather() {
+    const OTHERS: u64 = 100;
+    let log = Arc::new(Log::empty());
+    let feed = feed(&log, &Limits::default());
+    let mut follower = after(&feed, 0, &[]);
+    let others: Vec<Subscriber> = (0..OTHERS).map(|_| after(&feed, 0, &["deal.reopened"])).collect();
+    let mut head = 0;
+    while !follower.following {
+        log.append(1);
+        head += 1;
+        let _ = ids_up_to(&mut follower, head).await;
+    }
+    // Forty a second for two seconds, two at a time.
+    sleep(Duration::from_secs(1)).await;
+    for pause_ms in [3, 47].into_iter().cycle().take(80) {
+        let begun = Instant::now();
+        log.append(1);
+        head += 1;
+        let _ = ids_up_to(&mut follower, head).await;
+        assert!(begun.elapsed() < Duration::from_millis(2), "{:?} for one event", begun.elapsed());
+        sleep(Duration::from_millis(pause_ms)).await;
+    }
+    // A thousand a second, for one second: all of them arrive, in batches whose number is bounded.
+    let (begun, last) = (Instant::now(), head + 1_000);
+    let appended = async {
+        for _ in 0..1_000 {
+            log.append(1);
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let received = async {
+        let mut batches = 0;
+        while head < last {
+            head = ids(&next(&mut follower).await).last().copied().unwrap_or(head);
+            batches += 1;
+        }
+        batches
+    };
+    let ((), batches) = tokio::join!(appended, received);
+    assert!((80..130).contains(&batches), "{batches} batches in {:?}", begun.elapsed());
+    drop(others);
 }
 
 #[tokio::test]
