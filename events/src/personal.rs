@@ -34,7 +34,7 @@ pub enum Personal<T> {
     },
 }
 
-/// All that may be written of one. Read as this, so that an error names the field that is wrong.
+/// All fields that a personal value may have. It is first parsed as this, so that an error names the wrong field.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written<T> {
@@ -89,7 +89,7 @@ pub enum Closed {
 }
 
 impl<T> Personal<T> {
-    /// `value`, about `subject`, for all to read.
+    /// An open value about `subject`.
     pub fn new(subject: StreamId, value: T) -> Self {
         Self::Open { subject, value }
     }
@@ -101,7 +101,7 @@ impl<T> Personal<T> {
         }
     }
 
-    /// What it says. There is no other way to it.
+    /// The value, if it is open. There is no other way to read it.
     pub fn open(&self) -> Result<&T, Closed> {
         match self {
             Self::Open { value, .. } => Ok(value),

@@ -47,13 +47,13 @@ use crate::{Result, machine};
 /// The log is the same in every run.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// Deals in a log that has to be written, with some eight events each
+    /// Deals in a new log, with some eight events each; has no effect on an existing log
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     deals: u64,
     /// How often each question is asked; the table has the medians
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(7..))]
     runs: u16,
-    /// Keep the log and the Parquet files in this folder, and ask the log that it holds, if it does [default: a temporary one]
+    /// Keep the log and the Parquet files in this folder; a log that is already there is used [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }

@@ -135,7 +135,7 @@ impl Counted {
     fn add(&mut self, resolved: &Resolved<'_>, at: &DealAt<'_>, stage: &StageAt, page: BoardPage) {
         self.open.add(resolved, at.state, stage);
         let entered_at = timestamp(at.state.since);
-        // Most deals need not be looked at any closer.
+        // Most deals need no closer look.
         if self.first.len() > page.limit && self.first.peek().is_some_and(|(last, _)| entered_at > last.entered_at) {
             return;
         }
@@ -146,7 +146,7 @@ impl Counted {
         }
     }
 
-    /// A card, unless there are enough before it.
+    /// Adds a card, unless enough others come before it.
     fn show(&mut self, card: (BoardCursor, Marks), page: BoardPage) {
         self.first.push(card);
         if self.first.len() > page.limit + 1 {

@@ -2,10 +2,10 @@
 
 use crate::names::Name;
 
-/// What was counted of each stage that anything was counted of.
+/// A count for each stage that has one.
 #[derive(Debug, Clone)]
 pub(crate) struct ByStage<T> {
-    /// By the stage's name: its place in what was counted, from 1; 0 where nothing was. It ends with the last stage that has any.
+    /// For each stage, by name: its place in `counted`, from 1, or 0 if nothing was counted. Ends with the last stage counted.
     places: Vec<u32>,
     counted: Vec<T>,
 }

@@ -29,7 +29,7 @@ impl Cut {
         at <= self.at && position <= self.position
     }
 
-    /// What had happened to a deal.
+    /// The steps of a deal that had happened by then.
     pub(crate) fn of(self, steps: &[Step]) -> &[Step] {
         let happened = steps.partition_point(|step| self.has(step.at, step.position));
         steps.get(..happened).unwrap_or_default()

@@ -105,7 +105,7 @@ pub(crate) struct Cohort<'r> {
 
 /// A deal in the cohort of a pipeline.
 pub(crate) struct Entrant {
-    /// Which of [`Resolved::pipelines`].
+    /// Its index in [`Resolved::pipelines`].
     pub(crate) pipeline: usize,
     /// When it first came into it.
     pub(crate) entered_at: i64,
@@ -117,7 +117,7 @@ impl<'r> Cohort<'r> {
         Self { resolved, courses: Courses::new(resolved), from, to, within_days }
     }
 
-    /// Every pipeline asked about in whose cohort a deal is.
+    /// Visits each pipeline asked about whose cohort includes the deal.
     pub(crate) fn visit(&self, at: &DealAt<'_>, mut visit: impl FnMut(Entrant)) {
         for course in self.courses.of(at.state.path) {
             let Course { pipeline, begins, .. } = *course;
@@ -151,7 +151,7 @@ impl<'r> Cohort<'r> {
         let happened = at.steps(self.resolved.image).partition_point(|step| step.at < end);
         let then = at.deal.first.after(at.steps(self.resolved.image).get(..happened).unwrap_or_default());
         let course = self.courses.of(then.path).iter().find(|then| then.pipeline == course.pipeline)?;
-        // What is excluded later is never counted.
+        // A deal that is excluded later is never counted.
         let excluded = at.state.status == Status::Excluded;
         Some(course.became(self.resolved, if excluded { Status::Excluded } else { then.status }))
     }

@@ -92,8 +92,8 @@ impl Chances {
         }
     }
 
-    /// The first place that a won deal reached in time. Places are reached in order, so it is the one behind all that it had reached
-    /// before then.
+    /// The first place that a won deal reached in time. Deals reach places in order, so it comes right after all that were
+    /// reached too early.
     fn won_in_time(
         resolved: &Resolved<'_>,
         courses: &Courses,

@@ -337,7 +337,7 @@ impl Image {
         self.stages.name(&(pipeline, stage.clone()))
     }
 
-    /// A deal of this path comes into a stage.
+    /// The entry into a stage of a deal that came by this path.
     fn entry(&mut self, path: Name, pipeline: PipelineId, stage: &Slug, after_win: bool) -> Entry {
         let stage = self.stage(pipeline, stage);
         Entry { stage, path: self.paths.name(&Visited { before: Some(path), stage, after_win }) }

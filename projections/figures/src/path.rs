@@ -1,4 +1,4 @@
-//! The paths of deals: which stages they came into, one after another. Many deals have the same, and each is kept once.
+//! The paths of deals: the stages that they entered, in order. Many deals share a path, and each path is kept once.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,16 +14,16 @@ use crate::{
 pub(crate) struct Visited {
     /// The stages before; none where the deal began in this one.
     pub before: Option<Name>,
-    /// The stage that it came into.
+    /// The stage that it entered.
     pub stage: Name,
-    /// Whether it had been won in the stage before, and was taken up again.
+    /// Whether it was won in the stage before, and then reopened.
     pub after_win: bool,
 }
 
 /// Where the deals of one path were in one pipeline.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Course {
-    /// Which of [`Resolved::pipelines`].
+    /// Its index in [`Resolved::pipelines`].
     pub(crate) pipeline: usize,
     /// The place of the stage that they were last in.
     pub(crate) last: usize,
@@ -54,7 +54,7 @@ pub(crate) enum What {
     Excluded,
 }
 
-/// For each path the pipelines that it leads through, with the stages in the order of the instant asked about.
+/// For each path, the pipelines that it leads through. Stages have the order of the instant asked about.
 #[derive(Debug)]
 pub(crate) struct Courses(Vec<Vec<Course>>);
 
@@ -62,7 +62,7 @@ impl Courses {
     pub(crate) fn new(resolved: &Resolved<'_>) -> Self {
         let Image { paths, .. } = resolved.image;
         let mut all: Vec<Vec<Course>> = Vec::with_capacity(paths.len());
-        // What comes before a path has its name before it.
+        // Every path is named after the path that it extends.
         for (_, visited) in paths.iter() {
             let before = visited.before.and_then(|before| all.get(before.index()));
             let mut courses = before.cloned().unwrap_or_default();

@@ -83,7 +83,7 @@ pub struct PeriodMove {
 pub fn period(image: &Image, question: &Question, period: &Range) -> Result<PeriodAnswer<PeriodFunnels>, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let (from, to) = resolved.period(period)?;
-    // Nothing happens to a deal that is closed.
+    // A deal whose last closing lies before the period has nothing to count in it.
     let candidates = Candidates::open_or_closed((from, i64::MAX)).with_steps_of(|_| true);
     let add = |groups: &mut Groups<Periods>, numbers| {
         resolved.every_deal(numbers, &candidates, |at| count(&resolved, (from, to), groups, at));

@@ -227,7 +227,7 @@ impl Pipelines {
 }
 
 impl Closed {
-    /// Without a branch for each status: no processor foretells which it is.
+    /// Does not branch on the status, which processors cannot predict.
     fn add(&mut self, resolved: &Resolved<'_>, state: &State) {
         let won = state.status == Status::Won;
         self.won += i64::from(won);

@@ -63,12 +63,12 @@ pub enum Change {
     Field(Name, Option<Name>),
 }
 
-/// A stage that a deal came into, and the path that brought it there.
+/// A stage that a deal entered, and the path that brought it there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The stage.
     pub stage: Name,
-    /// All stages that it came into, this one included, by the name of that sequence.
+    /// The name of its path: all stages that it entered, including this one.
     pub path: Name,
 }
 
@@ -81,15 +81,15 @@ pub struct Loss {
     pub competitor: Option<Name>,
 }
 
-/// An amount in 8 bytes, whether there is one or not: 48 bits of minor units, of which [`AMOUNT_MAX`] takes fewer, and the number of
-/// its currency, from 1.
+/// An amount. With or without `Option`, it takes 8 bytes: 48 bits of minor units, enough for [`AMOUNT_MAX`], and its currency's
+/// number, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amount([u16; 3], NonZeroU16);
 
 const _: () = assert!(AMOUNT_MAX < 1 << 48);
 
 impl Amount {
-    /// From minor units that are an amount's, and a currency's number from 0. There are fewer than 300 currencies.
+    /// Takes minor units, at most [`AMOUNT_MAX`], and a currency's number, from 0. There are fewer than 300 currencies.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "each part keeps its 16 bits")]
     pub fn new(minor: i64, currency: u16) -> Self {
         let currency = NonZeroU16::MIN.saturating_add(currency);
@@ -128,9 +128,9 @@ pub struct State {
     pub status: Status,
     /// The stage it is in, or was closed in. It belongs to one pipeline.
     pub stage: Name,
-    /// All stages that it came into, in order, by the name of that sequence.
+    /// The name of its path: all stages that it entered, in order.
     pub path: Name,
-    /// While it is open: when it came into that stage. Then: when it was closed.
+    /// When it entered that stage, or when it was closed if it is closed.
     pub since: i64,
     /// Who is responsible.
     pub owner: Option<Name>,
@@ -242,7 +242,7 @@ impl Deal {
     }
 }
 
-/// The value that a field had after these steps of a deal's; as credited, for a closed one.
+/// The value of a field after these steps; for a closed deal, its value at the closing.
 pub(crate) fn field(steps: &[Step], closed: bool, field: Name) -> Option<Name> {
     let closing = |step: &Step| matches!(step.change, Change::Won | Change::Lost { .. });
     let end = if closed { steps.iter().rposition(closing).unwrap_or(steps.len()) } else { steps.len() };

@@ -1,10 +1,10 @@
-//! The steps of all deals, those of neighbours side by side in memory: what goes through many deals reads it from one end to the other.
+//! The steps of all deals. Neighbouring deals' steps are side by side, so a pass over many deals reads memory in order.
 
 use serde::{Deserialize, Serialize};
 
 use crate::step::Step;
 
-/// Deals whose steps share a piece of memory. A step of one moves those of the ones behind it, which for so few takes no time.
+/// Deals whose steps share a block. Adding a step moves the steps of later deals in the block, which is fast for so few.
 const BLOCK_DEALS: usize = 32;
 
 /// Steps that a block has room for before it needs more memory.
@@ -52,7 +52,7 @@ impl AllSteps {
 }
 
 impl Block {
-    /// Where the steps of the first so many deals end.
+    /// Where the steps of the first `deals` deals end.
     fn end(&self, deals: usize) -> u32 {
         deals.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(0)
     }
@@ -70,7 +70,7 @@ mod tests {
         let mut expected = vec![Vec::new(); DEALS];
         for (number, at) in (0..DEALS).zip(0..) {
             all.begin();
-            // Of those that have begun some get another step, at places all over a block.
+            // Give another step to some of the deals so far, at places spread over a block.
             for deal in (0..=number).filter(|deal| (deal + number) % 7 < 2) {
                 let step = Step { at, position: u32::try_from(deal).unwrap(), change: Change::Won };
                 all.push(deal, step);

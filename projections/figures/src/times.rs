@@ -1,11 +1,11 @@
-//! When things happened to deals, apart from all else about them. By these alone, a question passes over most of the deals that are of
-//! no concern to it.
+//! When things happened to deals, kept apart from everything else. These times alone let a question skip most deals that do not
+//! concern it.
 
 use std::ops::Range;
 
 use crate::step::{Deal, State, Step};
 
-/// Of a deal that is open.
+/// The closing time of an open deal.
 pub(crate) const OPEN: i64 = i64::MAX;
 
 /// When things happened to deals, by a deal's number. All in microseconds UTC.
@@ -30,7 +30,7 @@ pub(crate) struct TimesOfDeal {
 }
 
 impl Times {
-    /// Of a new deal.
+    /// Adds the times of a new deal.
     pub(crate) fn push(&mut self, deal: &Deal, steps: &[Step], now: &State) {
         let last = steps.last().map_or((deal.created_at(), deal.position), |step| (step.at, step.position));
         self.created_at.push(deal.created_at());
@@ -39,7 +39,7 @@ impl Times {
         self.last_position.push(last.1);
     }
 
-    /// After another step of a deal.
+    /// Updates a deal's times after another step.
     pub(crate) fn step(&mut self, number: usize, at: i64, position: u32, now: &State) {
         let times = (self.closed_at.get_mut(number), self.last_at.get_mut(number), self.last_position.get_mut(number));
         if let (Some(closed_at), Some(last_at), Some(last_position)) = times {
@@ -47,7 +47,7 @@ impl Times {
         }
     }
 
-    /// Those of some deals, in order.
+    /// The times of these deals, in order.
     pub(crate) fn of(&self, numbers: Range<usize>) -> impl Iterator<Item = TimesOfDeal> {
         let created_at = self.created_at.get(numbers.clone()).unwrap_or_default();
         let closed_at = self.closed_at.get(numbers.clone()).unwrap_or_default();
@@ -63,16 +63,16 @@ impl Times {
     }
 }
 
-/// Which deals a figure may count, by their times. It looks at the ones that pass once more.
+/// Which deals a figure may count, by their times. The figure checks each candidate again.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidates {
-    /// Whether open ones.
+    /// Whether open deals may count.
     pub(crate) open: bool,
-    /// Closed ones that were closed then.
+    /// When a closed deal must have been closed.
     pub(crate) closed: Range<i64>,
-    /// Of either, those to which anything happened then, or before and after.
+    /// A period that must overlap the time from a deal's creation to its last step.
     pub(crate) lived: Range<i64>,
-    /// Of which of them it looks at the steps, if of any.
+    /// Which candidates' steps the figure reads, if any.
     pub(crate) steps: Option<fn(&State) -> bool>,
 }
 
@@ -99,13 +99,13 @@ impl Candidates {
         Self { lived: from..to, ..Self::ALL }
     }
 
-    /// The same. Of some of them the figure looks at the steps.
+    /// The same candidates; the figure reads the steps of some of them.
     #[must_use]
     pub(crate) fn with_steps_of(self, steps: fn(&State) -> bool) -> Self {
         Self { steps: Some(steps), ..self }
     }
 
-    /// Whether a deal with these times is one.
+    /// Whether a deal with these times is a candidate.
     pub(crate) fn has(&self, times: &TimesOfDeal) -> bool {
         let TimesOfDeal { created_at, closed_at, last_at, .. } = *times;
         let counts = if closed_at == OPEN { self.open } else { self.closed.contains(&closed_at) };

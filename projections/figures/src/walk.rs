@@ -1,5 +1,4 @@
-//! Going through deals: as they were at the instant asked about, quickly past all that cannot count, and in as many threads as there are
-//! cores.
+//! Visits deals as they were at the instant asked about. It skips quickly those that cannot count, and uses one thread per core.
 
 use std::{num::NonZero, ops::Range, thread};
 
@@ -13,10 +12,10 @@ use crate::{
 /// A thread takes longer to begin than to go through fewer deals than this.
 const THREAD_DEALS_MIN: usize = 20_000;
 
-/// Deals that a thread goes through in its turn.
+/// Deals in the part that a thread takes at a time.
 const PART_DEALS: usize = 16_384;
 
-/// Deals that are looked at one after another once it is known which of them.
+/// Deals in a block: all their times are checked before any of them is visited.
 const BLOCK_DEALS: usize = 128;
 
 /// A deal as it was, in an answer's cut.
@@ -28,9 +27,9 @@ pub(crate) struct DealAt<'a> {
     pub(crate) happened: u32,
     pub(crate) created_at: i64,
     pub(crate) state: &'a State,
-    /// What it was at the instant asked about: the same, but for events of the past.
+    /// Its state at the instant asked about, which differs from `state` only for a past event.
     pub(crate) last: &'a State,
-    /// When its owner's teams count: a closed deal's at its closing.
+    /// The time that decides its owner's teams: for a closed deal, its closing.
     pub(crate) at: i64,
 }
 
@@ -54,13 +53,14 @@ impl<'a> DealAt<'a> {
     }
 }
 
-/// There are fewer deals, and steps of one, than that.
+/// There are fewer deals than `u32::MAX`, and fewer steps of any deal.
 fn short(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl Resolved<'_> {
-    /// Every candidate that had begun, as it was, whether it passes the filters or not; and, where times do not tell, others too.
+    /// Visits every candidate that had begun, as it was, regardless of filters. Where times cannot decide, it visits other deals
+    /// too.
     pub(crate) fn every_deal(
         &self,
         numbers: Range<usize>,
@@ -81,7 +81,7 @@ impl Resolved<'_> {
                 visit(&DealAt::new((number, deal), created_at, steps.len(), &deal.first.after(steps), cut.at));
             }
         };
-        // Where most deals of the block before counted, the processor reads ahead by itself.
+        // If most deals of the previous block counted, the processor prefetches by itself.
         let mut found: Vec<(usize, TimesOfDeal)> = Vec::with_capacity(BLOCK_DEALS);
         let mut is_dense = false;
         for first in numbers.clone().step_by(BLOCK_DEALS) {
@@ -124,8 +124,8 @@ impl Resolved<'_> {
         self.cut.has(times.last_at, times.last_position)
     }
 
-    /// Reads something of each deal that is about to be looked at. None of these reads waits for another, so that all of them take
-    /// hardly longer than one would by itself, and what they bring into the processor's cache is there when it is needed.
+    /// Reads a little of each deal before it is visited, to bring it into the processor's cache. No read waits for another, so
+    /// all of them together take hardly longer than one.
     fn bring_near(&self, found: &[(usize, TimesOfDeal)], candidates: &Candidates) {
         let Image { now, steps, .. } = self.image;
         let states = found.iter().filter_map(|(number, _)| now.get(*number)).fold(0, |all, now| all ^ now.since);
@@ -150,7 +150,7 @@ impl Resolved<'_> {
         });
     }
 
-    /// What is counted of all candidates that pass the filters, in as many threads as there are cores.
+    /// Counts all candidates that pass the filters, with one thread per core.
     pub(crate) fn tally<T: Default + Send>(
         &self,
         candidates: &Candidates,
@@ -162,8 +162,8 @@ impl Resolved<'_> {
     }
 }
 
-/// Counts all of so many deals in as many threads as there are cores, and puts together what each of them has counted. They take turns
-/// part by part, since most questions are about some years and not about others.
+/// Counts deals with up to one thread per core, and merges the results. Threads take parts in turn, because most questions
+/// concern only some years.
 pub(crate) fn in_parts<T: Default + Send>(
     deals: usize,
     count: impl Fn(&mut T, Range<usize>) + Sync,
@@ -184,7 +184,7 @@ pub(crate) fn in_parts<T: Default + Send>(
         for other in others {
             match other.join() {
                 Ok(counted) => merge(&mut all, counted),
-                // It is this thread's, too.
+                // Pass the panic on.
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }

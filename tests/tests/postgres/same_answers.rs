@@ -32,7 +32,7 @@ const BEHIND: [&str; 6] = [
     "forecast/deals?number=historical",
     "forecast/deals?number=expected",
 ];
-/// What is refused is refused in the same words.
+/// Requests that both databases refuse in the same words.
 const REFUSED: [&str; 6] = [
     "pipeline?as_of=yesterday",
     "deals?limit=0",
@@ -42,7 +42,7 @@ const REFUSED: [&str; 6] = [
     "events?after=99999999",
 ];
 
-/// Asks both for this path under `/v1/`, and gives what they both answer.
+/// Requests this path under `/v1/` from both servers and returns their common answer.
 fn ask(servers: &[Server; 2], path: &str) -> String {
     let (status, text) = answer(servers, path);
     assert_eq!(status, 200, "{path}: {text}");

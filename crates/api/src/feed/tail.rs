@@ -17,11 +17,11 @@ use super::{
 /// Events that are read and handed on together.
 const BATCH_EVENTS_MAX: usize = 500;
 
-/// What a batch costs for each subscriber: all of them together are sent 10,000 batches a second at most, however many they are and
-/// however fast the log grows. So what they cost those who append is bounded. Under more load than that, events gather.
+/// The cost of a batch for each subscriber. However many subscribe and however fast the log grows, all of them together get at
+/// most 10,000 batches a second, so their cost to those who append is bounded. Above that rate, events gather.
 const COST_PER_SUBSCRIBER: Duration = Duration::from_micros(100);
 
-/// What may be owed of that before events gather: a few events after a pause go out at once, each by itself.
+/// How much cost may be unpaid before events gather. After a pause, the first few events go out at once, each by itself.
 const CREDIT: Duration = Duration::from_millis(100);
 
 /// How often it looks when nobody wakes it: another process may have appended.
@@ -68,7 +68,7 @@ impl Tail {
     async fn follow(&self, mut reached: Position) {
         let mut wake = self.store.watch();
         let batch_events_max = BATCH_EVENTS_MAX.min(self.bounds.events_max.div_ceil(4));
-        // When all that was sent is paid for.
+        // When the cost of everything sent so far will be paid off.
         let mut paid_at = Instant::now();
         while !self.rest() {
             let known = *wake.borrow_and_update();

@@ -82,7 +82,7 @@ pub(crate) enum ImportError {
         /// How much a row may have.
         max: usize,
     },
-    /// A file is not what it was when its rows were checked.
+    /// A file changed after its rows were checked.
     #[error("{file} was changed while it was imported; run the import again to go on with what it has now")]
     Changed {
         /// Which.

@@ -16,7 +16,7 @@ use super::{
 
 /// Bytes of one file.
 pub(crate) const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
-/// Rows of one file. Of each the import keeps some sixty bytes, to find one that is there twice and to say what came of it.
+/// Rows of one file. The import keeps about sixty bytes for each, to find duplicates and to report what became of the row.
 pub(crate) const FILE_ROWS_MAX: u64 = 1_000_000;
 
 /// Columns of a file.
@@ -29,7 +29,7 @@ pub(crate) const CELL_BYTES_MAX: usize = 64 * 1024;
 /// A file by its place in the report.
 pub(super) type FileId = usize;
 
-/// A file with the columns that the mapping needs. Its rows stay in the file, which is read as often as they are asked for.
+/// A file with the columns that the mapping needs. Its rows stay in the file, which is read again each time they are needed.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) file: FileId,
@@ -41,7 +41,7 @@ pub(super) struct Table {
     aliases: Aliases,
 }
 
-/// What a file has on a line: a row, or why that is none of this table.
+/// What begins on a line of the file: a row of the table, or the reason why it is not one.
 #[derive(Debug)]
 pub(super) struct Found {
     /// The line of the file on which it begins; the header is on line 1.
@@ -120,7 +120,8 @@ impl Table {
         Ok(table)
     }
 
-    /// What is on each line of the file, from the one after the header on. One such reading must have ended before the next begins.
+    /// Reads everything after the header, row by row. All readings share one file position, so finish one before you start the
+    /// next.
     pub(super) fn rows(&self) -> Result<Rows<'_>, ImportError> {
         let mut file = &self.opened;
         file.rewind().map_err(|source| self.unreadable(source))?;
@@ -226,7 +227,7 @@ fn open_within(folder: &Path, path: &Path) -> io::Result<Option<File>> {
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
-/// The bytes of a file, up to where the row that is read must have ended.
+/// The bytes of a file, up to the last place where the current row may end.
 struct Source<'t> {
     file: BufReader<&'t File>,
     read: u64,
@@ -293,7 +294,7 @@ impl Lines {
         {
             breaks.pop_front();
             self.line += u64::from(byte == b'\n');
-            // Right at the beginning: the text begins behind it.
+            // A line break right at the start: the text begins after it.
             self.passed += u64::from(place == self.passed);
         }
         self.line

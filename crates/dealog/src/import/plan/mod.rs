@@ -1,8 +1,8 @@
 //! From rows to commands, before anything is sent.
 //!
 //! The plan follows from the files and the mapping alone, never from what is in the log: that is what gives every run the
-//! same chunks, the same order and the same keys. Files of customers and deals may be long, so their rows are checked first, and
-//! made into commands once more when these are sent: a plan holds no commands of theirs.
+//! same chunks, the same order and the same keys. Files of customers and deals may be long, so their rows are read twice: once to
+//! check them, and again to make their commands as these are sent. The plan holds none of those commands.
 
 mod customers;
 mod deals;
@@ -31,7 +31,7 @@ use super::{
 /// The namespace of sources. Part of what makes an import recognise what an earlier one did.
 const SOURCES: Uuid = Uuid::from_u128(0x1d0f_93a7_6c1e_4b52_8f2b_a4f6_0f3c_95e8);
 
-/// All that is to be sent, one part after another: what a part refers to, an earlier one has begun.
+/// Everything to send, part by part. A part refers only to streams that an earlier part began.
 pub(super) struct Plan<'m> {
     planner: Planner<'m>,
     /// The pipeline, users and teams.
@@ -116,7 +116,7 @@ struct Planner<'m> {
 }
 
 impl<'m> Plan<'m> {
-    /// Reads all files, and gives beside the plan what was found wrong in them.
+    /// Reads all files. Returns the plan and a report of what is wrong in them.
     pub(super) fn read(mapping: &'m Mapping, folder: &'m Path, now: Timestamp) -> Result<(Self, Report), ImportError> {
         let mut planner = Planner {
             mapping,
@@ -177,8 +177,7 @@ impl<'m> Planner<'m> {
         Table::open(self.folder, (id, file), &self.mapping.format, aliases, needed)
     }
 
-    /// Goes through the rows of a table, and gives the lines of those that are left out; what is bad about one is reported, and the
-    /// others go on.
+    /// Visits each row of a table. Reports bad rows and goes on with the others. Returns the lines of the rows that are left out.
     fn each_row(
         &mut self,
         table: &Table,
@@ -201,7 +200,7 @@ impl<'m> Planner<'m> {
         Ok(skipped)
     }
 
-    /// What the rows of a file that was checked ask for.
+    /// The items that the rows of a checked file produce.
     fn items<'p>(
         &'p self,
         CheckedRows { table, skipped }: &'p CheckedRows,
@@ -267,7 +266,7 @@ impl Row<'_> {
     }
 }
 
-/// The ids of a file's rows: each row has one of its own. Kept are the lines that have them, by a digest of each.
+/// The ids of a file's rows, which must be unique. It maps a digest of each id to the line that has it.
 #[derive(Debug, Default)]
 struct Seen(HashMap<Uuid, u64>);
 
