@@ -36,12 +36,24 @@ pub enum Personal<T> {
 
 /// All fields that a personal value may have. It is first parsed as this, so that an error names the wrong field.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, bound = "T: Deserialize<'de>")]
 struct Written<T> {
     subject: StreamId,
+    #[serde(default = "none", deserialize_with = "present")]
     value: Option<T>,
+    #[serde(default, deserialize_with = "present")]
     sealed: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     erased: Option<True>,
+}
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+/// A field that is there has a value: null is none.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Personal<T> {
@@ -151,7 +163,14 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for more in ["", r#","value":"Anna","sealed":"b3Blbg==""#, r#","erased":false"#, r#","value":"""#] {
+        for more in [
+            "",
+            r#","value":"Anna","sealed":"b3Blbg==""#,
+            r#","erased":false"#,
+            r#","value":"""#,
+            r#","value":null,"erased":true"#,
+            r#","value":"Anna","sealed":null"#,
+        ] {
             assert!(read(more).is_err(), "{more}");
         }
     }

@@ -151,9 +151,13 @@ impl<'r> Cohort<'r> {
         let happened = at.steps(self.resolved.image).partition_point(|step| step.at < end);
         let then = at.deal.first.after(at.steps(self.resolved.image).get(..happened).unwrap_or_default());
         let course = self.courses.of(then.path).iter().find(|then| then.pipeline == course.pipeline)?;
-        // A deal that is excluded later is never counted.
-        let excluded = at.state.status == Status::Excluded;
-        Some(course.became(self.resolved, if excluded { Status::Excluded } else { then.status }))
+        // Whether it is excluded is judged at the instant asked about.
+        let status = match (at.state.status, then.status) {
+            (Status::Excluded, _) => Status::Excluded,
+            (_, Status::Excluded) => Status::Lost,
+            (_, then) => then,
+        };
+        Some(course.became(self.resolved, status))
     }
 }
 

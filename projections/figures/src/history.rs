@@ -5,7 +5,7 @@ use crate::{
     path::{Became, Courses, What},
     resolved::{PipelineAt, Resolved, StageAt},
     shapes::{DAY_MICROS, divide},
-    step::{Change, Status},
+    step::{Change, Status, Step},
     times::Candidates,
     walk::{DealAt, in_parts},
 };
@@ -105,15 +105,16 @@ impl Chances {
         if at.created_at > before {
             return 0;
         }
+        let mut won = false;
         let then = at.steps(resolved.image).iter().rev().filter(|step| step.at <= before);
-        let mut reached = then.filter(|step| step.change == Change::Won || step.enters().is_some());
-        let path = match reached.next().map(|step| (step.change, step.enters())) {
-            Some((Change::Won, _)) => return usize::MAX,
-            Some((_, Some(entry))) => entry.path,
-            _ => at.deal.first.path,
-        };
-        let course = courses.of(path).iter().find(|course| course.pipeline == pipeline);
-        course.map_or(0, |course| course.furthest + 1)
+        let mut entries = then.inspect(|step| won |= step.change == Change::Won).filter_map(Step::enters);
+        let path = entries.next().map_or(at.deal.first.path, |entry| entry.path);
+        match courses.of(path).iter().find(|course| course.pipeline == pipeline) {
+            None => 0,
+            // It was won in this pipeline, which reaches everything, and had not been reopened yet.
+            Some(course) if won && course.stays => usize::MAX,
+            Some(course) => course.furthest + 1,
+        }
     }
 
     /// Of a stage.

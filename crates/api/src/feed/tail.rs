@@ -97,7 +97,9 @@ impl Tail {
                         let subscribers = u32::try_from(self.recent.receiver_count()).unwrap_or(u32::MAX);
                         paid_at = paid_at.max(Instant::now()) + COST_PER_SUBSCRIBER * subscribers;
                         let owed = paid_at.saturating_duration_since(Instant::now());
-                        sleep(owed.saturating_sub(CREDIT)).await;
+                        if owed > CREDIT {
+                            sleep(owed - CREDIT).await;
+                        }
                     }
                 }
                 Err(error) => self.pause_after(&error).await,

@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Read, Seek as _},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
@@ -36,6 +37,8 @@ pub(super) struct Table {
     pub(super) name: String,
     path: PathBuf,
     opened: File,
+    /// Its length, and when it was written last.
+    written: (u64, SystemTime),
     delimiter: u8,
     columns: HashMap<String, usize>,
     aliases: Aliases,
@@ -44,6 +47,8 @@ pub(super) struct Table {
 /// What begins on a line of the file: a row of the table, or the reason why it is not one.
 #[derive(Debug)]
 pub(super) struct Found {
+    /// Which one of the file, from 1.
+    pub(super) number: u64,
     /// The line of the file on which it begins; the header is on line 1.
     pub(super) line: u64,
     record: Result<StringRecord, String>,
@@ -103,7 +108,8 @@ impl Table {
         let Some(opened) = open_within(folder, &path).map_err(unreadable)? else {
             return Err(ImportError::Elsewhere { file: name.into() });
         };
-        if opened.metadata().map_err(unreadable)?.len() > FILE_BYTES_MAX {
+        let written = written(&opened).map_err(unreadable)?;
+        if written.0 > FILE_BYTES_MAX {
             return Err(ImportError::TooLarge { file: name.into(), what: "bytes", max: FILE_BYTES_MAX });
         }
         let mut table = Self {
@@ -111,6 +117,7 @@ impl Table {
             name: name.to_owned(),
             path,
             opened,
+            written,
             delimiter: format.delimiter(),
             columns: HashMap::new(),
             aliases: aliases.clone(),
@@ -132,6 +139,12 @@ impl Table {
         let mut rows = Rows { table: self, reader, header, lines, rows: 0, ended: false };
         rows.read_header()?;
         Ok(rows)
+    }
+
+    /// Refuses a file that was written to since it was opened.
+    pub(super) fn check_unchanged(&self) -> Result<(), ImportError> {
+        let written = written(&self.opened).map_err(|source| self.unreadable(source))?;
+        if written == self.written { Ok(()) } else { Err(ImportError::Changed { file: self.name.clone() }) }
     }
 
     fn unreadable(&self, source: io::Error) -> ImportError {
@@ -187,7 +200,7 @@ impl Rows<'_> {
             let file = self.table.name.clone();
             return Err(ImportError::TooLarge { file, what: "rows", max: FILE_ROWS_MAX });
         }
-        Ok(Some(Found { line: self.line_at(start), record }))
+        Ok(Some(Found { number: self.rows, line: self.line_at(start), record }))
     }
 
     fn line_at(&mut self, start: u64) -> u64 {
@@ -214,6 +227,11 @@ impl Iterator for Rows<'_> {
         self.ended = !matches!(next, Some(Ok(_)));
         next
     }
+}
+
+fn written(file: &File) -> io::Result<(u64, SystemTime)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.modified()?))
 }
 
 /// Opens a plain file that lies in the folder, wherever links lead; none where it does not. A pipe or a device would be waited
@@ -293,7 +311,8 @@ impl Lines {
             && place <= self.passed
         {
             breaks.pop_front();
-            self.line += u64::from(byte == b'\n');
+            let is_half = byte == b'\r' && breaks.front() == Some(&(place + 1, b'\n'));
+            self.line += u64::from(!is_half);
             // A line break right at the start: the text begins after it.
             self.passed += u64::from(place == self.passed);
         }

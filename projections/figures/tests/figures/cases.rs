@@ -155,6 +155,20 @@ fn within_some_days_only_what_happened_in_them_counts_and_only_of_deals_old_enou
 }
 
 #[test]
+fn within_some_days_a_deal_that_was_excluded_then_and_reopened_later_was_lost() {
+    let mut log = Log::new();
+    log.on(day(1)).deal(1).created(|_| {});
+    log.on(day(2)).deal(1).lost(SALES, "met", "error");
+    let within = |log: &Log, at: i64| {
+        let found = cohort(log, &as_of(at), day(1), day(7), Some(3)).remove(0);
+        (found.excluded, found.lost, found.entered)
+    };
+    assert_eq!(within(&log, day(9)), (1, 0, 1));
+    log.on(day(9)).deal(1).reopened(SALES, "met", Outcome::Lost);
+    assert_eq!(within(&log, day(10)), (0, 1, 1));
+}
+
+#[test]
 fn a_period_counts_what_happened_in_it_and_its_parts_add_up() {
     let mut log = Log::new();
     log.on(day(1)).deal(1).created(|_| {});
@@ -332,6 +346,24 @@ fn history_is_exact_and_of_the_pipeline_whatever_the_filters() {
     assert_eq!(later.historical.minor, 500);
     let just_before = forecast_of(&log, day(20) + 365 * DAY - 1, "2026-03-01", "2027-12-01");
     assert_eq!(just_before.historical.minor, 500);
+}
+
+#[test]
+fn a_win_in_another_pipeline_reaches_nothing_in_this_one() {
+    let mut log = Log::new();
+    log.on(day(1)).deal(1).created(|_| {}).won(SALES, "met", eur(1));
+    log.on(day(18)).deal(1).reopened(SALES, "met", Outcome::Won).transferred((SALES, "met"), (RENEWALS, "offer"));
+    log.on(day(20)).deal(1).won(RENEWALS, "offer", eur(1));
+    let created = |deal: &mut dealog_events::deal::Created| {
+        (deal.pipeline, deal.stage, deal.amount) = (RENEWALS, val("offer"), Some(eur(12)));
+    };
+    log.on(day(21))
+        .deal(2)
+        .created(created)
+        .happens(DealEvent::ExpectedCloseChanged(ExpectedCloseChanged { from: None, to: Some(val("2026-03-25")) }));
+    // Ten days are left, and it was won two days after it had come into the pipeline: 12 x 2/3.
+    let figures = forecast(&log.image, &as_of(day(22)), &dealog_figures::Range::default()).unwrap().grouped.figures;
+    assert_eq!((figures.historical.minor, figures.historical_in_period.minor), (800, 800));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod users;
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
+    iter,
     path::Path,
 };
 
@@ -162,7 +163,7 @@ impl<'m> Plan<'m> {
 /// The rows of a file that were checked.
 struct CheckedRows {
     table: Table,
-    /// The lines of rows that are left out.
+    /// The numbers of the rows that are left out.
     skipped: HashSet<u64>,
 }
 
@@ -177,7 +178,7 @@ impl<'m> Planner<'m> {
         Table::open(self.folder, (id, file), &self.mapping.format, aliases, needed)
     }
 
-    /// Visits each row of a table. Reports bad rows and goes on with the others. Returns the lines of the rows that are left out.
+    /// Visits each row of a table. Reports bad rows and goes on with the others. Returns the numbers of the rows that are left out.
     fn each_row(
         &mut self,
         table: &Table,
@@ -194,7 +195,7 @@ impl<'m> Planner<'m> {
                 Err(reason) => Bad { column: None, value: String::new(), reason: reason.to_owned() },
             };
             self.report.skip(place, bad.column, &bad.value, &bad.reason);
-            skipped.insert(found.line);
+            skipped.insert(found.number);
         }
         self.report.read(table.file, read);
         Ok(skipped)
@@ -212,8 +213,10 @@ impl<'m> Planner<'m> {
             let row = found.row(table).map_err(|_| changed())?;
             make(self, &row).map_err(|_| changed())
         };
-        let rows = table.rows()?;
-        Ok(rows.filter(|found| !found.as_ref().is_ok_and(|found| skipped.contains(&found.line))).map(item))
+        table.check_unchanged()?;
+        let rows = table.rows()?.filter(|found| !found.as_ref().is_ok_and(|found| skipped.contains(&found.number)));
+        let at_end = iter::once_with(|| table.check_unchanged().err()).flatten().map(Err);
+        Ok(rows.map(item).chain(at_end))
     }
 
     fn step(
