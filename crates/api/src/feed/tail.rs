@@ -97,8 +97,8 @@ impl Tail {
                         let subscribers = u32::try_from(self.recent.receiver_count()).unwrap_or(u32::MAX);
                         paid_at = paid_at.max(Instant::now()) + COST_PER_SUBSCRIBER * subscribers;
                         let owed = paid_at.saturating_duration_since(Instant::now());
-                        if owed > CREDIT {
-                            sleep(owed - CREDIT).await;
+                        if let Some(unpaid) = owed.checked_sub(CREDIT) {
+                            sleep(unpaid).await;
                         }
                     }
                 }
