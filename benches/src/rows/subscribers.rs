@@ -149,7 +149,8 @@ async fn subscribe(
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         for line in String::from_utf8_lossy(text.get(..whole).unwrap_or_default()).lines() {
             dropped |= line == "event: dropped";
-            delivered.extend(line.strip_prefix("id: ").and_then(|id| id.parse().ok()).map(|position| (position, now)));
+            let position = line.strip_prefix("id: ").and_then(|id| id.split('-').next()?.parse().ok());
+            delivered.extend(position.map(|position| (position, now)));
         }
         text.drain(..whole);
         dropped || delivered.len() >= count
