@@ -11,7 +11,7 @@ use crate::StreamId;
 #[serde(untagged)]
 #[schemars(deny_unknown_fields)]
 pub enum Personal<T> {
-    /// Whoever reads the event can read it.
+    /// Anyone who reads the event can read it.
     Open {
         /// Whom it is about: the stream that an erasure names.
         subject: StreamId,

@@ -81,8 +81,8 @@ impl Resolved<'_> {
                 visit(&DealAt::new((number, deal), created_at, steps.len(), &deal.first.after(steps), cut.at));
             }
         };
-        // If most deals of the previous block counted, the processor prefetches by itself.
         let mut found: Vec<(usize, TimesOfDeal)> = Vec::with_capacity(BLOCK_DEALS);
+        // Whether most deals of the previous block counted: then the processor prefetches by itself.
         let mut is_dense = false;
         for first in numbers.clone().step_by(BLOCK_DEALS) {
             let block = first..numbers.end.min(first + BLOCK_DEALS);

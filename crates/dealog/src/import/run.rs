@@ -1,7 +1,7 @@
 //! Sending the commands, in an order that does not depend on where an earlier run was stopped.
 //!
-//! The items of each part of the plan are taken in chunks, and the steps of a chunk in waves: all first steps, then all second ones. The
-//! chunks and waves follow from the plan. A wave is queued whole before its first answer is waited for, and waited for
+//! The items of each part of the plan are taken in chunks, and the steps of a chunk in waves: all first steps, then all
+//! second ones. The chunks and waves follow from the plan. A wave is queued whole before its first answer is waited for, and waited for
 //! before the next is queued; the log takes appends from the front of its queue, and a transaction wholly or not at all.
 //! So what a killed run leaves is a beginning of the sequence of all steps, wherever in a wave it ends, and a run that
 //! leaves out exactly the steps that are remembered appends exactly the rest, in the same order.

@@ -1,4 +1,4 @@
-//! Models that are new, of a new version, or made anew, beside others that are followed.
+//! A model is built or rebuilt while the runtime follows the others.
 
 use super::*;
 

@@ -15,25 +15,26 @@ use crate::import::{
 pub(super) struct Customers<'m> {
     mapping: &'m mapping::Customers,
     pub(super) rows: CheckedRows,
-    /// Those that deals may name, by the source's id.
-    pub(super) known: HashMap<String, CustomerId>,
 }
+
+/// The customers that deals may name, by the source's id.
+type Known = HashMap<String, CustomerId>;
 
 impl<'m> Planner<'m> {
     /// Checks the customers, and counts the steps of their rows.
-    pub(super) fn customers(&mut self, steps: &mut u64) -> Result<Option<Customers<'m>>, ImportError> {
-        let Some(mapping) = self.mapping.customers.as_ref() else { return Ok(None) };
+    pub(super) fn customers(&mut self, steps: &mut u64) -> Result<(Option<Customers<'m>>, Known), ImportError> {
+        let Some(mapping) = self.mapping.customers.as_ref() else { return Ok((None, Known::new())) };
         let columns = [&mapping.id, &mapping.name].into_iter().chain(&mapping.sector);
         let columns = columns.chain(mapping.fields.iter().map(|field| &field.column)).map(String::as_str);
         let table = self.table(&mapping.file, &mapping.aliases, columns)?;
-        let (mut known, mut seen) = (HashMap::new(), Seen::default());
+        let (mut known, mut seen) = (Known::new(), Seen::default());
         let skipped = self.each_row(&table, |planner, row| {
             let id = seen.id(row, &mapping.id)?;
             *steps += register(planner, mapping, row)?.len();
             known.insert(id.to_owned(), CustomerId(planner.ids.of("customer", id)));
             Ok(())
         })?;
-        Ok(Some(Customers { mapping, rows: CheckedRows { table, skipped }, known }))
+        Ok((Some(Customers { mapping, rows: CheckedRows { table, skipped } }), known))
     }
 }
 

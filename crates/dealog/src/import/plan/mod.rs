@@ -129,8 +129,7 @@ impl<'m> Plan<'m> {
         let pipeline = vec![planner.pipeline()];
         let users = planner.users()?;
         let mut steps = [&pipeline, &users.invited, &users.teams].into_iter().flatten().map(Item::len).sum();
-        let mut customers = planner.customers(&mut steps)?;
-        let known = customers.as_mut().map(|customers| std::mem::take(&mut customers.known)).unwrap_or_default();
+        let (customers, known) = planner.customers(&mut steps)?;
         let deals = planner.deals(users.known, known, &mut steps)?;
         let report = std::mem::take(&mut planner.report);
         Ok((Self { planner, few: [pipeline, users.invited, users.teams], customers, deals, steps }, report))
