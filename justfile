@@ -38,7 +38,9 @@ bench *ARGS:
 
 # Measure figures beside the same questions in SQL to DuckDB, and print one table to quote (--deals N, --keep DIR, --help)
 bench-figures *ARGS:
-    cargo run --release -p dealog-benches -- figures {{ARGS}}
+    cargo build --release -p dealog -p dealog-benches
+    BINARY_UNDER_TEST="${CARGO_TARGET_DIR:-$PWD/target}/release/dealog" \
+        "${CARGO_TARGET_DIR:-$PWD/target}/release/dealog-benches" figures {{ARGS}}
 
 # Break Dealog N times on each back end in every way there is, and see that nothing is lost (--help for the ways)
 crash *ARGS:

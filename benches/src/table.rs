@@ -55,6 +55,11 @@ impl Target {
         Self { text: format!("≥ {percent_min} % of raw"), reached: ratio * 100.0 >= f64::from(percent_min) }
     }
 
+    /// What is kept of a rate when something else goes on.
+    pub(crate) fn rate_kept(ratio: f64, percent_min: u32) -> Self {
+        Self { text: format!("≥ {percent_min} % of that"), reached: ratio * 100.0 >= f64::from(percent_min) }
+    }
+
     pub(crate) fn at_least(value: f64, min: u32) -> Self {
         Self { text: format!("≥ {}/s", number(min.into())), reached: value >= f64::from(min) }
     }

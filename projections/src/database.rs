@@ -38,7 +38,7 @@ const BUILD_CACHE: &str = "PRAGMA cache_size = -32768";
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: AnyPool,
-    /// For what is written. To a file that is one connection: whoever else wrote would make it forget its pages.
+    /// For what is written: one connection. Whoever else wrote to a file would make it forget its pages.
     writer: AnyPool,
     dialect: Dialect,
     place: Place,
@@ -119,8 +119,11 @@ impl Database {
     async fn connect(url: &str, pool: AnyPoolOptions, place: Place) -> Result<Self, ProjectionError> {
         sqlx::any::install_default_drivers();
         let options = AnyConnectOptions::from_str(url)?;
-        let connections =
-            pool.after_connect(|db, _| Box::pin(prepare(db))).after_release(|db, _| Box::pin(is_done(db)));
+        // A file does not go away while it is open.
+        let connections = pool
+            .test_before_acquire(false)
+            .after_connect(|db, _| Box::pin(prepare(db)))
+            .after_release(|db, _| Box::pin(is_done(db)));
         let pool = connections.clone().connect_with(options.clone()).await?;
         bring_up_to_date(&pool).await?;
         for table in tables(Dialect::Sqlite) {
@@ -133,8 +136,8 @@ impl Database {
         Ok(Self { pool, writer, dialect: Dialect::Sqlite, place })
     }
 
-    pub(crate) fn of(pool: AnyPool, dialect: Dialect, place: Place) -> Self {
-        Self { writer: pool.clone(), pool, dialect, place }
+    pub(crate) fn of(pool: AnyPool, writer: AnyPool, dialect: Dialect, place: Place) -> Self {
+        Self { pool, writer, dialect, place }
     }
 
     /// Which SQL it speaks.

@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{BufReader, BufWriter, ErrorKind, Write as _},
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -34,8 +34,6 @@ impl Default for ImageLimits {
         Self { snapshot_events_min: 250_000, last_snapshot_events_min: 10_000 }
     }
 }
-
-const BUFFER_BYTES: usize = 1024 * 1024;
 
 /// The figures of a server, answered from memory. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -234,17 +232,14 @@ impl ImageFollower {
 }
 
 fn read(path: &Path) -> Result<(Image, Proof), Unusable> {
-    Image::read(BufReader::with_capacity(BUFFER_BYTES, File::open(path)?))
+    Image::read(File::open(path)?)
 }
 
 /// In one piece: a file beside it takes its place once it is whole. It need not last, since a damaged one is noticed.
 fn write(path: &Path, image: &Image, proof: &Proof) -> Result<(), Unusable> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    let mut to = BufWriter::with_capacity(BUFFER_BYTES, file.as_file_mut());
-    image.write(proof, &mut to)?;
-    to.flush()?;
-    drop(to);
+    image.write(proof, file.as_file_mut())?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

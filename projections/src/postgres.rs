@@ -96,8 +96,7 @@ impl Database {
         set_up(&mut db, &server.schema).await?;
         db.close().await?;
         let settings = Arc::new(format!("{}; {}", server.settings(), server.enter()));
-        let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
+        let connections = AnyPoolOptions::new()
             .acquire_timeout(CONNECTION_WAIT)
             .after_connect(move |db, _| {
                 let settings = Arc::clone(&settings);
@@ -106,9 +105,12 @@ impl Database {
                     Ok(())
                 })
             })
-            .after_release(|db, _| Box::pin(is_done(db)))
-            .connect_lazy_with(server.options.clone());
-        Ok(Self::of(pool, Dialect::Postgres, Place::Server(Arc::new(server))))
+            .after_release(|db, _| Box::pin(is_done(db)));
+        let pool = connections.clone().max_connections(CONNECTIONS_MAX).connect_lazy_with(server.options.clone());
+        // Whoever writes tries again when the connection has gone, and need not ask before each batch.
+        let writer =
+            connections.max_connections(1).test_before_acquire(false).connect_lazy_with(server.options.clone());
+        Ok(Self::of(pool, writer, Dialect::Postgres, Place::Server(Arc::new(server))))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    io::{BufReader, BufWriter},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -25,7 +24,6 @@ const LIMITS: Limits = Limits {
 };
 /// Pages that are read before memory is measured.
 const WARM_UP_PAGES: usize = 10;
-const BUFFER_BYTES: usize = 1024 * 1024;
 
 /// An image, and what it took.
 pub(super) struct Folded {
@@ -93,11 +91,11 @@ pub(super) struct Snapshot {
 pub(super) fn snapshot(image: &Image, proof: &Proof, folder: &Path) -> Result<Snapshot> {
     let path = folder.join("figures.snapshot");
     let begun = Instant::now();
-    image.write(proof, BufWriter::with_capacity(BUFFER_BYTES, File::create(&path)?))?;
+    image.write(proof, File::create(&path)?)?;
     let write_ms = millis(begun.elapsed());
     let bytes = path.metadata()?.len();
     let begun = Instant::now();
-    let (read, found) = Image::read(BufReader::with_capacity(BUFFER_BYTES, File::open(&path)?))?;
+    let (read, found) = Image::read(File::open(&path)?)?;
     let read_ms = millis(begun.elapsed());
     if found != *proof || read.len() != image.len() {
         return Err("the snapshot is not of the image that was written".into());

@@ -14,6 +14,7 @@ mod log;
 mod numbers;
 mod questions;
 mod report;
+mod served;
 mod time;
 
 use std::{
@@ -40,10 +41,11 @@ use crate::{Result, machine};
 /// Asks for figures as of now and as of the past, from the image in memory, and DuckDB the same in SQL.
 ///
 /// It writes a log of six years of deals into an SQLite file, folds it into the image, asks each question several times, exports the
-/// same log to Parquet files, lets DuckDB answer the same questions on them, and compares the answers. What it prints is a table in
-/// Markdown, with a missed target marked as such. If one number of an answer differs, it fails and says which.
+/// same log to Parquet files, lets DuckDB answer the same questions on them, and compares the answers. Then it serves a copy of the
+/// log, and measures how long that takes to open, and what analysts and commands notice of each other. What it prints are two tables
+/// in Markdown, with a missed target marked as such. If one number of an answer differs, it fails and says which.
 ///
-/// The log of 1,000,000 deals takes several gigabytes (in TMPDIR, unless `--keep` names a folder).
+/// The log of 1,000,000 deals, its copy and the read models take some 20 gigabytes (in TMPDIR, unless `--keep` names a folder).
 /// The log is the same in every run.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
@@ -81,6 +83,7 @@ pub(crate) enum Part {
 const LOG: &str = "log.db";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    crate::check_release()?;
     let temporary = tempfile::tempdir()?;
     let folder = args.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&folder)?;
@@ -118,6 +121,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         lines,
     };
     println!("{}", report.markdown());
+    println!("{}", served::measure(&folder)?);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use tokio::{
     time::{MissedTickBehavior, interval_at},
 };
 
-use super::http;
+use super::http::{self, Sender, Sent};
 use crate::{
     Result,
     bench::Bench,
@@ -56,9 +56,8 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     Ok(vec![Line::alone(what, format!("p50 {p50:.2} ms, p99 {p99:.2} ms"), targets)])
 }
 
-/// Sends commands with so much time between them, each connection as many. Tells when each was sent, by the position of
-/// its event.
-pub(super) async fn send(senders: &mut [http::Sender], between: Duration, each: usize) -> Result<Vec<(u64, Instant)>> {
+/// Sends commands with so much time between them, each connection as many.
+pub(crate) async fn send(senders: &mut [Sender], between: Duration, each: usize) -> Result<Vec<Sent>> {
     let (begun, connections) = (tokio::time::Instant::now() + between, u32::try_from(senders.len())?);
     let sent = senders.iter_mut().zip(0..).map(|(sender, number)| {
         let mut ticks = interval_at(begun + between * number, between * connections);
@@ -86,10 +85,10 @@ async fn delivered(subscriber: &mut Connection, after: u64, count: usize) -> Res
     Ok(delivered)
 }
 
-fn latencies(sent: &[(u64, Instant)], delivered: &HashMap<u64, Instant>) -> Result<Vec<f64>> {
-    let latency = |(position, sent): &(u64, Instant)| {
+fn latencies(sent: &[Sent], delivered: &HashMap<u64, Instant>) -> Result<Vec<f64>> {
+    let latency = |Sent { position, at, .. }: &Sent| {
         let delivered = delivered.get(position).ok_or_else(|| format!("position {position} was not delivered"))?;
-        Ok(millis(delivered.saturating_duration_since(*sent)))
+        Ok(millis(delivered.saturating_duration_since(*at)))
     };
     sent.iter().map(latency).collect()
 }

@@ -34,9 +34,18 @@ const P99_MILLIS_MAX: u32 = 25;
 const DEALS_EACH: usize = 16;
 
 /// A connection with deals of its own.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     connection: Connection,
     deals: Vec<Deal>,
+}
+
+/// A command that was answered.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent {
+    /// Of its event.
+    pub(crate) position: u64,
+    pub(crate) at: Instant,
+    pub(crate) took: Duration,
 }
 
 /// A deal that is moved back and forth: the requests that do so, the next one first.
@@ -87,7 +96,7 @@ fn lines(
     Ok(measured.into_iter().map(|measured| line(measured, database, rate_min)).collect())
 }
 
-pub(super) async fn senders(address: SocketAddr, pipeline: &str, connections: usize) -> Result<Vec<Sender>> {
+pub(crate) async fn senders(address: SocketAddr, pipeline: &str, connections: usize) -> Result<Vec<Sender>> {
     let mut senders = Vec::new();
     for _ in 0..connections {
         let mut sender = Sender { connection: Connection::open(address).await?, deals: Vec::new() };
@@ -114,8 +123,8 @@ async fn load(senders: &mut [Sender], connections: usize, slice: Duration) -> Re
 }
 
 impl Sender {
-    /// Moves one deal after another, one at each tick, and tells when each was sent, by the position of its event.
-    pub(super) async fn send_at(&mut self, mut ticks: Interval, count: usize) -> Result<Vec<(u64, Instant)>> {
+    /// Moves one deal after another, one at each tick.
+    pub(super) async fn send_at(&mut self, mut ticks: Interval, count: usize) -> Result<Vec<Sent>> {
         let mut sent = Vec::with_capacity(count);
         while sent.len() < count {
             for deal in self.deals.iter_mut().take(count - sent.len()) {
@@ -123,7 +132,7 @@ impl Sender {
                 let at = Instant::now();
                 let answer: Value = serde_json::from_slice(deal.move_on(&mut self.connection).await?)?;
                 let position = answer.get("position").and_then(Value::as_u64).ok_or("an answer has a position")?;
-                sent.push((position, at));
+                sent.push(Sent { position, at, took: at.elapsed() });
             }
         }
         Ok(sent)

@@ -23,7 +23,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Line>> {
     .map(|line| vec![line])
 }
 
-pub(super) fn line(what: String, server: &Server, megabytes_max: u32) -> Result<Line> {
+pub(crate) fn line(what: String, server: &Server, megabytes_max: u32) -> Result<Line> {
     // Only Linux tells it in a file.
     let Ok(status) = fs::read_to_string(format!("/proc/{}/status", server.id())) else {
         return Ok(Line::alone(what, "cannot be told on this system".to_owned(), None));

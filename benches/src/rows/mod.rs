@@ -2,13 +2,13 @@
 
 mod commands;
 mod commands_postgres;
-mod delivery;
+pub(crate) mod delivery;
 mod disk;
 mod feed;
 mod growth;
-mod http;
+pub(crate) mod http;
 mod import;
-mod memory;
+pub(crate) mod memory;
 mod queries;
 mod reading;
 mod rebuild;

@@ -108,7 +108,8 @@ async fn line(
     let filtered = subscribe(FILTERED, "&types=deal.created", creations);
     let unfiltered = subscribe(UNFILTERED, "", moves + creations);
     let ((rate, moved, created), filtered, unfiltered) = try_join3(send, filtered, unfiltered).await?;
-    let mut sent = [moved, created.clone()].concat();
+    let mut sent: Events =
+        moved.iter().map(|moved| (moved.position, moved.at)).chain(created.iter().copied()).collect();
     sent.sort_unstable();
     for (_, delivered) in &filtered {
         latencies(&created, delivered)?;

@@ -10,9 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use axum_extra::headers::{ContentType, HeaderMapExt as _};
-use dealog_commands::{Meta, Outcome, command_id, fingerprint};
+use dealog_app::{Caller, Terms};
+use dealog_commands::{Outcome, fingerprint};
 use dealog_domain::{Command, Occurred};
-use dealog_events::{Actor, Cause, CommandId, Position, StreamId, Timestamp, Version};
+use dealog_events::{Actor, Position, StreamId, Timestamp, Version};
 use mime::Mime;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
@@ -21,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    access::{Caller, Needed},
+    access::Needed,
     conditions::if_match,
     fair::Share,
     json::{self, Unfit},
@@ -54,7 +55,7 @@ pub(crate) struct CommandHeaders {
 /// What is asked, and what surrounds it. A command without a body may be sent without one.
 pub(crate) struct Asked<T> {
     pub(crate) body: T,
-    meta: Meta,
+    terms: Terms,
     caller: Caller,
     /// What its body takes, until it has been carried out.
     _room: Option<Held>,
@@ -76,25 +77,17 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
             return Err(Problem::internal(&"a command came past the guard of its resource"));
         };
         check_encoding(&headers)?;
-        let room = room(&request, caller.share, app)?;
+        let room = room(&request, needed.share(caller), app)?;
         let body = read(request, app).await?;
-        let caller = app.access.still(&headers, needed).await?;
+        let caller = app.bearers.still(&headers, needed).await?;
         let (occurred, command) = parse(&headers, &body)?;
-        let print = fingerprint(&[method.as_str().as_bytes(), path.as_bytes(), &body]);
-        let command_id = match idempotency_key(&headers, app.limits.idempotency_key_chars_max)? {
-            Some(key) => command_id(caller.actor, key),
-            None => CommandId(Uuid::now_v7()),
-        };
-        let meta = Meta {
-            command_id,
-            fingerprint: print,
-            cause: Cause::new(caller.actor, command_id),
-            now: None,
+        let terms = Terms {
+            name: idempotency_key(&headers, app.limits.idempotency_key_chars_max)?.map(ToOwned::to_owned),
+            fingerprint: fingerprint(&[method.as_str().as_bytes(), path.as_bytes(), &body]),
             occurred,
             if_match: if_match(&headers)?,
-            standing: caller.standing,
         };
-        Ok(Self { body: command, meta, caller, _room: room })
+        Ok(Self { body: command, terms, caller, _room: room })
     }
 }
 
@@ -222,19 +215,12 @@ pub(crate) struct Answer {
 impl<T> Asked<T> {
     /// Lets the only admin change their own role or access, where it is theirs that `stream` has. True where that was so.
     pub(crate) async fn as_only_admin(&mut self, app: &App, stream: StreamId) -> Result<bool, Problem> {
-        let standing = &mut self.meta.standing;
-        match standing.own_role_of {
-            Some(user) if StreamId::User(user) == stream && app.access.is_only_admin(user).await? => {
-                standing.own_role_of = None;
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
+        Ok(app.bearers.access.as_only_admin(&mut self.caller, stream).await?)
     }
 
     /// Who asks.
     pub(crate) fn actor(&self) -> Actor {
-        self.meta.cause.actor
+        self.caller.actor()
     }
 
     /// Carries out `command`, made of the body, on a stream that exists.
@@ -272,12 +258,7 @@ impl<T> Asked<T> {
         stream: StreamId,
         command: impl FnOnce(T) -> Command,
     ) -> Result<Outcome, Problem> {
-        let request = dealog_commands::Request { stream, command: command(self.body), meta: self.meta };
-        let outcome = app.commands.execute(&request).await?;
-        if !outcome.replayed {
-            app.access.charge(&self.caller, outcome.events);
-        }
-        Ok(outcome)
+        Ok(app.bearers.access.command(&self.caller, stream, command(self.body), self.terms).await?)
     }
 }
 

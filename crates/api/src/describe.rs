@@ -3,12 +3,15 @@
 use axum::http::StatusCode;
 use utoipa::openapi::{
     Content, HeaderBuilder, KnownFormat, ObjectBuilder, OpenApi, Ref, RefOr, Schema, SchemaFormat,
-    path::{Operation, PathItem},
+    path::{Operation, ParameterBuilder, ParameterIn, PathItem},
     schema::{SchemaType, Type},
     security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
 const DESCRIPTION: &str = "When it happened: not later than now, not before the stream's last event. Now if absent.";
+
+/// A parameter that every figure has, and nothing else.
+const FIGURE_PARAMETER: &str = "competitor";
 
 /// Adds all of it.
 pub(crate) fn complete(openapi: &mut OpenApi) {
@@ -23,6 +26,7 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
     }
     for operation in openapi.paths.paths.values_mut().flat_map(operations) {
         name(operation);
+        custom_fields(operation);
         describe_responses(operation);
         body_is_never_null(operation);
     }
@@ -39,6 +43,28 @@ fn name(operation: &mut Operation) {
     if let (Some(id), Some(tag)) = (&operation.operation_id, tag) {
         operation.operation_id = Some(format!("{tag}_{id}"));
     }
+}
+
+/// Figures can be asked for by each custom field that a company has, and only the company knows which these are.
+fn custom_fields(operation: &mut Operation) {
+    const PARAMETERS: [(&str, &str); 3] = [
+        ("fields.NAME", "Only deals with one of these values of the custom field NAME, separated by commas."),
+        ("fields.NAME.from", "Only deals whose custom field NAME, a number or a date, is at least this."),
+        ("fields.NAME.to", "Only deals whose custom field NAME is at most this number, or before this date."),
+    ];
+    let Some(parameters) = &mut operation.parameters else { return };
+    if !parameters.iter_mut().filter_map(as_item).any(|parameter| parameter.name == FIGURE_PARAMETER) {
+        return;
+    }
+    parameters.extend(PARAMETERS.map(|(name, description)| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Query)
+            .description(Some(description))
+            .schema(Some(ObjectBuilder::new().schema_type(SchemaType::new(Type::String))))
+            .build()
+            .into()
+    }));
 }
 
 /// What answers with one of these statuses say about a caller's remaining quota. None of it is promised: without tokens nothing

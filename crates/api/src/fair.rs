@@ -21,7 +21,11 @@ use axum::{
 use dealog_events::Actor;
 use tokio::sync::oneshot;
 
-use crate::{Limits, access::RateLimit, problem::Problem};
+use crate::{
+    Limits,
+    access::{RateLimit, network},
+    problem::Problem,
+};
 
 /// Who is served by turns: the actor of a token, or without tokens the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +35,14 @@ pub(crate) enum Share {
 }
 
 impl Share {
+    /// The share of whoever calls from there.
+    pub(crate) fn of(actor: Actor, from: Option<IpAddr>) -> Self {
+        match actor {
+            Actor::Local => Self::Address(from.map(network)),
+            actor => Self::Actor(actor),
+        }
+    }
+
     /// Without tokens there is but one caller.
     fn is_the_only_one(self) -> bool {
         matches!(self, Self::Address(_))

@@ -171,7 +171,7 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 /// here, another host. And a proxy on it may be reached from everywhere: it says so in a header. All are refused.
 async fn from_here(app: &App, foreign: Option<(&'static str, String)>) -> Result<(), Problem> {
     match foreign {
-        Some((field, found)) if app.access.is_open().await? => {
+        Some((field, found)) if app.bearers.access.is_open().await? => {
             let detail = format!(
                 "{found}: without tokens the server answers requests of this machine to its own address only; \
                  `dealog token create` makes a token"

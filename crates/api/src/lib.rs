@@ -32,7 +32,7 @@ mod values;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
-use dealog_app::Queries;
+use dealog_app::{Permission, Queries};
 use dealog_commands::Commands;
 use dealog_events::Timestamp;
 use dealog_projections::{Database, Watch};
@@ -44,7 +44,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    access::{Access, Needs, Permission, guard},
+    access::{Bearers, Needs, guard},
     audit::{Audit, Personal},
 };
 
@@ -78,26 +78,12 @@ pub struct Limits {
     pub groups_max: usize,
     /// Characters of an idempotency key.
     pub idempotency_key_chars_max: usize,
-    /// How long a query waits for its `min_position`.
-    pub min_position_wait: Duration,
     /// How long a request may take until its answer begins.
     pub request_time: Duration,
     /// Requests with a bad token, from one address, that are answered with 401 within a window; more get 429.
     pub failed_attempts_max: u32,
     /// That window.
     pub failed_attempts_window: Duration,
-    /// Commands of a seller that are carried out in a second. A command counts as many times as it appends events.
-    pub seller_commands_per_second: u32,
-    /// Those that may come at once.
-    pub seller_commands_burst: u32,
-    /// The same for people of other roles.
-    pub person_commands_per_second: u32,
-    /// Those that may come at once.
-    pub person_commands_burst: u32,
-    /// The same for services.
-    pub service_commands_per_second: u32,
-    /// Those that may come at once.
-    pub service_commands_burst: u32,
     /// Bytes of a file of the audit log; then another is begun.
     pub audit_file_bytes_max: u64,
     /// Files of the audit log; the oldest goes.
@@ -152,16 +138,9 @@ impl Default for Limits {
             response_bytes_max: 64 * 1024 * 1024,
             groups_max: 1_000,
             idempotency_key_chars_max: 255,
-            min_position_wait: Duration::from_secs(5),
             request_time: Duration::from_secs(30),
             failed_attempts_max: 10,
             failed_attempts_window: Duration::from_mins(1),
-            seller_commands_per_second: 30,
-            seller_commands_burst: 300,
-            person_commands_per_second: 100,
-            person_commands_burst: 1_000,
-            service_commands_per_second: 5_000,
-            service_commands_burst: 20_000,
             audit_file_bytes_max: 16 * 1024 * 1024,
             audit_files_max: 10,
             audit_queue_max: 4_096,
@@ -218,8 +197,8 @@ impl Followed {
 
 /// What the handlers need. They share one: a request passes many hands, and each is given a clone of what it is called with.
 pub struct App {
-    /// Who may call.
-    pub access: Access,
+    /// Whose a request is, and commands in their name.
+    pub bearers: Bearers,
     /// The write side.
     pub commands: Commands,
     /// What answers questions.

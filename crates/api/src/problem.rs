@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use dealog_app::{Failed, QueryError, Wrong};
+use dealog_app::{AccessError, Failed, QueryError, Refused, TooFast, Wrong};
 use dealog_commands::CommandError;
 use dealog_domain::{Details, Kind};
 use dealog_projections::{FiguresError, ProjectionError};
@@ -251,6 +251,43 @@ impl From<ProjectionError> for Problem {
             ProjectionError::Damaged(_) => Self { damaged: true, detail, ..Self::internal(&error) },
             _ => Self::internal(&detail),
         }
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Refused(refused) => refused.into(),
+            AccessError::Store(error) => error.into(),
+            AccessError::User(error) => error.into(),
+            AccessError::Mark(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let detail = refused.to_string();
+        let problem = match refused {
+            Refused::NoToken => {
+                let detail = "send a token as `Authorization: Bearer dealog_...`; `dealog token create` makes one";
+                Self::new(StatusCode::UNAUTHORIZED, "no_token", detail)
+            }
+            Refused::BadToken { .. } => Self::new(StatusCode::UNAUTHORIZED, "invalid_token", detail),
+            Refused::Forbidden { permitted, .. } => Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+                .allowed(permitted.iter().map(ToString::to_string).collect()),
+        };
+        problem.field("Authorization")
+    }
+}
+
+impl From<TooFast> for Problem {
+    fn from(too_fast: TooFast) -> Self {
+        metrics::counter!("dealog_commands_put_off_total").increment(1);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_commands", too_fast.to_string())
+            .field("Authorization")
+            .retry_after(too_fast.seconds())
+            .rate_limit(too_fast.allowance.into())
     }
 }
 

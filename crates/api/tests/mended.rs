@@ -8,10 +8,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use dealog_api::{
     App, Budget, Feed, Followed, Model, Order, Readiness, Room, Turns,
-    access::Access,
+    access::Bearers,
     audit::{Audit, Mode},
 };
-use dealog_app::Queries;
+use dealog_app::{Access, Queries};
 use dealog_commands::{Commands, system_clock};
 use dealog_events::{Envelope, Event, ReadError};
 use dealog_projections::{
@@ -100,6 +100,7 @@ impl Server {
             stop.subscribe(),
         );
         let imaging = tokio::spawn(async move { drop(image.await) });
+        let access = Access::new(store.clone(), commands.clone(), dealog_app::Limits::default()).await.unwrap();
         let app = App {
             queries: Queries::new(
                 store.clone(),
@@ -109,7 +110,7 @@ impl Server {
                 system_clock(),
                 dealog_app::Limits::default(),
             ),
-            access: Access::new(store.clone(), commands.clone(), &limits).await.unwrap(),
+            bearers: Bearers::new(access, &limits),
             scrubbed: watch::channel(dealog_store::Scrubbed::default()).1,
             readiness: Readiness::default(),
             turns: Turns::new(&limits),

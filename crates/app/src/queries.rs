@@ -1,6 +1,6 @@
 //! What is asked, and asking for figures.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use dealog_commands::Clock;
 use dealog_events::{Position, Timestamp};
@@ -9,20 +9,7 @@ use dealog_projections::{Figures, Status, Watch, models::Lists};
 use dealog_store::EventStore;
 use tokio::time::timeout;
 
-use crate::{Asked, Failed, QueryError, Wrong, asked::amounts, reached::Reached};
-
-/// Named limits of questions.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// How long a question waits for its `min_position`, or for figures or read models that catch up with the log.
-    pub min_position_wait: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { min_position_wait: Duration::from_secs(5) }
-    }
-}
+use crate::{Asked, Failed, Limits, QueryError, Wrong, asked::amounts, reached::Reached};
 
 /// What answers questions. Cheap to clone.
 #[derive(Clone)]

@@ -17,6 +17,7 @@ pub(crate) struct Limits {
     pub(crate) commands: dealog_commands::Limits,
     pub(crate) worker: dealog_projections::Limits,
     pub(crate) image: ImageLimits,
+    pub(crate) app: dealog_app::Limits,
     pub(crate) api: dealog_api::Limits,
 }
 
@@ -98,7 +99,7 @@ limits!(
     response_bytes_max: u64 => api.response_bytes_max;
     groups_max: usize => api.groups_max;
     idempotency_key_chars_max: usize => api.idempotency_key_chars_max;
-    min_position_wait_ms: u64 => api.min_position_wait in milliseconds;
+    min_position_wait_ms: u64 => app.min_position_wait in milliseconds;
     request_ms: u64 => api.request_time in milliseconds;
     write_stall_ms: u64 => api.write_stall in milliseconds;
     write_bytes_min: usize => api.write_bytes_min;
@@ -109,12 +110,12 @@ limits!(
     body_ms: u64 => api.body_time in milliseconds;
     failed_attempts_max: u32 => api.failed_attempts_max;
     failed_attempts_window_seconds: u64 => api.failed_attempts_window in seconds;
-    seller_commands_per_second: u32 => api.seller_commands_per_second;
-    seller_commands_burst: u32 => api.seller_commands_burst;
-    person_commands_per_second: u32 => api.person_commands_per_second;
-    person_commands_burst: u32 => api.person_commands_burst;
-    service_commands_per_second: u32 => api.service_commands_per_second;
-    service_commands_burst: u32 => api.service_commands_burst;
+    seller_commands_per_second: u32 => app.seller_commands_per_second;
+    seller_commands_burst: u32 => app.seller_commands_burst;
+    person_commands_per_second: u32 => app.person_commands_per_second;
+    person_commands_burst: u32 => app.person_commands_burst;
+    service_commands_per_second: u32 => app.service_commands_per_second;
+    service_commands_burst: u32 => app.service_commands_burst;
     audit_file_bytes_max: u64 => api.audit_file_bytes_max;
     audit_files_max: u32 => api.audit_files_max;
     audit_queue_max: usize => api.audit_queue_max;

@@ -2,7 +2,8 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use dealog_api::{Model, TlsError, access::Mark};
+use dealog_api::{Model, TlsError};
+use dealog_app::Mark;
 use dealog_commands::{CommandError, Commands, system_clock};
 use dealog_projections::{Database, ProjectionError, Worker, models, put_aside_if_damaged};
 use dealog_store::{CopyError, Log, Place, StoreError, TokenError};

@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use dealog_api::{App, Budget, Feed, Followed, Order, Readiness, Room, Tls, Turns, access::Access, audit::Audit};
-use dealog_app::Queries;
+use dealog_api::{App, Budget, Feed, Followed, Order, Readiness, Room, Tls, Turns, access::Bearers, audit::Audit};
+use dealog_app::{Access, Queries};
 use dealog_commands::system_clock;
 use dealog_events::Position;
 use dealog_followers::follow;
@@ -69,14 +69,15 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
         limits.connections_max = connections_max;
     }
     let tokens: Arc<dyn TokenStore> = Arc::<dyn Log>::clone(&store);
+    let access = Access::new(tokens, commands.clone(), settings.limits.app)
+        .await?
+        .required(settings.tokens == Tokens::Required)
+        .marked(open::mark(settings, &store).await?);
     let audit = Audit::start(settings.audit, settings.audit_folder(), &limits)
         .map_err(|source| Failure::Io { what: "the thread that writes the audit log".into(), source })?;
     let app = App {
         audit: audit.clone(),
-        access: Access::new(tokens, commands.clone(), &limits)
-            .await?
-            .required(settings.tokens == Tokens::Required)
-            .marked(open::mark(settings, &store).await?),
+        bearers: Bearers::new(access, &limits),
         feed: Feed::start(Arc::clone(commands.store()), limits),
         metrics,
         scrubbed: store.scrub(system_clock()).await,
@@ -90,7 +91,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
             Lists::new(database.clone()),
             status.clone(),
             system_clock(),
-            dealog_app::Limits { min_position_wait: limits.min_position_wait },
+            settings.limits.app,
         ),
         commands,
         followed: Followed { database: database.clone(), models: open::asked(), status },

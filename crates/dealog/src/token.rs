@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{ArgGroup, Args, Subcommand};
 use comfy_table::{Table, presets};
-use dealog_api::access::{Key, Permission, Secret, service};
+use dealog_app::{Key, Permission, Secret, service};
 use dealog_commands::{Commands, Meta, Request};
 use dealog_domain::{Command, State, user};
 use dealog_events::{

@@ -134,6 +134,8 @@ struct Following<F: Follower> {
     events_max: usize,
     /// The end of a batch with such an event: until that is behind it, batches stay small.
     suspect: Option<Position>,
+    /// The last page had as many events as were asked for, or went no further than it should: there may be more.
+    may_go_on: bool,
     /// The page behind a cursor, which is read while the one before it is handled.
     ahead: Option<(Cursor, Ahead<F::Item>)>,
 }
@@ -159,7 +161,17 @@ enum Step {
 impl<F: Follower> Following<F> {
     fn new(store: Arc<dyn EventStore>, follower: F, limits: Limits, status: watch::Sender<Status>) -> Self {
         let events_max = limits.batch_events_max.max(1);
-        Self { store, follower, limits, status, checked: None, events_max, suspect: None, ahead: None }
+        Self {
+            store,
+            follower,
+            limits,
+            status,
+            checked: None,
+            events_max,
+            suspect: None,
+            may_go_on: false,
+            ahead: None,
+        }
     }
 
     async fn go_on(&mut self) {
@@ -169,6 +181,10 @@ impl<F: Follower> Following<F> {
             let name = self.follower.name();
             let step = supervised::run(name, self.step()).await;
             let pause = match step.unwrap_or_else(|| Err(Trouble::Away("it failed, and the log says why".into()))) {
+                // What this process knows of has been handled. To read on, and find nothing, costs as much as to read an event.
+                Ok(Step::Handled(position)) if !self.may_go_on && position >= *wake.borrow() => {
+                    self.limits.poll_interval
+                }
                 Ok(Step::Handled(_)) => continue,
                 Ok(Step::AtEnd(_) | Step::Waits(_)) => self.limits.poll_interval,
                 Err(Trouble::Away(reason)) => {
@@ -232,8 +248,10 @@ impl<F: Follower> Following<F> {
             }
             Ok(page) => {
                 let (tried, reached) = (page.items.len(), page.reached);
+                let full = tried >= self.events_max;
+                self.may_go_on = full || until.is_some();
                 // A page ends by bytes, too.
-                if tried >= self.events_max || reached.position < *self.store.watch().borrow() {
+                if full || reached.position < *self.store.watch().borrow() {
                     self.read_ahead(reached, until);
                 }
                 (tried, Some(reached.position), self.handle(page).await.map(|()| reached))

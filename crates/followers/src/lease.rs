@@ -1,8 +1,8 @@
 //! Leases: of all followers of a name, in one process or in many, one may go on at a time.
 //!
 //! A lease says who holds it, until when, and by which number (the fence, which grows each time it is taken). A holder
-//! renews it in the transaction of each batch, by its number: one that was paused, and whose lease another has taken
-//! meanwhile, writes nothing. Time is the database's clock. Whoever stops gives the lease back; of one that was killed it is
+//! locks it in the transaction of each batch, by its number: one that was paused, and whose lease another has taken
+//! meanwhile, writes nothing. It renews it from time to time. Time is the database's clock. Whoever stops gives the lease back; of one that was killed it is
 //! free when it has run out, or as soon as somebody on the same machine looks: see [`process`](crate::process).
 //!
 //! Leases are rows of a table in the database that their holders write to, SQLite or PostgreSQL, and whoever has that
@@ -70,6 +70,17 @@ impl Lease {
         let taken = sqlx::query_scalar(AssertSqlSafe(sql)).bind(name).bind(this).bind(micros(time)).bind(of_the_gone);
         let taken: Option<i64> = taken.fetch_optional(db).await?;
         Ok(taken.map(|fence| Self { name: name.to_owned(), fence, time, renewed }))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number by which it was taken, which nobody else has it by: whoever writes under it sees, in the same transaction, that
+    /// this is still its number.
+    pub fn fence(&self) -> i64 {
+        self.fence
     }
 
     /// Renews it within the transaction that `db` is in, which nobody can take it from until that ends.

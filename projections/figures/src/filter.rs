@@ -116,11 +116,7 @@ impl Passes {
         let image = resolved.image;
         in_order("amount_to", filter.amount.from.as_ref(), filter.amount.to.as_ref())?;
         in_order("expected_to", filter.expected.from.as_ref(), filter.expected.to.as_ref())?;
-        let settings = resolved.image.settings.last();
-        let fields = filter.fields.iter().map(|field| {
-            let defined = settings.into_iter().flat_map(|settings| &settings.fields);
-            field_filter(field, defined.filter(|field| field.of == FieldOwner::Deal), resolved)
-        });
+        let fields = filter.fields.iter().map(|field| field_filter(field, resolved));
         Ok(Self {
             filters: *filter != Filter { pipelines: filter.pipelines.clone(), ..Filter::default() },
             stages: stages(&filter.stages, resolved)?,
@@ -258,14 +254,20 @@ fn reasons(slugs: &[Slug], resolved: &Resolved<'_>) -> Option<Wanted> {
     Some(Wanted { names: Some(names) })
 }
 
-fn field_filter<'d>(
-    filter: &FieldFilter,
-    mut defined: impl Iterator<Item = &'d FieldDefinition>,
-    resolved: &Resolved<'_>,
-) -> Result<(Option<Name>, Wanted), Unanswerable> {
+/// The definition of a custom field of deals.
+pub(crate) fn field_of_deals<'i>(resolved: &Resolved<'i>, slug: &Slug) -> Result<&'i FieldDefinition, String> {
+    let settings = resolved.image.settings.last();
+    let fields =
+        || settings.into_iter().flat_map(|settings| &settings.fields).filter(|field| field.of == FieldOwner::Deal);
+    fields().find(|field| field.slug == *slug).ok_or_else(|| match listed(fields().map(|field| &field.slug)) {
+        none if none.is_empty() => format!("deals have no field `{slug}`: the company's settings define none"),
+        known => format!("deals have no field `{slug}`; there are {known}"),
+    })
+}
+
+fn field_filter(filter: &FieldFilter, resolved: &Resolved<'_>) -> Result<(Option<Name>, Wanted), Unanswerable> {
     let refused = |message: String| Unanswerable::field(format!("fields.{}", filter.field), message);
-    let definition = defined.find(|field| field.slug == filter.field);
-    let definition = definition.ok_or_else(|| refused("deals have no such field".into()))?;
+    let definition = field_of_deals(resolved, &filter.field).map_err(refused)?;
     let parsed = |text: &String| parse(definition, text).map_err(&refused);
     let values = filter.values.iter().map(parsed).collect::<Result<Vec<Value>, _>>()?;
     let from = filter.from.as_ref().map(parsed).transpose()?;

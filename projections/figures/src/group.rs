@@ -6,7 +6,7 @@
 use std::{cmp::Reverse, str::FromStr};
 
 use chrono::NaiveDate;
-use dealog_events::{Slug, settings::FieldOwner};
+use dealog_events::Slug;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     calendar::{Calendar, Interval},
     definitions::{Cut, History},
+    filter::field_of_deals,
     image::Value,
     names::Name,
     question::{By, Grouping, Unanswerable},
@@ -144,11 +145,7 @@ impl Of {
             By::LossReason => Self::Reason,
             By::Competitor => Self::Competitor,
             By::Field(field) => {
-                let defined = resolved.image.settings.last();
-                let mut defined = defined.into_iter().flat_map(|settings| &settings.fields);
-                if !defined.any(|found| found.of == FieldOwner::Deal && found.slug == *field) {
-                    return Err(Unanswerable::field("by", format!("deals have no field `{field}`")));
-                }
+                field_of_deals(resolved, field).map_err(|message| Unanswerable::field("by", message))?;
                 Self::Field(resolved.image.fields.find(field))
             }
             By::Time(interval) => {

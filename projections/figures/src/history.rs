@@ -108,7 +108,7 @@ impl Chances {
         let mut won = false;
         let then = at.steps(resolved.image).iter().rev().filter(|step| step.at <= before);
         let mut entries = then.inspect(|step| won |= step.change == Change::Won).filter_map(Step::enters);
-        let path = entries.next().map_or(at.deal.first.path, |entry| entry.path);
+        let path = entries.next().map_or(at.deal.path, |entry| entry.path);
         match courses.of(path).iter().find(|course| course.pipeline == pipeline) {
             None => 0,
             // It was won in this pipeline, which reaches everything, and had not been reopened yet.

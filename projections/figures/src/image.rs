@@ -123,7 +123,7 @@ impl Image {
 
     /// Makes what a snapshot does not have.
     pub(crate) fn look_up(&mut self) {
-        let now = |(number, deal): (usize, &Deal)| deal.first.after(self.steps.of(number));
+        let now = |(number, deal): (usize, &Deal)| deal.begun().after(self.steps.of(number));
         self.now = self.deals.iter().enumerate().map(now).collect();
         self.times = Times::default();
         self.numbers = HashTable::with_capacity(self.deals.len());
@@ -223,29 +223,27 @@ impl Image {
         }
         let number = u32::try_from(self.deals.len()).map_err(|_| "an image holds 4,294,967,295 deals")?;
         let stage = self.stage(event.pipeline, &event.stage);
-        let first = State {
-            status: Status::Open,
+        let deal = Deal {
+            id,
+            position,
+            created_at: at,
             stage,
             path: self.paths.name(&Visited { before: None, stage, after_win: false }),
-            since: at,
             owner: event.owner.map(|id| self.users.name(&id)),
             customer: event.customer.map(|id| self.customers.name(&id)),
             source: event.source.as_ref().map(|source| self.sources.name(source)),
             campaign: event.campaign.map(|id| self.campaigns.name(&id)),
             amount: event.amount.map(|amount| self.amount(amount)),
             expected_close: event.expected_close,
-            probability: None,
-            category: None,
-            loss: None,
         };
-        self.enter(first.stage, at, position);
+        self.enter(stage, at, position);
         self.oldest = Some(self.oldest.map_or(at, |oldest| oldest.min(at)));
         self.steps.begin();
         self.first_fields(number as usize, &event.fields, at, position);
-        let deal = Deal { id, position, first };
-        self.times.push(&deal, self.steps.of(number as usize), &first);
+        let now = deal.begun();
+        self.times.push(&deal, self.steps.of(number as usize), &now);
         self.deals.push(deal);
-        self.now.push(first);
+        self.now.push(now);
         self.numbers.insert_unique(hash(id), number, |other| hash_of(&self.deals, *other));
         Ok(())
     }
@@ -263,7 +261,7 @@ impl Image {
         self.steps.push(number, step);
         match change {
             // It is as it was all the time, with what changed while it was closed.
-            Change::Reopened(_) => *now = deal.first.after(self.steps.of(number)),
+            Change::Reopened(_) => *now = deal.begun().after(self.steps.of(number)),
             _ if now.status == Status::Open => now.apply(&step),
             _ => {}
         }

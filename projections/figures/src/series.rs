@@ -143,8 +143,8 @@ pub(crate) fn at_ends<'i, T: Tally + Clone>(
     let mut from_then_on: Vec<Groups<T>> = ends.iter().map(|_| Groups::default()).collect();
     for (number, deal) in image.deals.iter().enumerate() {
         let all_steps = image.steps.of(number);
-        let begun = ends.partition_point(|end| end.cut.at < deal.created_at());
-        let (mut passed, mut replay) = (0, Replay::of(deal.first));
+        let begun = ends.partition_point(|end| end.cut.at < deal.created_at);
+        let (mut passed, mut replay) = (0, Replay::of(deal.begun()));
         let pairs = ends.iter().zip(groups.iter_mut().zip(&mut from_then_on)).skip(begun);
         for (end, (groups, from_then_on)) in pairs {
             if deal.position > end.cut.position {
@@ -157,7 +157,7 @@ pub(crate) fn at_ends<'i, T: Tally + Clone>(
             passed = steps.len();
             let state = replay.state();
             let closed = state.status != Status::Open;
-            let at = &DealAt::new((number, deal), deal.created_at(), passed, state, end.cut.at);
+            let at = &DealAt::new((number, deal), deal.created_at, passed, state, end.cut.at);
             if !end.passes.deal(end, at) {
                 continue;
             }

@@ -4,7 +4,7 @@
 //! restored from a backup and written to again is not taken for the one it was made of; and it ends with a checksum. One that is
 //! damaged, or of another version of this format, is refused: then the image is folded from the log.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 
 use crc32fast::Hasher;
 use dealog_events::Position;
@@ -14,9 +14,15 @@ use uuid::Uuid;
 use crate::Image;
 
 /// What a snapshot begins with: what it is, and the version of its format. Whatever changes in [`Image`] changes this.
-const MAGIC: &[u8; 16] = b"dealog image 002";
+const MAGIC: &[u8; 16] = b"dealog image 003";
 /// The longest text in a snapshot takes fewer bytes.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Read and written, and added to the checksum, at once: byte by byte that would take most of the time.
+const BUFFER_BYTES: usize = 1024 * 1024;
+/// The checksum at the end.
+const SUM_BYTES: usize = 4;
+/// What CRC-32 makes of any text with its own checksum behind it.
+const SUM_OF_TEXT_AND_SUM: u32 = 0x2144_DF1C;
 
 /// Which history a snapshot was made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,19 +52,20 @@ pub enum Unusable {
 impl Image {
     /// Writes a snapshot.
     pub fn write(&self, proof: &Proof, to: impl Write) -> Result<(), Unusable> {
-        let mut to = Checked { inner: to, hasher: Hasher::new() };
+        let mut to = BufWriter::with_capacity(BUFFER_BYTES, Checked { inner: to, hasher: Hasher::new() });
         to.write_all(MAGIC)?;
         let mut write = |error: postcard::Error| Unusable::Io(io::Error::other(error));
         postcard::to_io(proof, &mut to).map_err(&mut write)?;
         postcard::to_io(self, &mut to).map_err(&mut write)?;
-        let sum = to.hasher.finalize();
-        to.inner.write_all(&sum.to_le_bytes())?;
-        Ok(to.inner.flush()?)
+        to.flush()?;
+        let sum = to.get_ref().hasher.clone().finalize();
+        to.write_all(&sum.to_le_bytes())?;
+        Ok(to.flush()?)
     }
 
     /// Reads a snapshot, and which history it was made of.
     pub fn read(from: impl Read) -> Result<(Self, Proof), Unusable> {
-        let mut from = Checked { inner: from, hasher: Hasher::new() };
+        let mut from = BufReader::with_capacity(BUFFER_BYTES, Checked { inner: from, hasher: Hasher::new() });
         let mut magic = [0; 16];
         from.read_exact(&mut magic)?;
         if magic != *MAGIC {
@@ -66,11 +73,12 @@ impl Image {
         }
         let mut buffer = vec![0; TEXT_BYTES_MAX];
         let damaged = |error: postcard::Error| Unusable::Damaged(error.to_string());
-        let (proof, (from, _)) = postcard::from_io::<Proof, _>((from, &mut buffer)).map_err(damaged)?;
-        let (mut image, (mut from, _)) = postcard::from_io::<Self, _>((from, &mut buffer)).map_err(damaged)?;
-        let (sum, mut found) = (from.hasher.clone().finalize(), [0; 4]);
-        from.inner.read_exact(&mut found)?;
-        if sum != u32::from_le_bytes(found) || image.position() != proof.position {
+        let (proof, _) = postcard::from_io::<Proof, _>((&mut from, &mut buffer)).map_err(damaged)?;
+        let (mut image, _) = postcard::from_io::<Self, _>((&mut from, &mut buffer)).map_err(damaged)?;
+        let mut sum = Vec::new();
+        from.read_to_end(&mut sum)?;
+        let is_whole = sum.len() == SUM_BYTES && from.into_inner().hasher.finalize() == SUM_OF_TEXT_AND_SUM;
+        if !is_whole || image.position() != proof.position {
             return Err(Unusable::Damaged("its checksum is another one".into()));
         }
         image.look_up();

@@ -224,21 +224,52 @@ impl Replay {
     }
 }
 
-/// How a deal began.
+/// How a deal began. 64 bytes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Deal {
     /// Which one.
     pub id: DealId,
     /// Where the log says that it began.
     pub position: u32,
-    /// As it began; `since` is when.
-    pub first: State,
+    /// When it was created.
+    pub created_at: i64,
+    /// Its first stage.
+    pub stage: Name,
+    /// The path that has this stage alone.
+    pub path: Name,
+    /// Who was responsible at first.
+    pub owner: Option<Name>,
+    /// To whom it was to be sold.
+    pub customer: Option<Name>,
+    /// Where it came from.
+    pub source: Option<Name>,
+    /// What brought it.
+    pub campaign: Option<Name>,
+    /// What it was worth.
+    pub amount: Option<Amount>,
+    /// When it was expected to close.
+    #[serde(with = "snapshot::day")]
+    pub expected_close: Option<NaiveDate>,
 }
 
 impl Deal {
-    /// When it was created.
-    pub fn created_at(&self) -> i64 {
-        self.first.since
+    /// As it was created: open, with nothing of its own but what it was created with.
+    pub fn begun(&self) -> State {
+        State {
+            status: Status::Open,
+            stage: self.stage,
+            path: self.path,
+            since: self.created_at,
+            owner: self.owner,
+            customer: self.customer,
+            source: self.source,
+            campaign: self.campaign,
+            amount: self.amount,
+            expected_close: self.expected_close,
+            probability: None,
+            category: None,
+            loss: None,
+        }
     }
 }
 
@@ -258,8 +289,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_takes_24_bytes_and_a_state_64() {
+    fn a_step_takes_24_bytes_and_a_deal_and_a_state_64_each() {
         assert_eq!(size_of::<Step>(), 24);
+        assert_eq!(size_of::<Deal>(), 64);
         assert_eq!(size_of::<State>(), 64);
     }
 

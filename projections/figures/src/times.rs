@@ -32,8 +32,8 @@ pub(crate) struct TimesOfDeal {
 impl Times {
     /// Adds the times of a new deal.
     pub(crate) fn push(&mut self, deal: &Deal, steps: &[Step], now: &State) {
-        let last = steps.last().map_or((deal.created_at(), deal.position), |step| (step.at, step.position));
-        self.created_at.push(deal.created_at());
+        let last = steps.last().map_or((deal.created_at, deal.position), |step| (step.at, step.position));
+        self.created_at.push(deal.created_at);
         self.closed_at.push(now.closed_at().unwrap_or(OPEN));
         self.last_at.push(last.0);
         self.last_position.push(last.1);

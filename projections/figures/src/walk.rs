@@ -78,7 +78,7 @@ impl Resolved<'_> {
                 visit(&DealAt { deal, number, happened: u32::MAX, created_at, state: now, last: now, at });
             } else {
                 let steps = cut.of(steps.of(number));
-                visit(&DealAt::new((number, deal), created_at, steps.len(), &deal.first.after(steps), cut.at));
+                visit(&DealAt::new((number, deal), created_at, steps.len(), &deal.begun().after(steps), cut.at));
             }
         };
         let mut found: Vec<(usize, TimesOfDeal)> = Vec::with_capacity(BLOCK_DEALS);

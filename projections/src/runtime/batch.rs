@@ -2,7 +2,7 @@
 //!
 //! To follow the log and to build beside it are both this, over and over.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::panic::AssertUnwindSafe;
 
 use dealog_events::{Cursor, Envelope, Event, Position};
 use dealog_followers::{Lease, Trouble};
@@ -100,17 +100,15 @@ pub(super) enum Written {
 /// go on.
 pub(super) async fn write(
     database: &Database,
-    lease: &mut Lease,
+    lease: &Lease,
     models: &mut [Model],
     expected: &[(&'static str, i64)],
     (from, reached): (Position, Cursor),
     events: &[(Envelope, Event)],
     stop: bool,
 ) -> Result<Written, ProjectionError> {
-    let begun = Instant::now();
     let mut db = database.write().await?;
-    lease.renew(&mut db).await?;
-    let found = checkpoint::locked(&mut db).await?;
+    let found = checkpoint::locked_under(&mut db, lease).await?;
     let mut models: Vec<_> = models.iter_mut().filter(|model| model.goes_on_from(from)).collect();
     if models.iter().any(|model| found.get(model.projection.name()) != Some(&model.at)) {
         db.rollback().await?;
@@ -144,7 +142,6 @@ pub(super) async fn write(
     failpoints::pass("views-before-commit")?;
     db.commit().await?;
     failpoints::pass("views-after-commit")?;
-    lease.renewed(begun);
     for (index, position, reason) in stopped {
         if let Some(model) = models.get_mut(index) {
             model.stop(position, reason);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dealog_events::{Cursor, Position};
-use dealog_followers::{OtherHistory, check};
+use dealog_followers::{Lease, OtherHistory, check};
 use dealog_store::{EventStore, Head};
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 use uuid::Uuid;
@@ -96,6 +96,15 @@ pub(crate) async fn locked(db: &mut AnyConnection) -> Result<Checkpoints, Projec
     // In one order, or two who want them all could each wait for the other.
     let sql = format!("{SELECT} ORDER BY projection{}", Dialect::of(db).for_update());
     select(db, sql).await
+}
+
+/// The same, under a lease that nobody can take until the transaction ends.
+pub(crate) async fn locked_under(db: &mut AnyConnection, lease: &Lease) -> Result<Checkpoints, ProjectionError> {
+    let sql =
+        format!("{SELECT} JOIN leases ON name = $1 AND fence = $2 ORDER BY projection{}", Dialect::of(db).for_update());
+    let found = sqlx::query(AssertSqlSafe(sql)).bind(lease.name()).bind(lease.fence()).fetch_all(db).await?;
+    // Whoever has a lease to keep tables has checkpoints, so another has taken it.
+    if found.is_empty() { Err(ProjectionError::LeaseLost) } else { found.iter().map(read).collect() }
 }
 
 async fn select(db: &mut AnyConnection, sql: String) -> Result<Checkpoints, ProjectionError> {

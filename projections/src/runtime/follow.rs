@@ -227,7 +227,7 @@ impl Live {
 
     async fn write(&mut self, events: &[(Envelope, Event)], reached: Cursor) -> Result<(), ProjectionError> {
         let Self { database, models, from, coming, .. } = self;
-        let lease = self.lease.as_mut().ok_or(ProjectionError::LeaseLost)?;
+        let lease = self.lease.as_ref().ok_or(ProjectionError::LeaseLost)?;
         let expected = coming.as_ref().map_or(&[][..], |coming| &coming.expected);
         let stretch = (*from, reached);
         let mut written = write(database, lease, models, expected, stretch, events, false).await;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use dealog_app::Caller;
 use moka::sync::Cache;
 use tokio::time::timeout;
 
-use super::Caller;
 use crate::problem::Problem;
 
 /// How long the database may take to say who calls, where somebody can be remembered instead.

@@ -1,143 +1,52 @@
-//! What reaches the database, counted where it is asked.
+//! What comes with a right token, and what with others.
 
-use std::{net::Ipv4Addr, sync::atomic::AtomicUsize};
+use std::net::Ipv4Addr;
 
-use async_trait::async_trait;
 use axum::http::HeaderValue;
-use dealog_commands::system_clock;
-use dealog_events::Timestamp;
-use dealog_store::{EventStore, TokenError, sqlite::SqliteStore};
-use tempfile::TempDir;
+use dealog_app::{Key, Secret, service};
+use dealog_commands::{Commands, system_clock};
+use dealog_events::Actor;
+use dealog_store::{Token, TokenStore as _, sqlite::SqliteStore};
+use uuid::Uuid;
 
 use super::*;
 
-/// The tokens of a log, and how often they were looked up.
-struct Counting {
-    store: Arc<SqliteStore>,
-    asked: AtomicUsize,
-}
-
-#[async_trait]
-impl TokenStore for Counting {
-    async fn add_token(&self, token: &Token) -> Result<(), TokenError> {
-        self.store.add_token(token).await
-    }
-    async fn token(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        self.store.token(id).await
-    }
-    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
-        self.store.tokens().await
-    }
-    async fn has_tokens(&self) -> Result<bool, StoreError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        self.store.has_tokens().await
-    }
-    async fn revoke_token(&self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<Option<Token>, TokenError> {
-        self.store.revoke_token(id, at, by).await
-    }
-    async fn token_key(&self) -> Result<[u8; 32], StoreError> {
-        self.store.token_key().await
-    }
-    async fn take_token_key(&self, key: [u8; 32]) -> Result<(), StoreError> {
-        self.store.take_token_key(key).await
-    }
-}
-
-struct Place {
-    _folder: TempDir,
-    access: Access,
-    tokens: Arc<Counting>,
-}
-
-impl Place {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("log.db"), dealog_store::Limits::default()).await.unwrap();
-        let store = Arc::new(store);
-        let log: Arc<dyn EventStore> = store.clone();
-        let commands = Commands::new(log, system_clock(), dealog_commands::Limits::default());
-        let tokens = Arc::new(Counting { store, asked: AtomicUsize::new(0) });
-        let access = Access::new(tokens.clone(), commands, &Limits::default()).await.unwrap();
-        Self { _folder: folder, access, tokens }
-    }
-
-    /// Gives out a token to a service.
-    async fn token(&self) -> String {
-        let (secret, id) = (Secret::random().unwrap(), Uuid::now_v7());
-        let token = Token {
-            id,
-            secret_hash: secret.hash(),
-            actor: Actor::Service(service("ledger")),
-            name: "ledger".into(),
-            permissions: vec!["read".into()],
-            created_at: self.access.commands.now(),
-            expires_at: None,
-            revoked_at: None,
-            created_by: None,
-            revoked_by: None,
-        };
-        self.tokens.add_token(&token).await.unwrap();
-        secret.token(id, &self.access.key)
-    }
-
-    async fn try_with(&self, token: &str) -> Result<Caller, Problem> {
-        let value = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
-        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-        self.access.caller(&headers, Some(Ipv4Addr::LOCALHOST.into())).await
-    }
-}
-
-/// Tokens as someone makes them up: `id` with another secret or check, or nothing of a token that there is.
-fn made_up(right: &str) -> Vec<String> {
-    let parts: Vec<&str> = right.split('_').collect();
-    let (id, secret, check) = (parts[1], parts[2], parts[3]);
-    let another = Key::new([1; 32]);
-    (0..100)
-        .flat_map(|number: u32| {
-            [
-                format!("dealog_{id}_{number:064x}_{check}"),
-                format!("dealog_{id}_{secret}_{number:032x}"),
-                Secret::random().unwrap().token(Uuid::now_v7(), &another),
-            ]
-        })
-        .collect()
+async fn try_with(bearers: &Bearers, token: &str) -> Result<Caller, Problem> {
+    let value = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
+    let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+    bearers.caller(&headers, Some(Ipv4Addr::LOCALHOST.into())).await
 }
 
 #[tokio::test]
 async fn a_right_secret_is_never_refused_whatever_else_comes_from_its_address() {
-    let place = Place::new().await;
-    let right = place.token().await;
-    for (number, wrong) in made_up(&right).iter().enumerate() {
-        let refused = place.try_with(wrong).await.unwrap_err();
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("log.db"), dealog_store::Limits::default()).await.unwrap();
+    let store = Arc::new(store);
+    let commands = Commands::new(store.clone(), system_clock(), dealog_commands::Limits::default());
+    let (secret, id) = (Secret::random().unwrap(), Uuid::now_v7());
+    let token = Token {
+        id,
+        secret_hash: secret.hash(),
+        actor: Actor::Service(service("ledger")),
+        name: "ledger".into(),
+        permissions: vec!["read".into()],
+        created_at: commands.now(),
+        expires_at: None,
+        revoked_at: None,
+        created_by: None,
+        revoked_by: None,
+    };
+    store.add_token(&token).await.unwrap();
+    let key = Key::new(store.token_key().await.unwrap());
+    let access = Access::new(store, commands, dealog_app::Limits::default()).await.unwrap();
+    let bearers = Bearers::new(access, &Limits::default());
+
+    let right = secret.token(id, &key);
+    for number in 0..100 {
+        // The id is right, and the secret is another one.
+        let wrong = Secret::random().unwrap().token(id, &key);
+        let refused = try_with(&bearers, &wrong).await.unwrap_err();
         assert_eq!(refused.is_too_many(), number >= 10, "{number}");
-        place.try_with(&right).await.unwrap();
+        try_with(&bearers, &right).await.unwrap();
     }
-}
-
-#[tokio::test]
-async fn tokens_that_were_never_given_out_do_not_reach_the_database() {
-    let place = Place::new().await;
-    let right = place.token().await;
-    let asked = place.tokens.asked.load(Ordering::Relaxed);
-    for wrong in made_up(&right) {
-        place.try_with(&wrong).await.unwrap_err();
-    }
-    assert_eq!(place.tokens.asked.load(Ordering::Relaxed), asked);
-    place.try_with(&right).await.unwrap();
-    assert_eq!(place.tokens.asked.load(Ordering::Relaxed), asked + 1);
-}
-
-#[tokio::test]
-async fn once_there_are_tokens_requests_without_one_do_not_reach_the_database() {
-    let place = Place::new().await;
-    assert!(place.access.is_open().await.unwrap());
-    place.token().await;
-    place.access.open.invalidate_all();
-    assert!(!place.access.is_open().await.unwrap());
-    let asked = place.tokens.asked.load(Ordering::Relaxed);
-    // Nor do they once the moment is over for which anything is believed.
-    place.access.open.invalidate_all();
-    assert!(place.access.caller(&HeaderMap::new(), None).await.is_err());
-    assert_eq!(place.tokens.asked.load(Ordering::Relaxed), asked);
 }

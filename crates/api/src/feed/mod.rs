@@ -18,8 +18,11 @@ mod tests;
 use std::sync::Arc;
 
 use dealog_events::Cursor;
-use dealog_store::{EventStore, StoreError, supervised};
-use tokio::sync::{Notify, Semaphore, watch};
+use dealog_store::{EventStore, StoreError};
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    time::Instant,
+};
 
 use crate::{Limits, room::Room};
 use recent::{Bounds, Recent};
@@ -65,15 +68,16 @@ impl Feed {
         let stopping = watch::Sender::new(false);
         let bounds =
             Bounds { events_max: limits.subscriber_queue_events_max, bytes_max: limits.subscriber_queue_bytes_max };
-        let tail = Tail { store: Arc::clone(&store), recent: recent.clone(), arrived: Arc::clone(&arrived), bounds };
-        let mut stop = stopping.subscribe();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = async { while supervised::run("feed", tail.run()).await.is_none() {} } => {}
-                // Also when the last handle is gone.
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-        });
+        let tail = Tail {
+            store: Arc::clone(&store),
+            recent: recent.clone(),
+            arrived: Arc::clone(&arrived),
+            bounds,
+            begun: 0,
+            paid_at: Instant::now(),
+        };
+        // It ends also when the last handle is gone.
+        tokio::spawn(tail.run(stopping.subscribe()));
         let places = Arc::new(Semaphore::new(limits.subscribers_max.min(Semaphore::MAX_PERMITS)));
         let room = Room::of(limits.subscriber_pages_bytes_max);
         Self { store, recent, arrived, places, stopping, room, limits }

@@ -121,8 +121,9 @@ pub(super) struct Bounds {
 /// The last events of the log, without a gap.
 #[derive(Debug)]
 pub(super) struct Recent {
-    /// The position before the first of them.
-    start: Position,
+    number: u64,
+    /// The event before the first of them.
+    start: Cursor,
     batches: VecDeque<Arc<Batch>>,
     events: usize,
     bytes: usize,
@@ -140,9 +141,9 @@ pub(super) enum Place {
 }
 
 impl Recent {
-    /// Nothing, at the end of a log.
-    pub(super) fn at(head: Position) -> Self {
-        Self { start: head, batches: VecDeque::new(), events: 0, bytes: 0 }
+    /// Nothing, at the end of a log. It has a number of its own.
+    pub(super) fn at(head: Cursor, number: u64) -> Self {
+        Self { number, start: head, batches: VecDeque::new(), events: 0, bytes: 0 }
     }
 
     /// Adds what follows, and lets go of what is over the bounds. What was added last stays, whatever its size.
@@ -154,17 +155,22 @@ impl Recent {
             let Some(oldest) = self.batches.pop_front() else { break };
             self.events -= oldest.messages.len();
             self.bytes -= oldest.text.len();
-            self.start = oldest.last.position;
+            self.start = oldest.last;
         }
     }
 
-    /// The last position of what is kept.
-    pub(super) fn end(&self) -> Position {
-        self.batches.back().map_or(self.start, |batch| batch.last.position)
+    /// Tells it from what was kept earlier: between the two, the reader of the log has rested or met with trouble.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The last event of what is kept.
+    pub(super) fn end(&self) -> Cursor {
+        self.batches.back().map_or(self.start, |batch| batch.last)
     }
 
     pub(super) fn place(&self, reached: Position) -> Place {
-        if reached < self.start {
+        if reached < self.start.position {
             return Place::Behind;
         }
         let next = self.batches.partition_point(|batch| batch.last.position <= reached);

@@ -4,6 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use dealog_events::Cursor;
+use dealog_followers::{OtherHistory, check};
 use dealog_store::EventStore;
 use futures_util::{
     FutureExt as _,
@@ -42,8 +43,8 @@ pub(crate) struct Subscriber {
     reached: Cursor,
     /// The last id that it was told, which is where it will resume. None: it does not know where it is.
     told: Option<Cursor>,
-    /// It has caught up once: from then on it keeps up or is disconnected.
-    pub(super) following: bool,
+    /// It has caught up with what is kept under this number: from then on it keeps up or is disconnected.
+    pub(super) following: Option<u64>,
     ended: bool,
     keep_alive: Duration,
     last_sent: Instant,
@@ -69,6 +70,7 @@ struct Leave {
 enum End {
     TooSlow,
     Stopping,
+    OtherHistory(OtherHistory),
     Failed(Unreadable),
 }
 
@@ -91,7 +93,7 @@ impl Subscriber {
             types,
             reached,
             told,
-            following: false,
+            following: None,
             ended: false,
             keep_alive: feed.limits.subscriber_keep_alive,
             last_sent: Instant::now(),
@@ -135,24 +137,28 @@ impl Subscriber {
             if *self.stopping.borrow() {
                 return Err(End::Stopping);
             }
-            let place = self
-                .recent
-                .borrow_and_update()
-                .as_ref()
-                .map_or(Place::Behind, |kept| kept.place(self.reached.position));
+            let (kept, place) = match &*self.recent.borrow_and_update() {
+                Some(recent) => (Some(recent.number()), recent.place(self.reached.position)),
+                None => (None, Place::Behind),
+            };
+            if self.following.is_some() && self.following != kept {
+                // Whoever reads for all has met with trouble. It reads for itself, and finds out which.
+                self.following = None;
+                check(&*self.store, self.reached).await?.map_err(End::OtherHistory)?;
+            }
             let selected = match place {
-                Place::Behind if self.following => return Err(End::TooSlow),
+                Place::Behind if self.following.is_some() => return Err(End::TooSlow),
                 // Nothing in it was not asked for.
                 Place::Behind => match self.leave_to_read().await? {
                     Some(leave) => self.page(leave).await?.map(|page| page.select(self.reached, &[])),
                     None => return Ok(self.sign_of_life()),
                 },
                 Place::Within(batch) => {
-                    self.following = true;
+                    self.following = kept;
                     Some(batch.select(self.reached, &self.types))
                 }
                 Place::AtEnd => {
-                    self.following = true;
+                    self.following = kept;
                     None
                 }
             };
@@ -234,6 +240,10 @@ impl Subscriber {
                 ("dropped", "too_slow", "events came faster than they were taken")
             }
             End::Stopping => ("stopping", "stopping", "the server is being stopped"),
+            End::OtherHistory(other) => {
+                tracing::warn!(%other, "a subscriber followed another history");
+                ("dropped", "other_history", "the log was restored from a backup")
+            }
             End::Failed(Unreadable::Store(error)) if error.is_away() => {
                 tracing::warn!(%error, position = %self.reached.position, "a stream of events cannot go on for now");
                 ("dropped", "unavailable", "the server's database cannot do this at the moment")
@@ -244,7 +254,11 @@ impl Subscriber {
             }
         };
         metrics::counter!("dealog_streams_ended_total", "code" => code).increment(1);
-        let detail = format!("{detail}; come again with the Last-Event-ID {}: nothing is missed", self.reached);
+        let then = match end {
+            End::OtherHistory(_) => "begin again from a position that is of its history".to_owned(),
+            _ => format!("come again with the Last-Event-ID {}: nothing is missed", self.reached),
+        };
+        let detail = format!("{detail}; {then}");
         self.message(event, json!({"code": code, "detail": detail}))
     }
 

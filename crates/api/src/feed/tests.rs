@@ -25,7 +25,8 @@ struct Log {
     /// Events that come with each read, until there are `events_max`.
     growth: usize,
     events_max: usize,
-    broken: Mutex<bool>,
+    /// Why it cannot be read, if it cannot.
+    broken: Mutex<Option<fn() -> StoreError>>,
     /// Bytes of each event's data.
     data_bytes: usize,
     /// Events after which a page ends, however many were asked for: as where it has many bytes.
@@ -46,7 +47,7 @@ impl Log {
             reads: AtomicUsize::new(0),
             growth: 0,
             events_max: 0,
-            broken: Mutex::new(false),
+            broken: Mutex::default(),
             data_bytes: 2,
             page_events_max: usize::MAX,
         }
@@ -76,7 +77,7 @@ impl Log {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        if *self.broken.lock().unwrap() { Err(StoreError::Schema("broken".into())) } else { Ok(()) }
+        self.broken.lock().unwrap().map_or(Ok(()), |broken| Err(broken()))
     }
 }
 
@@ -224,7 +225,7 @@ async fn who_falls_out_of_what_is_kept_is_told_where_to_resume() {
     let (mut slow, mut quick) = (after(&feed, 0, &[]), after(&feed, 0, &[]));
     let mut found = Vec::new();
     let mut head = 0;
-    while !slow.following {
+    while slow.following.is_none() {
         log.append(1);
         head += 1;
         found.extend(ids_up_to(&mut slow, head).await);
@@ -255,7 +256,7 @@ async fn followers_do_not_wait_for_more_to_gather_where_a_page_ended_by_bytes() 
     let mut follower = after(&feed, 0, &[]);
     log.append(1);
     let _ = ids_up_to(&mut follower, 1).await;
-    while !follower.following {
+    while follower.following.is_none() {
         log.append(1);
         let head = log.head().await.unwrap().position.0;
         let _ = ids_up_to(&mut follower, head).await;
@@ -274,7 +275,7 @@ async fn few_events_go_out_at_once_however_many_subscribe_and_many_gather() {
     let mut follower = after(&feed, 0, &[]);
     let others: Vec<Subscriber> = (0..OTHERS).map(|_| after(&feed, 0, &["deal.reopened"])).collect();
     let mut head = 0;
-    while !follower.following {
+    while follower.following.is_none() {
         log.append(1);
         head += 1;
         let _ = ids_up_to(&mut follower, head).await;
@@ -329,7 +330,7 @@ async fn what_is_sent_at_once_is_bounded_in_bytes_whatever_size_events_have() {
             }
         }
     }
-    assert!(all.following && some.following);
+    assert!(all.following.is_some() && some.following.is_some());
 }
 
 #[tokio::test]
@@ -407,12 +408,61 @@ async fn a_subscriber_of_a_log_that_cannot_be_read_is_sent_away_and_followers_go
     let _ = ids_up_to(&mut follower, 10).await;
     log.append(1);
     let _ = ids_up_to(&mut follower, 11).await;
-    *log.broken.lock().unwrap() = true;
+    *log.broken.lock().unwrap() = Some(|| StoreError::Schema("broken".into()));
     log.append(1);
     let last = next(&mut after(&feed, 3, &[])).await;
     assert!(last.contains("\"code\":\"internal\"") && last.contains("\"position\":3"), "{last}");
-    *log.broken.lock().unwrap() = false;
+    *log.broken.lock().unwrap() = None;
     assert_eq!(ids_up_to(&mut follower, 12).await, [12]);
+}
+
+/// A subscriber that has come to the end of the log, and follows.
+async fn following(log: &Log, feed: &Feed) -> Subscriber {
+    let mut follower = after(feed, 0, &[]);
+    while follower.following.is_none() {
+        // Time stands still as long as anything goes on.
+        sleep(Duration::from_millis(100)).await;
+        log.append(1);
+        let head = log.head().await.unwrap().position.0;
+        let _ = ids_up_to(&mut follower, head).await;
+    }
+    follower
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_follows_a_log_that_turns_out_to_be_damaged_is_told_and_others_follow_once_it_is_not() {
+    let log = Log::of(0, 0, 0);
+    let feed = feed(&log, &Limits::default());
+    let mut follower = following(&log, &feed).await;
+    let head = log.head().await.unwrap().position.0;
+    let damaged = || StoreError::Damaged { position: Position(7), reason: "bytes were changed".into() };
+    *log.broken.lock().unwrap() = Some(damaged);
+    log.append(1);
+    let last = next(&mut follower).await;
+    assert!(last.contains("\"code\":\"internal\"") && last.contains(&format!("\"position\":{head}")), "{last}");
+    *log.broken.lock().unwrap() = None;
+    let mut follower = following(&log, &feed).await;
+    log.append(1);
+    let head = log.head().await.unwrap().position.0;
+    assert_eq!(ids_up_to(&mut follower, head).await, [head]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_follows_a_log_that_is_restored_from_a_backup_is_told_before_anything_of_its_other_history() {
+    let log = Log::of(0, 0, 0);
+    let feed = feed(&log, &Limits::default());
+    let mut follower = following(&log, &feed).await;
+    *log.broken.lock().unwrap() = Some(|| StoreError::Schema("away".into()));
+    log.append(1);
+    // The reader of the log's end has noticed.
+    sleep(Duration::from_millis(500)).await;
+    for event in &mut *log.events.lock().unwrap() {
+        event.event_id = Uuid::max();
+    }
+    *log.broken.lock().unwrap() = None;
+    let last = next(&mut follower).await;
+    assert!(last.contains("\"code\":\"other_history\""), "{last}");
+    assert_eq!(follower.next().await, None);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use dealog_app::{Caller, Permission};
 use dealog_events::Cursor;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    access::{Caller, Permission, RateLimit},
+    access::{Needed, RateLimit},
     extract::Params,
     feed::Start,
     page::at,
@@ -61,7 +62,8 @@ struct StreamQuery {
 /// - `position`: the first message if you sent neither `after` nor `Last-Event-ID`, and later when no event of `types` has
 ///   come for a while, so that you need not go through all other events again when you reconnect.
 /// - `dropped`: the stream ends, with a `code` and a `detail`. `too_slow`: events came faster than you read them;
-///   `unavailable`: the server's database is away; `internal`: the server failed.
+///   `unavailable`: the server's database is away; `other_history`: the log was restored from a backup, and what you have seen is
+///   not part of it; `internal`: the server failed.
 /// - `stopping`: the stream ends because the server is being stopped.
 ///
 /// A stream ends without a message when its token expires or is revoked; if you reconnect with it, the answer says why.
@@ -87,11 +89,13 @@ struct StreamQuery {
 async fn stream(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
+    Extension(needed): Extension<Needed>,
     Params(query): Params<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let share = needed.share(&caller);
     let types = query.types.as_deref().map(types).transpose()?.unwrap_or_default();
-    let place = app.turns.take_stream(caller.share).ok_or_else(|| too_many(app.limits.subscribers_per_caller_max))?;
+    let place = app.turns.take_stream(share).ok_or_else(|| too_many(app.limits.subscribers_per_caller_max))?;
     let resumed = last_event_id(&headers)?;
     let head = app.store().head().await?;
     let start = match (resumed, query.after) {
@@ -103,8 +107,8 @@ async fn stream(
         let detail = format!("there are {} subscribers, and no more are served", app.limits.subscribers_max);
         Problem::busy("too_many_subscribers", detail)
     })?;
-    let messages = subscriber.in_turn(app.turns.clone(), caller.share).stream();
-    let messages = messages.take_until(app.access.clone().withdrawn(headers, Permission::Log));
+    let messages = subscriber.in_turn(app.turns.clone(), share).stream();
+    let messages = messages.take_until(app.bearers.clone().withdrawn(headers, Permission::Log));
     // The place goes with the stream.
     let messages = messages.inspect(move |_| _ = &place);
     let about = [(header::CONTENT_TYPE, "text/event-stream"), NO_BUFFERING];

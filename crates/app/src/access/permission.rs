@@ -44,7 +44,7 @@ impl Permission {
         [Read, Log, Deals, Customers, Teams, Pipelines, Users, Settings, Metrics, Backdate, ClosedDeals, Audit];
 
     /// What a person may do.
-    pub(crate) fn of_role(role: Role) -> &'static [Self] {
+    pub(super) fn of_role(role: Role) -> &'static [Self] {
         match role {
             Role::Seller => &[Read, Log, Deals, Customers],
             Role::Manager => &[Read, Log, Deals, Customers, Teams, Backdate, ClosedDeals],
@@ -55,7 +55,7 @@ impl Permission {
     }
 
     /// What rules let a caller do who may do this.
-    pub(crate) fn standing(permissions: &[Self]) -> Standing {
+    pub(super) fn standing(permissions: &[Self]) -> Standing {
         Standing {
             backdates: permissions.contains(&Backdate),
             changes_closed_deals: permissions.contains(&ClosedDeals),
