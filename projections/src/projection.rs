@@ -1,7 +1,7 @@
 //! What makes a read model.
 
 use async_trait::async_trait;
-use dealog_events::{Envelope, Event};
+use dealog_events::{Category, Envelope, Event};
 use sqlx::AnyConnection;
 
 use crate::{Dialect, ProjectionError};
@@ -24,7 +24,13 @@ pub trait Projection: Send + Sync {
     /// The statements that make the indexes for queries, where these are missing. A build makes them last, when all rows are there.
     fn indexes(&self) -> Vec<String>;
 
-    /// Applies events, which follow those applied before without a gap, within the transaction that `db` is in.
+    /// The kinds of streams whose events it folds, where these are few among all: then its tables are made without a look at the
+    /// others. Those of all if there are none.
+    fn reads(&self) -> &'static [Category] {
+        &[]
+    }
+
+    /// Applies events, which follow those applied before without a gap in what it reads, within the transaction that `db` is in.
     async fn apply(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError>;
 
     /// Forgets what it keeps in memory: the tables may have changed by other hands.

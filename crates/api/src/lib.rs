@@ -19,7 +19,6 @@ mod from;
 mod json;
 mod known;
 mod layers;
-mod page;
 mod places;
 mod problem;
 mod query;

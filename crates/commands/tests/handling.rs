@@ -251,6 +251,10 @@ impl EventStore for Forgetful {
         self.log.read(after, limit, types).await
     }
 
+    async fn types(&self) -> Result<Vec<String>, StoreError> {
+        self.log.types().await
+    }
+
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
         self.log.read_stream(stream, after, limit).await
     }

@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use dealog_events::{Cursor, Position};
+use dealog_events::{Category, Cursor, Envelope, Position, ReadError};
 use dealog_store::{EventStore, supervised, supervised::said};
 use futures_util::FutureExt as _;
 use tokio::{
@@ -11,7 +11,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{Follower, Status, Trouble, Turn, check};
+use crate::{
+    Follower, Status, Trouble, Turn, check,
+    page::{self, at},
+};
 
 /// Named limits of a follower.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +100,11 @@ impl<F: Follower> Follower for &mut F {
         F::name(self)
     }
 
-    fn prepare(event: dealog_events::Envelope) -> Result<Self::Item, dealog_events::ReadError> {
+    fn reads(&self) -> &'static [Category] {
+        F::reads(self)
+    }
+
+    fn prepare(event: Envelope) -> Result<Self::Item, ReadError> {
         F::prepare(event)
     }
 
@@ -242,7 +249,7 @@ impl<F: Follower> Following<F> {
             self.checked = Some(cursor);
         }
         let (tried, end, outcome) = match self.page(cursor, until).await {
-            Ok(page) if page.items.is_empty() => {
+            Ok(page) if page.items.is_empty() && page.reached.position <= cursor.position => {
                 self.tell(Status::Following(cursor.position));
                 return Ok(Step::AtEnd(cursor.position));
             }
@@ -300,13 +307,14 @@ impl<F: Follower> Following<F> {
         {
             return Ok(page);
         }
-        read::<F>(&*self.store, cursor, until, self.events_max).await
+        read::<F>(&*self.store, self.follower.reads(), cursor, until, self.events_max).await
     }
 
     /// What cannot be read now is read when its turn comes.
     fn read_ahead(&mut self, cursor: Cursor, until: Option<Position>) {
-        let (store, events_max) = (Arc::clone(&self.store), self.events_max);
-        self.ahead = Some((cursor, tokio::spawn(async move { read::<F>(&*store, cursor, until, events_max).await })));
+        let (store, reads, events_max) = (Arc::clone(&self.store), self.follower.reads(), self.events_max);
+        let page = async move { read::<F>(&*store, reads, cursor, until, events_max).await };
+        self.ahead = Some((cursor, tokio::spawn(page)));
     }
 
     /// Says how far it is. Whoever has begun to catch up does so until the end of the log.
@@ -329,22 +337,52 @@ impl<F: Follower> Following<F> {
 /// The events behind a cursor, none behind `until`.
 async fn read<F: Follower>(
     store: &dyn EventStore,
+    reads: &[Category],
     cursor: Cursor,
     until: Option<Position>,
     events_max: usize,
 ) -> Result<Page<F::Item>, Trouble> {
     let most = until.map_or(u64::MAX, |until| until.0.saturating_sub(cursor.position.0));
-    let events_max = usize::try_from(most).unwrap_or(usize::MAX).min(events_max);
-    if events_max == 0 {
+    if most == 0 {
         return Ok(Page { items: Vec::new(), reached: cursor });
     }
-    let mut events = store.read(cursor.position, events_max, &[]).await?;
-    events.truncate(events.partition_point(|event| until.is_none_or(|until| event.position <= until)));
-    let reached = events.last().map_or(cursor, Cursor::at);
-    let prepare = |event: dealog_events::Envelope| {
+    let (events, reached) = if reads.is_empty() {
+        let events_max = usize::try_from(most).unwrap_or(usize::MAX).min(events_max);
+        let events = store.read(cursor.position, events_max, &[]).await?;
+        let reached = events.last().map_or(cursor, Cursor::at);
+        (events, reached)
+    } else {
+        read_some(store, reads, cursor, until, events_max).await?
+    };
+    let prepare = |event: Envelope| {
         let position = event.position;
         F::prepare(event).map_err(|error| Trouble::Poison { position, reason: error.to_string() })
     };
     let items = events.into_iter().map(prepare).collect::<Result<_, _>>()?;
     Ok(Page { items, reached })
+}
+
+/// The events of these kinds of streams, and how far they lead.
+async fn read_some(
+    store: &dyn EventStore,
+    reads: &[Category],
+    cursor: Cursor,
+    until: Option<Position>,
+    events_max: usize,
+) -> Result<(Vec<Envelope>, Cursor), Trouble> {
+    // The head first, and then the types: one that comes in between belongs to an event behind it.
+    let head = store.head().await?.position;
+    let end = until.map_or(head, |until| until.min(head));
+    let is_read = |name: &String| {
+        let category = name.split_once('.').map(|(category, _)| category);
+        reads.iter().any(|read| Some(read.name()) == category)
+    };
+    let types: Vec<String> = store.types().await?.into_iter().filter(is_read).collect();
+    if types.is_empty() {
+        return Ok((Vec::new(), at(store, end).await?));
+    }
+    let page::Page { mut events, next, .. } = page::Page::read(store, cursor.position, events_max, &types).await?;
+    events.truncate(events.partition_point(|event| event.position <= end));
+    let reached = if next.position > end { at(store, end).await? } else { next };
+    Ok((events, reached))
 }

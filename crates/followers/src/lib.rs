@@ -11,18 +11,20 @@
 mod follow;
 mod history;
 pub mod lease;
+mod page;
 pub mod process;
 mod status;
 #[cfg(test)]
 mod tests;
 
 use async_trait::async_trait;
-use dealog_events::{Cursor, Envelope, Position, ReadError};
+use dealog_events::{Category, Cursor, Envelope, Position, ReadError};
 use dealog_store::StoreError;
 
 pub use follow::{Limits, advance, catch_up, follow};
 pub use history::{OtherHistory, check};
 pub use lease::{Lease, LeaseError};
+pub use page::{Page, at};
 pub use status::Status;
 
 /// What follows the log. It lives on after each of these calls fails or is dropped half way, so none may leave it half changed.
@@ -34,6 +36,12 @@ pub trait Follower: Send {
     /// Its name, in logs and metrics.
     fn name(&self) -> &'static str;
 
+    /// The kinds of streams whose events it handles; those of all if there are none. What is rare is found without a look at all the
+    /// rest. Its batches then have gaps, and the last may be empty, with a cursor that is further on.
+    fn reads(&self) -> &'static [Category] {
+        &[]
+    }
+
     /// Prepares an event.
     fn prepare(event: Envelope) -> Result<Self::Item, ReadError>;
 
@@ -41,7 +49,7 @@ pub trait Follower: Send {
     /// nothing has changed.
     async fn turn(&mut self) -> Result<Turn, Trouble>;
 
-    /// Handles events that follow each other, from the one behind its cursor on, and moves its cursor to `reached`: all of that or
+    /// Handles events that follow each other in what it [reads](Self::reads), from the one behind its cursor on, and moves its cursor to `reached`: all of that or
     /// nothing.
     async fn handle(&mut self, items: Vec<Self::Item>, reached: Cursor) -> Result<(), Trouble>;
 

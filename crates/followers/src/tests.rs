@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use dealog_events::{
-    Actor, Cause, CommandId, Cursor, DealId, Envelope, Position, ReadError, StreamId, Timestamp, Version,
+    Actor, Category, Cause, CommandId, Cursor, DealId, Envelope, Position, ReadError, StreamId, Timestamp, Version,
 };
 use dealog_store::{Append, EventStore, Fingerprint, NewEvent, sqlite::SqliteStore};
 use tempfile::TempDir;
@@ -59,7 +59,11 @@ async fn open(path: &Path) -> Arc<dyn EventStore> {
 }
 
 async fn append(store: &dyn EventStore) {
-    let event = NewEvent { event_type: "deal.created", schema: 1, occurred_at: Timestamp::MIN, data: "{}".to_owned() };
+    append_of(store, "deal.created").await;
+}
+
+async fn append_of(store: &dyn EventStore, event_type: &'static str) {
+    let event = NewEvent { event_type, schema: 1, occurred_at: Timestamp::MIN, data: "{}".to_owned() };
     let appended = store.append(Append {
         command_id: CommandId(Uuid::now_v7()),
         fingerprint: Fingerprint([0; 32]),
@@ -274,6 +278,56 @@ async fn an_event_that_cannot_be_prepared_is_one_that_cannot_be_handled() {
     assert!(matches!(error, Trouble::Poison { position: Position(4), .. }), "{error}");
     assert!(error.to_string().contains("deal.exploded"), "{error}");
     assert_eq!(all(&seen), numbers(1, 3));
+}
+
+/// Reads events of customers, and knows no others.
+#[derive(Default)]
+struct OfCustomers {
+    cursor: Option<Cursor>,
+    batches: Vec<(Vec<u64>, u64)>,
+}
+
+#[async_trait]
+impl Follower for OfCustomers {
+    type Item = u64;
+    fn name(&self) -> &'static str {
+        "customers"
+    }
+    fn reads(&self) -> &'static [Category] {
+        &[Category::Customer]
+    }
+    fn prepare(event: Envelope) -> Result<u64, ReadError> {
+        let known = event.event_type == "customer.registered";
+        if known { Ok(event.position.0) } else { Err(ReadError::UnknownType(event.event_type)) }
+    }
+    async fn turn(&mut self) -> Result<Turn, Trouble> {
+        Ok(Turn::Go(self.cursor.unwrap_or(Cursor::START)))
+    }
+    async fn handle(&mut self, items: Vec<u64>, reached: Cursor) -> Result<(), Trouble> {
+        self.batches.push((items, reached.position.0));
+        self.cursor = Some(reached);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn who_reads_some_kinds_of_streams_is_led_past_the_others_and_stops_at_an_unknown_event_of_these() {
+    let log = Log::of(30).await;
+    let (mut follower, status) = (OfCustomers::default(), watch::Sender::new(Status::Following(Position::ZERO)));
+    assert_eq!(catch_up(&log.store, &mut follower, LIMITS, &status).await.unwrap(), Position(30));
+    assert_eq!(follower.batches, [(vec![], 30)]);
+    for _ in 0..12 {
+        append_of(&*log.store, "customer.registered").await;
+        log.append(1).await;
+    }
+    assert_eq!(catch_up(&log.store, &mut follower, LIMITS, &status).await.unwrap(), Position(54));
+    let odd = |from: u64, count| (from..).step_by(2).take(count).collect::<Vec<_>>();
+    assert_eq!(follower.batches[1..], [(odd(31, 10), 49), (odd(51, 2), 54)]);
+    assert_eq!(follower.cursor, Some(log.cursor(54).await));
+    // A later version of Dealog has written it.
+    append_of(&*log.store, "customer.exploded").await;
+    let error = catch_up(&log.store, &mut follower, LIMITS, &status).await.unwrap_err();
+    assert!(matches!(error, Trouble::Poison { position: Position(55), .. }), "{error}");
 }
 
 #[tokio::test]

@@ -144,6 +144,9 @@ pub trait EventStore: Send + Sync {
     /// shorter than `limit` and not the last, since it ends by bytes too: nothing follows only where it is empty.
     async fn read(&self, after: Position, limit: usize, types: &[String]) -> Result<Vec<Envelope>, StoreError>;
 
+    /// The types of all events of the log.
+    async fn types(&self) -> Result<Vec<String>, StoreError>;
+
     /// Events of one stream after version `after`, in order, at most `limit`. As with [`EventStore::read`], nothing follows only
     /// where a page is empty.
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError>;

@@ -93,6 +93,7 @@ macro_rules! conformance {
                 a_long_stream_is_read_from_anywhere_in_it,
                 a_stream_that_does_not_exist_has_no_events,
                 only_the_types_asked_for_are_read,
+                each_type_of_the_log_is_told_once,
                 a_rare_type_is_found_without_a_look_at_all_others,
                 a_page_ends_by_its_bytes_too,
                 who_reads_the_log_keeps_no_command_waiting,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use dealog_events::{Cursor, Envelope, Event, Position, ReadError};
+use dealog_events::{Category, Cursor, Envelope, Event, Position, ReadError};
 use dealog_followers::{Follower, Lease, OtherHistory, Status, Trouble, Turn, advance, lease::holder};
 use dealog_store::{EventStore, failpoints};
 use sqlx::{AnyConnection, AssertSqlSafe};
@@ -361,6 +361,10 @@ impl Follower for Beside<'_> {
 
     fn name(&self) -> &'static str {
         self.projection.name()
+    }
+
+    fn reads(&self) -> &'static [Category] {
+        self.projection.reads()
     }
 
     fn prepare(event: Envelope) -> Result<Self::Item, ReadError> {

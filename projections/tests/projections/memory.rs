@@ -2,6 +2,7 @@
 //! no handler would write.
 
 use std::{
+    collections::BTreeSet,
     pin::Pin,
     sync::{Arc, Mutex},
 };
@@ -124,6 +125,11 @@ impl EventStore for MemoryStore {
         let log = self.log.lock().unwrap();
         let wanted = |event: &&Envelope| types.is_empty() || types.contains(&event.event_type);
         Ok(log.iter().filter(|event| event.position > after).filter(wanted).take(limit).cloned().collect())
+    }
+
+    async fn types(&self) -> Result<Vec<String>, StoreError> {
+        let types: BTreeSet<String> = self.log.lock().unwrap().iter().map(|event| event.event_type.clone()).collect();
+        Ok(types.into_iter().collect())
     }
 
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {

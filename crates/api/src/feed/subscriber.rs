@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use dealog_events::Cursor;
-use dealog_followers::{OtherHistory, check};
+use dealog_followers::{OtherHistory, Page, check};
 use dealog_store::EventStore;
 use futures_util::{
     FutureExt as _,
@@ -23,7 +23,6 @@ use super::{
 };
 use crate::{
     fair::{Place as Turn, Share, Turns},
-    page::Page,
     room::{Held, Room},
 };
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dealog_events::{Cursor, Envelope, Position, ReadError};
-use dealog_followers::{Follower, Limits, Status, Trouble, Turn, follow};
+use dealog_followers::{Follower, Limits, Status, Trouble, Turn, at, follow};
 use dealog_store::{EventStore, StoreError, failpoints};
 use tokio::{
     sync::{Notify, watch},
@@ -12,7 +12,6 @@ use tokio::{
 };
 
 use super::recent::{Batch, Bounds, Recent};
-use crate::page::at;
 
 /// Events that are read and handed on together.
 const BATCH_EVENTS_MAX: usize = 500;

@@ -118,6 +118,10 @@ impl EventStore for Log {
         Ok(found)
     }
 
+    async fn types(&self) -> Result<Vec<String>, StoreError> {
+        unreachable!("the feed reads events of all types")
+    }
+
     async fn read_stream(&self, _: StreamId, _: Version, _: usize) -> Result<Vec<Envelope>, StoreError> {
         unreachable!("the feed reads the log, not streams")
     }

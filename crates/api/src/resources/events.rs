@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{Json, extract::State, http::StatusCode};
 use dealog_events::{Cursor, Envelope, Position, event_types};
-use dealog_followers::OtherHistory;
+use dealog_followers::{OtherHistory, Page};
 use dealog_store::EventStore;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,7 +14,6 @@ use uuid::Uuid;
 use crate::{
     App,
     extract::Params,
-    page::Page,
     problem::{Described, Problem, QueryProblems, shorten},
     query::limit,
 };

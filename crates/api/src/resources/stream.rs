@@ -10,6 +10,7 @@ use axum::{
 };
 use dealog_app::{Caller, Permission};
 use dealog_events::Cursor;
+use dealog_followers::at;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -20,7 +21,6 @@ use crate::{
     access::{Needed, RateLimit},
     extract::Params,
     feed::Start,
-    page::at,
     problem::{Described, Problem, QueryProblems, shorten},
     resources::events::{is_of_this_log, types},
 };

@@ -133,6 +133,10 @@ impl EventStore for PostgresStore {
         self.trust.judge(format_args!("behind position {after}"), found)
     }
 
+    async fn types(&self) -> Result<Vec<String>, StoreError> {
+        self.trust.judge("the types", in_time(&self.limits, read::types(&self.lookups)).await)
+    }
+
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
         let page = self.limits.page(limit);
         let found = in_time(&self.limits, read::stream(&self.readers, stream, after, page)).await;

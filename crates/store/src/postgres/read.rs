@@ -104,6 +104,16 @@ pub(super) async fn events(
     decode::of_types(found, page, &types, after).await
 }
 
+/// The types of all events. Each is looked for in the index behind the one before it.
+pub(super) async fn types(executor: impl PgExecutor<'_>) -> Result<Vec<String>, StoreError> {
+    let sql = "WITH RECURSIVE types (type) AS (
+            SELECT min(type) FROM log.events
+            UNION ALL
+            SELECT (SELECT min(type) FROM log.events WHERE events.type > types.type) FROM types WHERE types.type IS NOT NULL
+        ) SELECT type FROM types WHERE type IS NOT NULL";
+    Ok(sqlx::query_scalar(sql).fetch_all(executor).await?)
+}
+
 pub(super) async fn stream(
     executor: impl PgExecutor<'_>,
     stream: StreamId,

@@ -200,6 +200,10 @@ impl EventStore for SqliteStore {
         self.trust.judge(format_args!("behind position {after}"), found)
     }
 
+    async fn types(&self) -> Result<Vec<String>, StoreError> {
+        self.trust.judge("the types", read::types(&self.lookups).await)
+    }
+
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
         let found = async {
             let (_snapshot, mut connection) = self.readers.take().await?;

@@ -79,6 +79,16 @@ pub(super) async fn events(
     decode::of_types(query.fetch(executor), page, &types, after).await
 }
 
+/// The types of all events. Each is looked for in the index behind the one before it.
+pub(super) async fn types(executor: impl SqliteExecutor<'_>) -> Result<Vec<String>, StoreError> {
+    let sql = "WITH RECURSIVE types (type) AS (
+            SELECT min(type) FROM events
+            UNION ALL
+            SELECT (SELECT min(type) FROM events WHERE events.type > types.type) FROM types WHERE types.type IS NOT NULL
+        ) SELECT type FROM types WHERE type IS NOT NULL";
+    Ok(sqlx::query_scalar(sql).fetch_all(executor).await?)
+}
+
 /// The events behind a position. Where there are none, the log ends there.
 pub(super) async fn page(
     connection: &mut SqliteConnection,

@@ -131,6 +131,17 @@ pub(crate) async fn only_the_types_asked_for_are_read<B: Backend>() {
     assert!(read(0, 10, &["deal", "deal.%", "'", "\"]"]).await.is_empty());
 }
 
+pub(crate) async fn each_type_of_the_log_is_told_once<B: Backend>() {
+    let place = B::new().await;
+    let store = place.open().await;
+    assert!(store.types().await.unwrap().is_empty());
+    for types in [["deal.won", "deal.noted"], ["customer.registered", "deal.won"]] {
+        let events = types.map(|event_type| NewEvent { event_type, ..event("{}") }).to_vec();
+        store.append(Append { events, ..append(deal(), 0) }).await.unwrap();
+    }
+    assert_eq!(store.types().await.unwrap(), ["customer.registered", "deal.noted", "deal.won"]);
+}
+
 pub(crate) async fn a_position_beyond_the_end_reads_nothing<B: Backend>() {
     let place = B::new().await;
     let store = with_events(&place, 3, Limits::default()).await;

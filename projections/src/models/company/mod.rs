@@ -9,7 +9,7 @@ mod teams;
 mod users;
 
 use async_trait::async_trait;
-use dealog_events::{Envelope, Event};
+use dealog_events::{Category, Envelope, Event};
 use sqlx::AnyConnection;
 
 use super::Model;
@@ -50,6 +50,10 @@ impl Projection for Company {
     fn indexes(&self) -> Vec<String> {
         // There are few rows of each: those that the fold needs do.
         Vec::new()
+    }
+
+    fn reads(&self) -> &'static [Category] {
+        &[Category::Pipeline, Category::User, Category::Team, Category::Settings]
     }
 
     async fn apply(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError> {

@@ -5,7 +5,7 @@ mod fold;
 mod tables;
 
 use async_trait::async_trait;
-use dealog_events::{Envelope, Event};
+use dealog_events::{Category, Envelope, Event};
 use sqlx::AnyConnection;
 
 use super::{Model, history::Live};
@@ -42,6 +42,10 @@ impl Projection for Customers {
 
     fn indexes(&self) -> Vec<String> {
         tables::indexes()
+    }
+
+    fn reads(&self) -> &'static [Category] {
+        &[Category::Customer]
     }
 
     async fn apply(&mut self, db: &mut AnyConnection, events: &[(Envelope, Event)]) -> Result<(), ProjectionError> {

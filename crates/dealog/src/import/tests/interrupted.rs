@@ -61,6 +61,10 @@ impl EventStore for Dying {
         self.store.read(after, limit, types).await
     }
 
+    async fn types(&self) -> Result<Vec<String>, StoreError> {
+        self.store.types().await
+    }
+
     async fn read_stream(&self, stream: StreamId, after: Version, limit: usize) -> Result<Vec<Envelope>, StoreError> {
         self.store.read_stream(stream, after, limit).await
     }

@@ -1,22 +1,23 @@
-//! Pages of the log: what `/v1/events` answers with, and how a subscriber of the feed catches up.
+//! Pages of the log, of all its events or of some types.
 
 use dealog_events::{Cursor, Envelope, Position};
-use dealog_followers::{OtherHistory, check};
 use dealog_store::{EventStore, Head, StoreError};
 
+use crate::{OtherHistory, check};
+
 /// Events, and how far they lead.
-pub(crate) struct Page {
+pub struct Page {
     /// The end of the log, as it was before the events were read.
-    pub(crate) head: Head,
+    pub head: Head,
     /// Events in the order of the log.
-    pub(crate) events: Vec<Envelope>,
+    pub events: Vec<Envelope>,
     /// Where to go on: nothing that was asked for lies before it that is not in `events`.
-    pub(crate) next: Cursor,
+    pub next: Cursor,
 }
 
 impl Page {
     /// Events behind a cursor, if it is of this log's history.
-    pub(crate) async fn behind(
+    pub async fn behind(
         store: &dyn EventStore,
         cursor: Cursor,
         limit: usize,
@@ -48,7 +49,7 @@ impl Page {
     }
 
     /// Events after `after`, at most `limit`; where `types` names any, only those.
-    pub(crate) async fn read(
+    pub async fn read(
         store: &dyn EventStore,
         after: Position,
         limit: usize,
@@ -71,7 +72,7 @@ impl Page {
 }
 
 /// The cursor for a position of the log, with the proof that belongs to it.
-pub(crate) async fn at(store: &dyn EventStore, position: Position) -> Result<Cursor, StoreError> {
+pub async fn at(store: &dyn EventStore, position: Position) -> Result<Cursor, StoreError> {
     let Some(before) = position.0.checked_sub(1) else { return Ok(Cursor::START) };
     let event = store.read(Position(before), 1, &[]).await?.pop();
     Ok(event.map_or(Cursor::bare(position), |event| Cursor::at(&event)))
