@@ -1,13 +1,15 @@
 //! A read model's file that cannot be trusted is put aside, and made anew from the log, which is never touched.
 //!
-//! Damage is found at a start, when the file's structure is checked, or by a worker or a query that runs into it; those
-//! leave a mark, so that the next start need not find it again. The file is kept as `views.db.damaged` (one of them), since
+//! Damage is found at a start, when the structure of a file that was not closed in good order is checked, or by a worker or a query
+//! that runs into it; those leave a mark, so that the next start need not find it again. The file is kept as `views.db.damaged` (one of them), since
 //! it may tell what happened to the disk.
 
 use std::{
     ffi::OsString,
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use dealog_followers::process;
@@ -54,14 +56,15 @@ fn mark(path: &Path) -> Option<String> {
     fs::read_to_string(beside(path, ".distrusted")).ok()
 }
 
-/// Puts the file at `path` aside if it is damaged, and says why it is. To be called before it is opened. It reads the whole
-/// file, which takes about a second for each gigabyte.
+/// Puts the file at `path` aside if it is damaged, and says why it is. To be called before it is opened. It reads the whole file, which
+/// takes about a second for each gigabyte, unless nobody has touched the file since it was closed in good order.
 pub async fn put_aside_if_damaged(path: &Path) -> Result<Option<String>, ProjectionError> {
     let left_over = beside(path, "-wal").exists() || beside(path, "-shm").exists();
     let reason = match (path.exists(), mark(path)) {
         (false, _) if left_over => "it is gone, and its journal is still there".to_owned(),
         (false, _) => return Ok(None),
         (true, Some(marked)) => marked,
+        (true, None) if !left_over && is_as_closed(path) => return Ok(None),
         (true, None) => match check(path).await {
             Ok(answer) if answer == "ok" => return Ok(None),
             Ok(answer) => answer,
@@ -91,10 +94,42 @@ fn put_aside(path: &Path) -> io::Result<()> {
         result => result,
     };
     gone(fs::rename(path, beside(path, ".damaged")))?;
-    for what in ["-wal", "-shm", ".distrusted"] {
+    for what in ["-wal", "-shm", CLOSED, ".distrusted"] {
         gone(fs::remove_file(beside(path, what)))?;
     }
     Ok(())
+}
+
+/// Beside a file that was closed in good order: what it was like then.
+const CLOSED: &str = "-closed";
+
+/// Notes what the file is like, once all that was written is in it. Where another process still has it open, that one will.
+pub(crate) fn note_closed(path: &Path) -> io::Result<()> {
+    if beside(path, "-wal").exists() {
+        return Ok(());
+    }
+    fs::write(beside(path, CLOSED), likeness(path)?)
+}
+
+/// From here on it is written to.
+pub(crate) fn note_opened(path: &Path) -> io::Result<()> {
+    match fs::remove_file(beside(path, CLOSED)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether nobody has touched the file since it was closed.
+fn is_as_closed(path: &Path) -> bool {
+    let noted = fs::read_to_string(beside(path, CLOSED));
+    noted.is_ok_and(|noted| likeness(path).is_ok_and(|now| now == noted))
+}
+
+/// Which file it is, how long, and when it was written to last.
+fn likeness(path: &Path) -> io::Result<String> {
+    let file = fs::metadata(path)?;
+    let modified = file.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(format!("{} {} {}\n", file.ino(), file.len(), modified.as_nanos()))
 }
 
 /// Beside a file that waits for no disk: the run of the system in which it was begun.

@@ -99,6 +99,7 @@ impl Database {
         let url = url(path)?;
         let in_use = lock::shared(&path.with_extension("lock")).map_err(sqlx::Error::Io)?;
         let path = std::path::absolute(path).map_err(sqlx::Error::Io)?;
+        damage::note_opened(&path).map_err(sqlx::Error::Io)?;
         let journal = Journal::watch(&path, "views.db", limits);
         let file = OpenFile { path, journal, _in_use: in_use };
         Self::connect(&url, pool, Place::File(Arc::new(file))).await
@@ -201,6 +202,11 @@ impl Database {
         }
         self.writer.close().await;
         self.pool.close().await;
+        if let Place::File(file) = &self.place
+            && let Err(error) = damage::note_closed(&file.path)
+        {
+            tracing::debug!(%error, "the next start checks the read models");
+        }
     }
 }
 

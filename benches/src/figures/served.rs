@@ -29,6 +29,9 @@ const MADE: [&str; 2] = ["views.db", "figures.snapshot"];
 /// The folder of these, beside the log.
 const KEPT: &str = "served";
 
+/// What a write-ahead log has at most once it has been cut.
+const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// How long it may take to make them.
 const MAKE: Duration = Duration::from_mins(30);
 /// How long a server may take to be there once they are made.
@@ -84,8 +87,8 @@ pub(super) fn measure(folder: &Path) -> Result<String> {
     let mut lines = opening(&data)?;
     let server = Server::start(&data, &[]);
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let questions = questions(&server)?;
     ready(&server);
+    let questions = questions(&server)?;
     let head = server.head();
     // Each once: what the answers take stays with the allocator.
     for question in &questions {
@@ -116,6 +119,12 @@ fn make(folder: &Path) -> Result<()> {
         let position = ready.body["projections"][0]["position"].as_u64();
         progress.set_position(position.unwrap_or_default());
         (ready.status == 200).then_some(())
+    });
+    // The new tables came by one transaction. A stop does not wait until all of it is in the file.
+    let wal = data.folder().join("views.db-wal");
+    until("the new tables should be in views.db", MAKE, || {
+        let bytes = fs::metadata(&wal).map_or(0, |wal| wal.len());
+        (bytes <= WAL_BYTES_MAX).then_some(())
     });
     server.stop();
     progress.finish_and_clear();

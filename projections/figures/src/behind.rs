@@ -15,13 +15,18 @@ use utoipa::{
 
 use crate::{
     Image, Question, Unanswerable,
+    course::Left,
     forecast::Parts,
     funnel::Cohort,
+    names::Name,
     path::{Became, What},
+    period::{Happened, happenings},
     question::Range,
-    resolved::{Resolved, weighted},
+    resolved::{PipelineAt, Resolved, listed, weighted},
     shapes::{Days, Seen, Total},
     step::Status,
+    time_in_stage::Stays,
+    times::Candidates,
     walk::DealAt,
 };
 
@@ -139,6 +144,34 @@ pub enum FunnelNumber {
     LeftFurthest,
 }
 
+/// A number of a stage in the period funnel, or of its moves to another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are named as in the figure")]
+pub enum PeriodNumber {
+    OpenBefore,
+    Entered,
+    Forward,
+    Back,
+    Transferred,
+    WonFrom,
+    LostFrom,
+    OpenAfter,
+    Moves,
+    MoveDays,
+}
+
+/// A number of a stage in time in stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are named as in the figure")]
+pub enum StageTimeNumber {
+    Deals,
+    InItNow,
+    DaysCompleted,
+    DaysSoFar,
+}
+
 /// A number of the forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -165,7 +198,7 @@ pub fn behind_pipeline(
     page: Page,
 ) -> Result<Behind, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
-    collect(&resolved, page, |at| {
+    collect_of_all(&resolved, page, |at| {
         let state = at.state;
         let stage = resolved.wanted_stage(state.stage)?;
         let minor = state.amount.map(|amount| resolved.minor(amount));
@@ -198,7 +231,7 @@ pub fn behind_closed(
 ) -> Result<Behind, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let (from, to) = resolved.period(period)?;
-    collect(&resolved, page, |at| {
+    collect_of_all(&resolved, page, |at| {
         let state = at.state;
         resolved.wanted_stage(state.stage)?;
         let wanted = match number {
@@ -229,18 +262,8 @@ pub fn behind_funnel(
 ) -> Result<Behind, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let period = resolved.period(period)?;
-    let mut wanted = resolved.pipelines.iter().filter(|pipeline| pipeline.wanted);
-    let (Some(defined), None) = (wanted.next(), wanted.next()) else {
-        return Err(Unanswerable::field("pipeline", "a number of a funnel is one pipeline's: name it"));
-    };
-    let place = match stage {
-        None => None,
-        Some(slug) => {
-            let place = defined.stages.iter().position(|stage| stage.slug == *slug);
-            let unknown = || Unanswerable::field("stage", format!("the pipeline has no stage `{slug}`"));
-            Some(place.ok_or_else(unknown)?)
-        }
-    };
+    let pipeline = one_pipeline(&resolved)?;
+    let place = stage.map(|slug| stage_of(pipeline, "at_stage", slug)).transpose()?.map(|(place, _)| place);
     let of_a_stage = !matches!(
         number,
         FunnelNumber::Entered
@@ -253,11 +276,11 @@ pub fn behind_funnel(
     if of_a_stage != place.is_some() {
         let message =
             if of_a_stage { "this number is one of a stage: name it" } else { "this number is of all stages" };
-        return Err(Unanswerable::field("stage", message));
+        return Err(Unanswerable::field("at_stage", message));
     }
     let place = place.unwrap_or(0);
     let cohort = Cohort::new(&resolved, period, within_days);
-    collect(&resolved, page, |at| {
+    collect_of_all(&resolved, page, |at| {
         let mut became = None;
         cohort.visit(at, |entrant| became = Some(entrant.became));
         let Became { what, last, furthest } = became?;
@@ -279,6 +302,105 @@ pub fn behind_funnel(
     })
 }
 
+/// The deals behind a number of a stage in the period funnel of the question's pipeline, or of its moves `to` another stage.
+pub fn behind_period(
+    image: &Image,
+    question: &Question,
+    period: &Range,
+    (number, stage, to): (PeriodNumber, &Slug, Option<&Slug>),
+    page: Page,
+) -> Result<Behind, Unanswerable> {
+    let resolved = Resolved::new(image, question)?;
+    let period = resolved.period(period)?;
+    let pipeline = one_pipeline(&resolved)?;
+    let (_, stage) = stage_of(pipeline, "at_stage", stage)?;
+    let of_moves = matches!(number, PeriodNumber::Moves | PeriodNumber::MoveDays);
+    if of_moves != to.is_some() {
+        let message =
+            if of_moves { "this number is one of moves to a stage: name it" } else { "this number is of one stage" };
+        return Err(Unanswerable::field("to_stage", message));
+    }
+    let to = to.map(|slug| stage_of(pipeline, "to_stage", slug)).transpose()?.map(|(_, stage)| stage);
+    let is_counted = |happened: Happened| match (number, happened) {
+        (PeriodNumber::OpenBefore, Happened::OpenBefore)
+        | (PeriodNumber::Entered, Happened::Entered)
+        | (PeriodNumber::OpenAfter, Happened::OpenAfter)
+        | (PeriodNumber::Forward, Happened::Left { how: Left::Moved(_), forward: true, .. })
+        | (PeriodNumber::Back, Happened::Left { how: Left::Moved(_), forward: false, .. })
+        | (PeriodNumber::Transferred, Happened::Left { how: Left::Transferred, .. })
+        | (PeriodNumber::WonFrom, Happened::Left { how: Left::Won, .. })
+        | (PeriodNumber::LostFrom, Happened::Left { how: Left::Lost, .. }) => Some(0),
+        (PeriodNumber::Moves | PeriodNumber::MoveDays, Happened::Left { how: Left::Moved(entered), micros, .. })
+            if to == Some(entered) =>
+        {
+            Some(micros)
+        }
+        _ => None,
+    };
+    let every_deal = |visit: &mut dyn FnMut(&DealAt<'_>)| {
+        resolved.every_deal(0..image.len(), &Candidates::ALL, visit);
+    };
+    collect(&resolved, page, every_deal, |at| {
+        let (mut times, mut micros) = (0, 0);
+        happenings(&resolved, period, at, |event, happened| {
+            if event.state.stage == stage
+                && let Some(more) = is_counted(happened)
+            {
+                (times, micros) = (times + 1, micros + more);
+            }
+        });
+        match number {
+            _ if times == 0 => None,
+            PeriodNumber::MoveDays => Days::of(micros).map(Quantity::Days),
+            _ => Some(Quantity::Count(times)),
+        }
+    })
+}
+
+/// The deals behind a number of a stage in time in stage, of the question's pipeline.
+pub fn behind_time_in_stage(
+    image: &Image,
+    question: &Question,
+    (number, stage): (StageTimeNumber, &Slug),
+    page: Page,
+) -> Result<Behind, Unanswerable> {
+    let resolved = Resolved::new(image, question)?;
+    let (_, stage) = stage_of(one_pipeline(&resolved)?, "at_stage", stage)?;
+    let mut stays = Stays::default();
+    collect_of_all(&resolved, page, |at| {
+        if at.state.status == Status::Excluded {
+            return None;
+        }
+        stays.find(&resolved, at);
+        let (micros, here) = stays.of(stage)?;
+        match number {
+            StageTimeNumber::Deals => count(true),
+            StageTimeNumber::InItNow => count(here),
+            StageTimeNumber::DaysCompleted if !here => Days::of(micros).map(Quantity::Days),
+            StageTimeNumber::DaysSoFar if here => Days::of(micros).map(Quantity::Days),
+            StageTimeNumber::DaysCompleted | StageTimeNumber::DaysSoFar => None,
+        }
+    })
+}
+
+/// The one pipeline that the question is about: stages of several are not told apart by their slugs.
+fn one_pipeline<'r>(resolved: &'r Resolved<'_>) -> Result<&'r PipelineAt, Unanswerable> {
+    let mut wanted = resolved.pipelines.iter().filter(|pipeline| pipeline.wanted);
+    match (wanted.next(), wanted.next()) {
+        (Some(pipeline), None) => Ok(pipeline),
+        _ => Err(Unanswerable::field("pipeline", "this number is one of a pipeline: name it")),
+    }
+}
+
+/// The place and the name of a stage of a pipeline, which `field` says.
+fn stage_of(pipeline: &PipelineAt, field: &'static str, slug: &Slug) -> Result<(usize, Name), Unanswerable> {
+    let mut stages = pipeline.stages.iter().enumerate();
+    stages.find(|(_, stage)| stage.slug == *slug).map(|(place, stage)| (place, stage.stage)).ok_or_else(|| {
+        let known = listed(pipeline.stages.iter().map(|stage| &stage.slug));
+        Unanswerable::field(field, format!("the pipeline has no stage `{slug}`; it has {known}"))
+    })
+}
+
 /// The deals behind a number of the forecast, each with its amount, which is weighted with history where the number is.
 pub fn behind_forecast(
     image: &Image,
@@ -289,23 +411,33 @@ pub fn behind_forecast(
 ) -> Result<Behind, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let parts = Parts::new(&resolved, period)?;
-    collect(&resolved, page, |at| {
+    collect_of_all(&resolved, page, |at| {
         let minor = at.state.amount.map_or(0, |amount| resolved.minor(amount));
         parts.adds(&resolved, at, number, minor).and_then(|minor| money(&resolved, minor))
     })
+}
+
+/// The deals of a page among those that pass the filters.
+fn collect_of_all(
+    resolved: &Resolved<'_>,
+    page: Page,
+    adds: impl FnMut(&DealAt<'_>) -> Option<Quantity>,
+) -> Result<Behind, Unanswerable> {
+    collect(resolved, page, |visit| resolved.deals(visit), adds)
 }
 
 /// The deals of a page, by what each adds; those that add nothing to the number are not behind it.
 fn collect(
     resolved: &Resolved<'_>,
     page: Page,
-    adds: impl Fn(&DealAt<'_>) -> Option<Quantity>,
+    visit_deals: impl FnOnce(&mut dyn FnMut(&DealAt<'_>)),
+    mut adds: impl FnMut(&DealAt<'_>) -> Option<Quantity>,
 ) -> Result<Behind, Unanswerable> {
     let mut deals = Vec::new();
     let after = page.after.map_or(0, |after| after.0);
     let mut next = None;
     let mut last = None;
-    resolved.deals(|at| {
+    visit_deals(&mut |at| {
         let position = u64::from(at.deal.position);
         if position <= after || next.is_some() {
             return;

@@ -48,8 +48,9 @@ use utoipa::ToSchema;
 use self::resolved::{Resolved, timestamp};
 pub use self::{
     behind::{
-        Adds, Behind, ClosedNumber, ForecastNumber, FunnelNumber, Page, PipelineNumber, Quantity, behind_closed,
-        behind_forecast, behind_funnel, behind_pipeline,
+        Adds, Behind, ClosedNumber, ForecastNumber, FunnelNumber, Page, PeriodNumber, PipelineNumber, Quantity,
+        StageTimeNumber, behind_closed, behind_forecast, behind_funnel, behind_period, behind_pipeline,
+        behind_time_in_stage,
     },
     board::{BoardCard, BoardCursor, BoardPage, Column, Columns, columns},
     calendar::Interval,

@@ -94,17 +94,44 @@ pub fn period(image: &Image, question: &Question, period: &Range) -> Result<Peri
 }
 
 /// Counts what happened to a deal.
-fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Periods>, at: &DealAt<'_>) {
+fn count(resolved: &Resolved<'_>, period: (i64, i64), groups: &mut Groups<Periods>, at: &DealAt<'_>) {
+    happenings(resolved, period, at, |event, happened| {
+        groups.add(resolved, event, Time::At(event.at), |tally: &mut Periods| {
+            tally.deals.add(at);
+            tally.stages.at(event.state.stage).add(happened);
+        });
+    });
+}
+
+/// Something that a period funnel counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Happened {
+    OpenBefore,
+    Entered,
+    Left {
+        how: Left,
+        /// It moved to a later stage.
+        forward: bool,
+        /// The time in the stage.
+        micros: i64,
+    },
+    OpenAfter,
+}
+
+/// Visits all that happened to a deal in a period and passes the filters, with the deal as it was then: in the stage that counts it.
+pub(crate) fn happenings(
+    resolved: &Resolved<'_>,
+    (from, to): (i64, i64),
+    at: &DealAt<'_>,
+    mut visit: impl FnMut(&DealAt<'_>, Happened),
+) {
     if at.state.status == Status::Excluded || !resolved.passes.now(resolved, at) {
         return;
     }
-    let mut count = |state: &State, when: i64, counted: &dyn Fn(&mut Counts)| {
+    let mut count = |state: &State, when: i64, happened: Happened| {
         let event = &DealAt { state, at: when, ..*at };
         if resolved.wanted_stage(state.stage).is_some() && resolved.passes.event(resolved, event) {
-            groups.add(resolved, event, Time::At(when), |tally: &mut Periods| {
-                tally.deals.add(at);
-                counted(tally.stages.at(state.stage));
-            });
+            visit(event, happened);
         }
     };
     let mut begins_at = at.created_at;
@@ -113,20 +140,20 @@ fn count(resolved: &Resolved<'_>, (from, to): (i64, i64), groups: &mut Groups<Pe
         let ends_at = next.map_or(i64::MAX, |step| step.at);
         let open = state.status == Status::Open;
         if enters && (from..to).contains(&begins_at) {
-            count(state, begins_at, &|counts| counts.entered += 1);
+            count(state, begins_at, Happened::Entered);
         }
         // Of several states at one instant, only the last is there when it has passed.
         if open && begins_at < from && from <= ends_at {
-            count(state, from, &|counts| counts.open_before += 1);
+            count(state, from, Happened::OpenBefore);
         }
         if open && begins_at < to && to <= ends_at {
-            count(state, to - 1, &|counts| counts.open_after += 1);
+            count(state, to - 1, Happened::OpenAfter);
         }
         let Some(step) = next else { return };
-        if let (true, Some(left)) = ((from..to).contains(&step.at), step.leaves()) {
+        if let (true, Some(how)) = ((from..to).contains(&step.at), step.leaves()) {
             let micros = step.at - state.since;
-            let forward = is_forward(resolved, state.stage, left, step.at);
-            count(state, step.at, &|counts| counts.leave(left, forward, micros));
+            let forward = is_forward(resolved, state.stage, how, step.at);
+            count(state, step.at, Happened::Left { how, forward, micros });
         }
         (begins_at, enters) = (step.at, step.enters().is_some());
     });
@@ -160,17 +187,20 @@ struct Counts {
 }
 
 impl Counts {
-    fn leave(&mut self, left: Left, forward: bool, micros: i64) {
-        match left {
-            Left::Moved(to) => {
+    fn add(&mut self, happened: Happened) {
+        match happened {
+            Happened::OpenBefore => self.open_before += 1,
+            Happened::Entered => self.entered += 1,
+            Happened::OpenAfter => self.open_after += 1,
+            Happened::Left { how: Left::Moved(to), forward, micros } => {
                 *(if forward { &mut self.forward } else { &mut self.back }) += 1;
                 let (count, sum) = self.moves.entry(to).or_default();
                 *count += 1;
                 *sum += i128::from(micros);
             }
-            Left::Transferred => self.transferred += 1,
-            Left::Won => self.won_from += 1,
-            Left::Lost => self.lost_from += 1,
+            Happened::Left { how: Left::Transferred, .. } => self.transferred += 1,
+            Happened::Left { how: Left::Won, .. } => self.won_from += 1,
+            Happened::Left { how: Left::Lost, .. } => self.lost_from += 1,
         }
     }
 

@@ -75,10 +75,15 @@ pub fn time_in_stage(image: &Image, question: &Question) -> Result<Answer<TimesI
 
 /// The stages of one deal: how long it was in each, and whether it still is. The next deal takes the same memory.
 #[derive(Default)]
-struct Stays(Vec<(Name, i64, bool)>);
+pub(crate) struct Stays(Vec<(Name, i64, bool)>);
 
 impl Stays {
-    fn find(&mut self, resolved: &Resolved<'_>, at: &DealAt<'_>) {
+    /// In this stage; none where it never was.
+    pub(crate) fn of(&self, stage: Name) -> Option<(i64, bool)> {
+        self.0.iter().find(|(found, ..)| *found == stage).map(|(_, micros, here)| (*micros, *here))
+    }
+
+    pub(crate) fn find(&mut self, resolved: &Resolved<'_>, at: &DealAt<'_>) {
         self.0.clear();
         visits(resolved.image, at, |visit| {
             // A deal that was transferred away has left its time in the stages where it was.

@@ -7,8 +7,8 @@ use dealog_app::Asked;
 use dealog_events::{Position, Slug};
 use dealog_figures::{
     self as figures, AllPipelines, Answer, Behind, By, ClosedNumber, CohortFunnels, Cycles, Forecast, ForecastFigures,
-    ForecastNumber, FunnelNumber, Grouping, Interval, LossFigures, PeriodAnswer, PeriodFunnels, PipelineNumber, Range,
-    Series, TimesInStages, Velocities, WinRateFigures,
+    ForecastNumber, FunnelNumber, Grouping, Interval, LossFigures, PeriodAnswer, PeriodFunnels, PeriodNumber,
+    PipelineNumber, Range, Series, StageTimeNumber, TimesInStages, Velocities, WinRateFigures,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -27,9 +27,11 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(pipeline_deals))
         .routes(routes!(funnel))
         .routes(routes!(funnel_deals))
+        .routes(routes!(period_deals))
         .routes(routes!(forecast))
         .routes(routes!(forecast_deals))
         .routes(routes!(time_in_stage))
+        .routes(routes!(time_in_stage_deals))
         .routes(routes!(win_rate))
         .routes(routes!(losses))
         .routes(routes!(cycle))
@@ -140,6 +142,24 @@ behind_query!(
         /// As with the figure.
         #[param(minimum = 1, maximum = 36500)]
         within_days: Option<u32>,
+    }
+);
+
+behind_query!(
+    /// Which deals behind a period's funnel.
+    PeriodDealsQuery: PeriodNumber {
+        /// The stage that the number is of.
+        at_stage: Slug,
+        /// With `moves` and `move_days`: the stage that they went to.
+        to_stage: Option<Slug>,
+    }
+);
+
+behind_query!(
+    /// Which deals behind time in stage.
+    StageTimeDealsQuery: StageTimeNumber {
+        /// The stage that the number is of.
+        at_stage: Slug,
     }
 );
 
@@ -403,9 +423,7 @@ async fn pipeline_deals(
     FigureParams(query, fields): FigureParams<PipelineDealsQuery>,
 ) -> Result<Response, Problem> {
     let (asked, page, number) = (query.asked(fields)?, query.page(&app)?, query.number);
-    if let Some(field) = query.from.map(|_| "from").or(query.to.map(|_| "to")) {
-        return Err(Problem::unprocessable("query", field, "the pipeline is as of an instant: send as_of"));
-    }
+    no_period(query.from, query.to, "the pipeline is as of an instant: send as_of")?;
     let answer =
         app.queries.figure(asked, move |image, question| figures::behind_pipeline(image, question, number, page));
     Ok(figure(&answer.await?))
@@ -425,6 +443,44 @@ async fn funnel_deals(
         figures::behind_funnel(image, question, &range, within_days, cell, page)
     });
     Ok(figure(&answer.await?))
+}
+
+/// The deals behind a number of a pipeline's funnel by period, and how often or how long each is counted in it.
+#[utoipa::path(get, path = "/v1/funnel/period/deals", tag = "figures", params(PeriodDealsQuery),
+    responses((status = 200, body = Behind), QueryProblems))]
+async fn period_deals(
+    State(app): State<Arc<App>>,
+    FigureParams(query, fields): FigureParams<PeriodDealsQuery>,
+) -> Result<Response, Problem> {
+    let (asked, page) = (query.asked(fields)?, query.page(&app)?);
+    let range = range(("from", query.from), ("to", query.to))?;
+    let answer = app.queries.figure(asked, move |image, question| {
+        let cell = (query.number, &query.at_stage, query.to_stage.as_ref());
+        figures::behind_period(image, question, &range, cell, page)
+    });
+    Ok(figure(&answer.await?))
+}
+
+/// The deals behind a number of time in stage.
+#[utoipa::path(get, path = "/v1/time-in-stage/deals", tag = "figures", params(StageTimeDealsQuery),
+    responses((status = 200, body = Behind), QueryProblems))]
+async fn time_in_stage_deals(
+    State(app): State<Arc<App>>,
+    FigureParams(query, fields): FigureParams<StageTimeDealsQuery>,
+) -> Result<Response, Problem> {
+    let (asked, page) = (query.asked(fields)?, query.page(&app)?);
+    no_period(query.from, query.to, "time in stage is as of an instant: send as_of")?;
+    let answer = app.queries.figure(asked, move |image, question| {
+        figures::behind_time_in_stage(image, question, (query.number, &query.at_stage), page)
+    });
+    Ok(figure(&answer.await?))
+}
+
+fn no_period(from: Option<WhenText>, to: Option<WhenText>, detail: &str) -> Result<(), Problem> {
+    match from.map(|_| "from").or(to.map(|_| "to")) {
+        Some(field) => Err(Problem::unprocessable("query", field, detail)),
+        None => Ok(()),
+    }
 }
 
 /// The deals behind a number of a forecast.

@@ -7,9 +7,9 @@ use dealog_events::{
 };
 use dealog_figures::{
     AllPipelines, By, ClosedNumber, Filter, ForecastNumber, FunnelNumber, Grouped, Grouping, Interval, Page,
-    PipelineNumber, Quantity, Question, Range, Total, Unanswerable, behind_closed, behind_forecast, behind_funnel,
-    behind_pipeline, cycle, forecast, funnel, losses, period, pipeline, pipeline_series, snapshots, time_in_stage,
-    win_rate,
+    PeriodNumber, PipelineNumber, Quantity, Question, Range, StageTimeNumber, Total, Unanswerable, behind_closed,
+    behind_forecast, behind_funnel, behind_period, behind_pipeline, behind_time_in_stage, cycle, forecast, funnel,
+    losses, period, pipeline, pipeline_series, snapshots, time_in_stage, win_rate,
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -167,6 +167,13 @@ fn sum(found: &[(dealog_events::DealId, Quantity)]) -> i128 {
         .sum()
 }
 
+/// Whether days add up to so many times their mean, as far as rounding to hundredths goes.
+fn comes_to_mean(days: &[(dealog_events::DealId, Quantity)], count: i64, mean: Option<dealog_figures::Days>) -> bool {
+    let Some(mean) = mean else { return days.is_empty() && count == 0 };
+    let (deals, count) = (days.len() as i128, i128::from(count));
+    count > 0 && (sum(days) - i128::from(mean.hundredths) * count).abs() <= (deals + count + 1) / 2
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -308,6 +315,40 @@ proptest! {
             ] {
                 prop_assert_eq!(of(number, Some(&stage.stage)), expected.into(), "{:?}", number);
             }
+        }
+        let happened = period(image, &one, &all).unwrap().grouped.figures.funnels.remove(0);
+        let of = |number, stage: &dealog_events::Slug, to: Option<&dealog_events::Slug>| {
+            behind(|page| behind_period(image, &one, &all, (number, stage, to), page))
+        };
+        for stage in &happened.stages {
+            for (number, expected) in [
+                (PeriodNumber::OpenBefore, stage.open_before),
+                (PeriodNumber::Entered, stage.entered),
+                (PeriodNumber::Forward, stage.forward),
+                (PeriodNumber::Back, stage.back),
+                (PeriodNumber::Transferred, stage.transferred),
+                (PeriodNumber::WonFrom, stage.won_from),
+                (PeriodNumber::LostFrom, stage.lost_from),
+                (PeriodNumber::OpenAfter, stage.open_after),
+            ] {
+                prop_assert_eq!(sum(&of(number, &stage.stage, None)), expected.into(), "{:?}", number);
+            }
+        }
+        for moved in &happened.moves {
+            let moves = of(PeriodNumber::Moves, &moved.from, Some(&moved.to));
+            prop_assert_eq!(sum(&moves), moved.count.into());
+            let days = of(PeriodNumber::MoveDays, &moved.from, Some(&moved.to));
+            prop_assert!(comes_to_mean(&days, moved.count, moved.days_mean), "{:?} {:?}", days, moved);
+        }
+        let times = time_in_stage(image, &one).unwrap().grouped.figures.pipelines.remove(0);
+        for stage in &times.stages {
+            let of = |number| behind(|page| behind_time_in_stage(image, &one, (number, &stage.stage), page));
+            prop_assert_eq!(sum(&of(StageTimeNumber::Deals)), stage.deals.into());
+            prop_assert_eq!(sum(&of(StageTimeNumber::InItNow)), stage.in_it_now.into());
+            let (completed, left) = (of(StageTimeNumber::DaysCompleted), stage.deals - stage.in_it_now);
+            prop_assert!(comes_to_mean(&completed, left, stage.days_completed_mean), "{:?} {:?}", completed, stage);
+            let so_far = of(StageTimeNumber::DaysSoFar);
+            prop_assert!(comes_to_mean(&so_far, stage.in_it_now, stage.days_so_far_mean), "{:?} {:?}", so_far, stage);
         }
         let month = Range::default();
         let brings = forecast(image, &question, &month).unwrap().grouped.figures;
