@@ -37,8 +37,10 @@ answers! {
     deals_behind_the_weighted_amount: format!("pipeline/deals?as_of={MARCH}&pipeline=hardware&number=weighted");
     deals_behind_what_was_reached:
         format!("funnel/deals?as_of={MARCH}&pipeline=hardware&from=2024-01-01&number=reached&at_stage=contract");
-    deals_behind_what_left_a_stage_in_february:
-        format!("funnel/period/deals?as_of={MARCH}&from=2024-02-01&to=2024-03-01&pipeline=hardware&number=forward&at_stage=lead");
+    deals_behind_the_days_before_a_move: format!(
+        "funnel/period/deals?as_of={MARCH}&from=2024-02-01&to=2024-03-01&pipeline=hardware&number=move_days&at_stage=contract\
+         &to_stage=offer"
+    );
     deals_behind_the_days_completed_in_a_stage:
         format!("time-in-stage/deals?as_of={MARCH}&pipeline=hardware&number=days_completed&at_stage=lead");
 }

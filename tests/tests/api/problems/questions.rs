@@ -1,5 +1,7 @@
 //! Questions that are refused.
 
+use dealog_tests::DEFAULT_PIPELINE;
+
 use super::{Bad, Body, NOBODY, check};
 
 #[test]
@@ -157,6 +159,13 @@ fn periods_that_end_before_they_begin() {
     bad.push(Bad::get("no interval", "/v1/pipeline?series=day").gives(400, "bad_request", "series"));
     bad.push(Bad::get("no number", "/v1/pipeline/deals?number=much").gives(400, "bad_request", "number"));
     bad.push(Bad::get("of which pipeline", "/v1/funnel/deals?number=reached").gives(422, "query", "pipeline"));
+    let moves = "/v1/funnel/period/deals?number=moves&at_stage=";
+    bad.push(Bad::get("moves of which pipeline", format!("{moves}lead")).gives(422, "query", "pipeline"));
+    let one = format!("pipeline={DEFAULT_PIPELINE}");
+    bad.push(Bad::get("moves to which stage", format!("{moves}qualified&{one}")).gives(422, "query", "to_stage"));
+    bad.push(
+        Bad::get("no such stage", format!("{moves}nowhere&to_stage=qualified&{one}")).gives(422, "query", "at_stage"),
+    );
     check(&bad);
 }
 
