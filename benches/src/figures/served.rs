@@ -9,6 +9,7 @@ use std::{
 
 use dealog_tests::{Data, Server, until};
 use futures_util::future::{try_join, try_join_all};
+use serde_json::Value;
 use tokio::runtime::{self, Runtime};
 
 use super::LOG;
@@ -116,8 +117,10 @@ fn make(folder: &Path) -> Result<()> {
     progress.set_length(server.head());
     until("the read models should be made", MAKE, || {
         let ready = server.get("/health/ready");
-        let position = ready.body["projections"][0]["position"].as_u64();
-        progress.set_position(position.unwrap_or_default());
+        let models = ready.body.get("projections").and_then(Value::as_array);
+        let position = |model: &Value| model.get("position").and_then(Value::as_u64);
+        // The last of them is built last.
+        progress.set_position(models.and_then(|models| models.last()).and_then(position).unwrap_or_default());
         (ready.status == 200).then_some(())
     });
     // The new tables came by one transaction. A stop does not wait until all of it is in the file.
@@ -182,7 +185,7 @@ fn answers(server: &Server, path: &str) -> Result<()> {
 
 fn questions(server: &Server) -> Result<Vec<String>> {
     let pipelines = server.get("/v1/pipelines").expect(200).body;
-    let pipeline = pipelines["items"][0]["id"].as_str().ok_or("there is no pipeline")?;
+    let pipeline = pipelines.pointer("/items/0/id").and_then(Value::as_str).ok_or("there is no pipeline")?;
     let middle = (server.head() / 2).to_string();
     Ok(QUESTIONS.iter().map(|path| path.replace("{pipeline}", pipeline).replace("{middle}", &middle)).collect())
 }

@@ -134,7 +134,7 @@ pub(crate) async fn guard(
         Permission::Metrics => app.bearers.lately.or_asked(request.headers(), asked).await,
         _ => asked.await,
     };
-    let actor = caller.as_ref().ok().map(|caller| caller.actor());
+    let actor = caller.as_ref().ok().map(Caller::actor);
     let response = match caller {
         Ok(caller) => admitted(&app, needs, from, caller, request, next).await,
         Err(problem) => Err(problem),
