@@ -188,8 +188,9 @@ impl<F: Follower> Following<F> {
             let name = self.follower.name();
             let step = supervised::run(name, self.step()).await;
             let pause = match step.unwrap_or_else(|| Err(Trouble::Away("it failed, and the log says why".into()))) {
-                // What this process knows of has been handled. To read on, and find nothing, costs as much as to read an event.
-                Ok(Step::Handled(position)) if !self.may_go_on && position >= *wake.borrow() => {
+                // It has handled all that this process knows of. To read on and find nothing costs as much as to read an event. Where it
+                // has come further than that, others append too.
+                Ok(Step::Handled(position)) if !self.may_go_on && position == *wake.borrow() => {
                     self.limits.poll_interval
                 }
                 Ok(Step::Handled(_)) => continue,
