@@ -1,7 +1,8 @@
 //! A read model's file that cannot be trusted is put aside, and made anew from the log, which is never touched.
 //!
-//! Damage is found at a start, when the structure of a file that was not closed in good order is checked, or by a worker or a query
-//! that runs into it; those leave a mark, so that the next start need not find it again. The file is kept as `views.db.damaged` (one of them), since
+//! Damage is found at a start, when the file's structure is checked, or by a worker or a query that runs into it; those leave a mark,
+//! so that the next start need not find it again. A file that was sound, was closed in good order and has not changed since is not
+//! checked again. The file is kept as `views.db.damaged` (one of them), since
 //! it may tell what happened to the disk.
 
 use std::{
@@ -9,13 +10,18 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::atomic::Ordering,
     time::SystemTime,
 };
 
 use dealog_followers::process;
 use sqlx::{AnyConnection, Connection as _, sqlite::SqliteError};
 
-use crate::{Database, ProjectionError, database, lock};
+use crate::{
+    Database, ProjectionError,
+    database::{self, Place},
+    lock,
+};
 
 /// Whether SQLite found its file damaged, or not to be one of its own.
 pub(crate) fn is_damage(error: &sqlx::Error) -> bool {
@@ -36,12 +42,27 @@ impl From<sqlx::Error> for ProjectionError {
 impl Database {
     /// Marks the file as one not to be trusted, by the text of the error that showed it: the next start makes it anew.
     pub fn distrust(&self, error: &str) {
-        let Some(file) = self.file() else { return };
+        let Place::File(open) = self.place() else { return };
+        open.sound.store(false, Ordering::Relaxed);
+        let file = &open.path;
         tracing::error!(file = %file.display(), error, "damage was found");
         // In one piece: somebody may be reading it.
         let new = beside(file, ".distrusted.new");
         if let Err(error) = fs::write(&new, error).and_then(|()| fs::rename(&new, beside(file, ".distrusted"))) {
             tracing::error!(%error, "the damaged file could not be marked: delete it before the next start");
+        }
+    }
+
+    /// Looks at the structure of a file, which takes about a second for each gigabyte.
+    pub async fn check_structure(&self) -> Result<(), ProjectionError> {
+        if self.file().is_none() {
+            return Ok(());
+        }
+        let answer: Option<String> =
+            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *self.acquire().await?).await?;
+        match answer {
+            Some(answer) if answer != "ok" => Err(ProjectionError::Damaged(answer)),
+            _ => Ok(()),
         }
     }
 
@@ -57,16 +78,19 @@ fn mark(path: &Path) -> Option<String> {
 }
 
 /// Puts the file at `path` aside if it is damaged, and says why it is. To be called before it is opened. It reads the whole file, which
-/// takes about a second for each gigabyte, unless nobody has touched the file since it was closed in good order.
+/// takes about a second for each gigabyte, unless it was sound when it was closed and has not changed since.
 pub async fn put_aside_if_damaged(path: &Path) -> Result<Option<String>, ProjectionError> {
     let left_over = beside(path, "-wal").exists() || beside(path, "-shm").exists();
     let reason = match (path.exists(), mark(path)) {
         (false, _) if left_over => "it is gone, and its journal is still there".to_owned(),
         (false, _) => return Ok(None),
         (true, Some(marked)) => marked,
-        (true, None) if !left_over && is_as_closed(path) => return Ok(None),
+        (true, None) if is_as_noted(path) => return Ok(None),
         (true, None) => match check(path).await {
-            Ok(answer) if answer == "ok" => return Ok(None),
+            Ok(answer) if answer == "ok" => {
+                note_sound(path).map_err(sqlx::Error::Io)?;
+                return Ok(None);
+            }
             Ok(answer) => answer,
             Err(ProjectionError::Damaged(reason)) => reason,
             Err(error) => return Err(error),
@@ -94,35 +118,36 @@ fn put_aside(path: &Path) -> io::Result<()> {
         result => result,
     };
     gone(fs::rename(path, beside(path, ".damaged")))?;
-    for what in ["-wal", "-shm", CLOSED, ".distrusted"] {
+    for what in ["-wal", "-shm", SOUND, ".distrusted"] {
         gone(fs::remove_file(beside(path, what)))?;
     }
     Ok(())
 }
 
-/// Beside a file that was closed in good order: what it was like then.
-const CLOSED: &str = "-closed";
+/// Beside a sound file that nobody has open: what it is like.
+const SOUND: &str = "-sound";
 
-/// Notes what the file is like, once all that was written is in it. Where another process still has it open, that one will.
-pub(crate) fn note_closed(path: &Path) -> io::Result<()> {
+/// Notes what a sound file is like, once all that was written is in it. If another process still has it open, that process does so
+/// when it closes it.
+pub(crate) fn note_sound(path: &Path) -> io::Result<()> {
     if beside(path, "-wal").exists() {
         return Ok(());
     }
-    fs::write(beside(path, CLOSED), likeness(path)?)
+    fs::write(beside(path, SOUND), likeness(path)?)
 }
 
-/// From here on it is written to.
-pub(crate) fn note_opened(path: &Path) -> io::Result<()> {
-    match fs::remove_file(beside(path, CLOSED)) {
+/// Whether a file that is being opened is sound: it is new, or as it was noted. From here on it changes.
+pub(crate) fn opened(path: &Path) -> io::Result<bool> {
+    let sound = !path.exists() || is_as_noted(path);
+    match fs::remove_file(beside(path, SOUND)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        _ => Ok(sound),
     }
 }
 
-/// Whether nobody has touched the file since it was closed.
-fn is_as_closed(path: &Path) -> bool {
-    let noted = fs::read_to_string(beside(path, CLOSED));
-    noted.is_ok_and(|noted| likeness(path).is_ok_and(|now| now == noted))
+fn is_as_noted(path: &Path) -> bool {
+    let noted = fs::read_to_string(beside(path, SOUND));
+    !beside(path, "-wal").exists() && noted.is_ok_and(|noted| likeness(path).is_ok_and(|now| now == noted))
 }
 
 /// Which file it is, how long, and when it was written to last.

@@ -6,7 +6,10 @@ use std::{
     ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     str::FromStr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,7 +41,7 @@ const BUILD_CACHE: &str = "PRAGMA cache_size = -32768";
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: AnyPool,
-    /// For what is written: one connection. Whoever else wrote to a file would make it forget its pages.
+    /// For batches. To a file that is one connection: whoever else wrote to it would make it forget its pages.
     writer: AnyPool,
     dialect: Dialect,
     place: Place,
@@ -56,6 +59,8 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     pub(crate) path: PathBuf,
+    /// Whether it was found sound when it was opened, and nothing else has been found since.
+    pub(crate) sound: AtomicBool,
     journal: Journal,
     _in_use: File,
 }
@@ -99,9 +104,9 @@ impl Database {
         let url = url(path)?;
         let in_use = lock::shared(&path.with_extension("lock")).map_err(sqlx::Error::Io)?;
         let path = std::path::absolute(path).map_err(sqlx::Error::Io)?;
-        damage::note_opened(&path).map_err(sqlx::Error::Io)?;
+        let sound = damage::opened(&path).map_err(sqlx::Error::Io)?.into();
         let journal = Journal::watch(&path, "views.db", limits);
-        let file = OpenFile { path, journal, _in_use: in_use };
+        let file = OpenFile { path, sound, journal, _in_use: in_use };
         Self::connect(&url, pool, Place::File(Arc::new(file))).await
     }
 
@@ -120,7 +125,7 @@ impl Database {
     async fn connect(url: &str, pool: AnyPoolOptions, place: Place) -> Result<Self, ProjectionError> {
         sqlx::any::install_default_drivers();
         let options = AnyConnectOptions::from_str(url)?;
-        // A file does not go away while it is open.
+        // A connection to a file cannot break, so it need not be tested.
         let connections = pool
             .test_before_acquire(false)
             .after_connect(|db, _| Box::pin(prepare(db)))
@@ -190,6 +195,11 @@ impl Database {
         self.writer.begin_with(self.dialect.begin_write()).await
     }
 
+    /// The same beside a batch, which may wait for others.
+    pub(crate) async fn write_beside(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
+        self.pool.begin_with(self.dialect.begin_write()).await
+    }
+
     /// A transaction that writes what must outlast a crash of the server.
     pub(crate) async fn write_lasting(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
         self.pool.begin_with(self.dialect.begin_lasting()).await
@@ -203,7 +213,8 @@ impl Database {
         self.writer.close().await;
         self.pool.close().await;
         if let Place::File(file) = &self.place
-            && let Err(error) = damage::note_closed(&file.path)
+            && file.sound.load(Ordering::Relaxed)
+            && let Err(error) = damage::note_sound(&file.path)
         {
             tracing::debug!(%error, "the next start checks the read models");
         }

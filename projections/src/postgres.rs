@@ -37,6 +37,11 @@ const IDLE_IN_TRANSACTION_TIME: Duration = Duration::from_secs(5);
 /// What may pass until an answer: the server's own limits are below this.
 const ANSWER_TIME: Duration = Duration::from_secs(45);
 
+/// Connections for batches: one, and one that takes its place while it is being given up.
+const WRITERS_MAX: u32 = 2;
+/// How long a connection for batches may do nothing before it is asked whether it still answers.
+const RESTED: Duration = Duration::from_secs(1);
+
 /// Processes that open the same database at once make its tables one after the other: of two that make a schema at the same
 /// time one would fail. The number says no more than that it is this program's.
 const SET_UP_LOCK: &str = "SELECT pg_advisory_xact_lock(7016996765293437281)";
@@ -107,9 +112,11 @@ impl Database {
             })
             .after_release(|db, _| Box::pin(is_done(db)));
         let pool = connections.clone().max_connections(CONNECTIONS_MAX).connect_lazy_with(server.options.clone());
-        // Whoever writes tries again when the connection has gone, and need not ask before each batch.
-        let writer =
-            connections.max_connections(1).test_before_acquire(false).connect_lazy_with(server.options.clone());
+        let writer = connections
+            .max_connections(WRITERS_MAX)
+            .test_before_acquire(false)
+            .before_acquire(|db, meta| Box::pin(answers(db, meta.idle_for)))
+            .connect_lazy_with(server.options.clone());
         Ok(Self::of(pool, writer, Dialect::Postgres, Place::Server(Arc::new(server))))
     }
 }
@@ -177,6 +184,15 @@ fn name(options: &PgConnectOptions) -> String {
         Some(socket) => format!("{} (database {database})", socket.display()),
         None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
     }
+}
+
+/// Whether a connection for batches is of use. One batch follows another: only a connection that has rested is asked, and one that
+/// does not answer is replaced.
+async fn answers(db: &mut AnyConnection, idle: Duration) -> Result<bool, sqlx::Error> {
+    if idle > RESTED {
+        db.ping().await?;
+    }
+    Ok(true)
 }
 
 /// Makes the schema and the tables that every schema has. Where they are there already, it needs no right to make any.

@@ -12,7 +12,8 @@ use crate::{
     settings::Settings,
 };
 
-/// Looks at every page, every event and every row of the read models, and changes nothing.
+/// Looks at every page, every event and every row of the read models. It changes nothing, but damaged read models are marked, so that
+/// the next start rebuilds them.
 pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
     let place = settings.existing_log().await?;
     let bar = count_bar("Checking");
@@ -39,6 +40,9 @@ pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
     };
     let store = open::log(settings).await?;
     let verified = read_models(Arc::<dyn Log>::clone(&store), &database).await;
+    if let Err(ProjectionError::Damaged(reason)) = &verified {
+        database.distrust(reason);
+    }
     database.close().await;
     store.close().await;
     match verified? {
@@ -58,6 +62,7 @@ pub(crate) async fn check(settings: &Settings) -> Result<(), Failure> {
 }
 
 async fn read_models(log: Arc<dyn EventStore>, database: &Database) -> Result<Verified, ProjectionError> {
+    database.check_structure().await?;
     let bar = count_bar("Comparing");
     let told = |position: Position, end: Position| {
         bar.set_length(end.0);

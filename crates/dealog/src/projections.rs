@@ -70,10 +70,13 @@ async fn standings(settings: &Settings) -> Result<Vec<(Model, Found)>, Failure> 
         for model in &models {
             standings.push(database.standing(model.name).await);
         }
+        let standings = standings.into_iter().collect::<Result<Vec<_>, _>>();
+        if let Err(ProjectionError::Damaged(reason)) = &standings {
+            database.distrust(reason);
+        }
         let distrusted = database.distrusted();
         database.close().await;
-        let standings = standings.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok::<_, ProjectionError>((standings, distrusted))
+        Ok::<_, ProjectionError>((standings?, distrusted))
     };
     let cannot_be_used = |error: String| move |model| (model, Err(error.clone()));
     match found.await {

@@ -104,6 +104,10 @@ impl<F: Follower> Follower for &mut F {
         F::reads(self)
     }
 
+    fn has_more(&self) -> bool {
+        F::has_more(self)
+    }
+
     fn prepare(event: Envelope) -> Result<Self::Item, ReadError> {
         F::prepare(event)
     }
@@ -141,7 +145,7 @@ struct Following<F: Follower> {
     events_max: usize,
     /// The end of a batch with such an event: until that is behind it, batches stay small.
     suspect: Option<Position>,
-    /// The last page had as many events as were asked for, or went no further than it should: there may be more.
+    /// The last page had as many events as were asked for, or was cut off at `until`: there may be more.
     may_go_on: bool,
     /// The page behind a cursor, which is read while the one before it is handled.
     ahead: Option<(Cursor, Ahead<F::Item>)>,
@@ -153,6 +157,8 @@ type Ahead<I> = JoinHandle<Result<Page<I>, Trouble>>;
 /// Events that were read and prepared.
 struct Page<I> {
     items: Vec<I>,
+    /// The last event among them.
+    last: Position,
     /// The cursor behind the last of them.
     reached: Cursor,
 }
@@ -188,9 +194,11 @@ impl<F: Follower> Following<F> {
             let name = self.follower.name();
             let step = supervised::run(name, self.step()).await;
             let pause = match step.unwrap_or_else(|| Err(Trouble::Away("it failed, and the log says why".into()))) {
-                // It has handled all that this process knows of. To read on and find nothing costs as much as to read an event. Where it
-                // has come further than that, others append too.
-                Ok(Step::Handled(position)) if !self.may_go_on && position == *wake.borrow() => {
+                // It has handled all that this process knows of. To read on and find nothing costs as much as to read an event. If it
+                // is past that position, another process appends, so it reads on.
+                Ok(Step::Handled(position))
+                    if !self.may_go_on && !self.follower.has_more() && position == *wake.borrow() =>
+                {
                     self.limits.poll_interval
                 }
                 Ok(Step::Handled(_)) => continue,
@@ -283,6 +291,7 @@ impl<F: Follower> Following<F> {
             }
             Err(error) => {
                 if let Trouble::Poison { position, reason } = &error {
+                    self.come_before(cursor, *position).await?;
                     self.follower.stopped(*position, reason).await?;
                 }
                 Err(error)
@@ -290,12 +299,25 @@ impl<F: Follower> Following<F> {
         }
     }
 
+    /// A follower of some kinds of streams has nothing to handle between its cursor and an event that it cannot handle, and stands
+    /// right before that one like any other.
+    async fn come_before(&mut self, cursor: Cursor, event: Position) -> Result<(), Trouble> {
+        let before = Position(event.0.saturating_sub(1));
+        if !self.follower.reads().is_empty() && cursor.position < before {
+            let reached = at(&*self.store, before).await?;
+            self.follower.handle(Vec::new(), reached).await?;
+            self.checked = Some(reached);
+            self.tell_reached(before);
+        }
+        Ok(())
+    }
+
     /// A panic is an event that cannot be handled, like any other.
     async fn handle(&mut self, page: Page<F::Item>) -> Result<(), Trouble> {
         let handled = AssertUnwindSafe(self.follower.handle(page.items, page.reached)).catch_unwind().await;
         handled.unwrap_or_else(|panic| {
             let reason = format!("handling it panicked: {}", said(panic.as_ref()));
-            Err(Trouble::Poison { position: page.reached.position, reason })
+            Err(Trouble::Poison { position: page.last, reason })
         })
     }
 
@@ -345,7 +367,7 @@ async fn read<F: Follower>(
 ) -> Result<Page<F::Item>, Trouble> {
     let most = until.map_or(u64::MAX, |until| until.0.saturating_sub(cursor.position.0));
     if most == 0 {
-        return Ok(Page { items: Vec::new(), reached: cursor });
+        return Ok(Page { items: Vec::new(), last: cursor.position, reached: cursor });
     }
     let (events, reached) = if reads.is_empty() {
         let events_max = usize::try_from(most).unwrap_or(usize::MAX).min(events_max);
@@ -355,12 +377,13 @@ async fn read<F: Follower>(
     } else {
         read_some(store, reads, cursor, until, events_max).await?
     };
+    let last = events.last().map_or(cursor.position, |event| event.position);
     let prepare = |event: Envelope| {
         let position = event.position;
         F::prepare(event).map_err(|error| Trouble::Poison { position, reason: error.to_string() })
     };
     let items = events.into_iter().map(prepare).collect::<Result<_, _>>()?;
-    Ok(Page { items, reached })
+    Ok(Page { items, last, reached })
 }
 
 /// The events of these kinds of streams, and how far they lead.

@@ -2,8 +2,9 @@
 //!
 //! A lease says who holds it, until when, and by which number (the fence, which grows each time it is taken). A holder
 //! locks it in the transaction of each batch, by its number: one that was paused, and whose lease another has taken
-//! meanwhile, writes nothing. It renews it from time to time. Time is the database's clock. Whoever stops gives the lease back; of one that was killed it is
-//! free when it has run out, or as soon as somebody on the same machine looks: see [`process`](crate::process).
+//! meanwhile, writes nothing. From time to time it renews the lease. Time is the database's clock. Whoever stops gives the lease
+//! back; the lease of a killed process is free once it has run out, or as soon as somebody on the same machine looks: see
+//! [`process`](crate::process).
 //!
 //! Leases are rows of a table in the database that their holders write to, SQLite or PostgreSQL, and whoever has that
 //! database begins and commits the transactions.
@@ -21,7 +22,7 @@ pub const TABLE: &str = "CREATE TABLE IF NOT EXISTS leases (name TEXT NOT NULL P
 /// Less than any number that a lease is taken by.
 const NO_FENCE: i64 = 0;
 
-/// Why a lease could not be renewed.
+/// Why a lease is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
     /// Another has it.

@@ -36,10 +36,15 @@ pub trait Follower: Send {
     /// Its name, in logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// The kinds of streams whose events it handles; those of all if there are none. What is rare is found without a look at all the
-    /// rest. Its batches then have gaps, and the last may be empty, with a cursor that is further on.
+    /// The kinds of streams whose events it handles; empty means all. Rare events are then found by the index, without reading the
+    /// rest. Its batches have gaps, and one may be empty, with a cursor that is further on.
     fn reads(&self) -> &'static [Category] {
         &[]
+    }
+
+    /// Whether it has more to do than what follows its cursor, such as to take others along that are behind it.
+    fn has_more(&self) -> bool {
+        false
     }
 
     /// Prepares an event.
@@ -49,8 +54,7 @@ pub trait Follower: Send {
     /// nothing has changed.
     async fn turn(&mut self) -> Result<Turn, Trouble>;
 
-    /// Handles events that follow each other in what it [reads](Self::reads), from the one behind its cursor on, and moves its cursor to `reached`: all of that or
-    /// nothing.
+    /// Handles the next events of those that it [reads](Self::reads), and moves its cursor to `reached`: all of that or nothing.
     async fn handle(&mut self, items: Vec<Self::Item>, reached: Cursor) -> Result<(), Trouble>;
 
     /// Its cursor is of another history than this log's. Whoever can begin again does so here; by default, it stops.

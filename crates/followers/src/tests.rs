@@ -325,9 +325,12 @@ async fn who_reads_some_kinds_of_streams_is_led_past_the_others_and_stops_at_an_
     assert_eq!(follower.batches[1..], [(odd(31, 10), 49), (odd(51, 2), 54)]);
     assert_eq!(follower.cursor, Some(log.cursor(54).await));
     // A later version of Dealog has written it.
+    log.append(5).await;
     append_of(&*log.store, "customer.exploded").await;
     let error = catch_up(&log.store, &mut follower, LIMITS, &status).await.unwrap_err();
-    assert!(matches!(error, Trouble::Poison { position: Position(55), .. }), "{error}");
+    assert!(matches!(error, Trouble::Poison { position: Position(60), .. }), "{error}");
+    // It stands right before that event, and not at the last one of its own.
+    assert_eq!(follower.cursor, Some(log.cursor(59).await));
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ pub(crate) async fn locked_under(db: &mut AnyConnection, lease: &Lease) -> Resul
     let sql =
         format!("{SELECT} JOIN leases ON name = $1 AND fence = $2 ORDER BY projection{}", Dialect::of(db).for_update());
     let found = sqlx::query(AssertSqlSafe(sql)).bind(lease.name()).bind(lease.fence()).fetch_all(db).await?;
-    // Whoever has a lease to keep tables has checkpoints, so another has taken it.
+    // There is always a checkpoint for a leader, so no row means that the lease was lost.
     if found.is_empty() { Err(ProjectionError::LeaseLost) } else { found.iter().map(read).collect() }
 }
 

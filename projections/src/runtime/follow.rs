@@ -297,6 +297,12 @@ impl Follower for Live {
         "models"
     }
 
+    /// Some are behind the others, and follow by themselves.
+    fn has_more(&self) -> bool {
+        let front = self.front();
+        self.models.iter().any(|model| model.stopped.is_none() && model.at.position < front)
+    }
+
     fn prepare(event: Envelope) -> Result<Self::Item, ReadError> {
         let said = event.event()?;
         Ok((event, said))

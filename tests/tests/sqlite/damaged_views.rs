@@ -109,6 +109,31 @@ fn a_rebuild_and_the_command_line_know_a_damaged_views_db() {
 }
 
 #[test]
+fn damage_that_a_look_at_the_read_models_does_not_meet_is_found_by_the_next_start_and_by_a_check() {
+    let data = company(Data::on_sqlite());
+    let views = data.folder().join("views.db");
+    let server = Server::start(&data, &[]).ready();
+    let before = server.answers();
+    server.stop();
+    // Closed in good order and as it was: nothing is checked.
+    let told = Server::start(&data, &[]).ready().stop();
+    assert!(!told.contains("damaged"), "{told}");
+    let harm = || overwrite(&views, length(&views) - PAGE_BYTES, 4096);
+    harm();
+    assert_eq!(data.projection().1.code, 0);
+    let server = Server::start(&data, &[]).ready();
+    assert_eq!(server.answers(), before);
+    let told = server.stop();
+    assert!(told.contains("the read models are damaged"), "{told}");
+    harm();
+    let checked = data.run(["check"]).end();
+    assert!(checked.code == 1 && checked.stderr.contains("damaged"), "{checked:?}");
+    let server = Server::start(&data, &[]).ready();
+    assert_eq!(server.answers(), before);
+    assert!(server.stop().contains("the read models are damaged"));
+}
+
+#[test]
 fn damage_met_while_serving_is_told_by_health_and_mended_by_the_next_start() {
     let data = company(Data::on_sqlite());
     let views = data.folder().join("views.db");
