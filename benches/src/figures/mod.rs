@@ -55,7 +55,7 @@ pub(crate) struct Args {
     /// How often each question is asked; the table has the medians
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(7..))]
     runs: u16,
-    /// Keep the log and the Parquet files in this folder; a log that is already there is used [default: a temporary folder]
+    /// Keep the log and all that is made of it in this folder; what is already there is used [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }

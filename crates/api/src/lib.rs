@@ -1,6 +1,6 @@
 //! The HTTP API: axum, one module for each resource.
 //!
-//! Handlers parse, call and answer; they decide nothing. A command goes to [`dealog_commands::Commands`], a question to
+//! Handlers parse, call and answer; they decide nothing. A command goes to [`dealog_app::Access`], a question to
 //! [`dealog_app::Queries`], and whatever goes wrong comes back as an RFC 9457 problem with a stable `code`.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, reason = "a room prints nothing")]
@@ -196,9 +196,9 @@ impl Followed {
 
 /// What the handlers need. They share one: a request passes many hands, and each is given a clone of what it is called with.
 pub struct App {
-    /// Whose a request is, and commands in their name.
+    /// Who calls, and commands in their name.
     pub bearers: Bearers,
-    /// The write side.
+    /// The log, and the clock.
     pub commands: Commands,
     /// What answers questions.
     pub queries: Queries,

@@ -156,17 +156,19 @@ impl Image {
         const FOREIGN: &str = "it is in a stream of something else";
         let at = envelope.occurred_at.micros();
         let position = u32::try_from(envelope.position.0).map_err(|_| "an image holds 4,294,967,295 positions")?;
-        match (envelope.stream, event) {
-            (StreamId::Deal(id), Event::Deal(DealEvent::Created(event))) => self.create(id, event, at, position),
-            (StreamId::Deal(id), Event::Deal(event)) => self.step(id, event, at, position),
-            (StreamId::Pipeline(id), Event::Pipeline(event)) => {
+        match (event, envelope.stream) {
+            (Event::Deal(event), StreamId::Deal(id)) => match event {
+                DealEvent::Created(event) => self.create(id, event, at, position),
+                event => self.step(id, event, at, position),
+            },
+            (Event::Pipeline(event), StreamId::Pipeline(id)) => {
                 let known = self.pipelines.find(&id);
                 let before = known.and_then(|name| self.pipeline_history.get(name.index())?.last());
                 let pipeline = Pipeline::after(before, id, event, &mut self.stages)?;
                 history(&mut self.pipeline_history, self.pipelines.name(&id)).push(at, position, pipeline);
                 Ok(())
             }
-            (StreamId::Team(id), Event::Team(event)) => {
+            (Event::Team(event), StreamId::Team(id)) => {
                 let team = self.teams.name(&id);
                 match event {
                     TeamEvent::Formed(formed) => {
@@ -183,14 +185,17 @@ impl Image {
                 }
                 Ok(())
             }
-            (StreamId::User(id), Event::User(event)) => {
-                if let UserEvent::Invited(event) = event {
-                    let user = self.users.name(&id);
-                    history(&mut self.user_names, user).push(at, position, event.name.shown());
+            (Event::User(event), StreamId::User(id)) => {
+                match event {
+                    UserEvent::Invited(event) => {
+                        let user = self.users.name(&id);
+                        history(&mut self.user_names, user).push(at, position, event.name.shown());
+                    }
+                    UserEvent::RoleChanged(_) | UserEvent::Deactivated(_) => {}
                 }
                 Ok(())
             }
-            (StreamId::Customer(id), Event::Customer(event)) => {
+            (Event::Customer(event), StreamId::Customer(id)) => {
                 let name = match event {
                     CustomerEvent::Registered(Registered::Organisation { name, .. }) => name,
                     CustomerEvent::Renamed(event) => &event.to,
@@ -200,18 +205,19 @@ impl Image {
                 history(&mut self.customer_names, customer).push(at, position, name.to_string());
                 Ok(())
             }
-            (StreamId::Settings, Event::Settings(event)) => {
+            (Event::Settings(event), StreamId::Settings) => {
                 let settings = Settings::after(self.settings.last(), event);
                 self.settings.push(at, position, settings);
                 Ok(())
             }
+            // By the events: of an aggregate that is added, the compiler asks what its events mean, and not only where they stand.
             (
-                StreamId::Deal(_)
-                | StreamId::Pipeline(_)
-                | StreamId::Team(_)
-                | StreamId::User(_)
-                | StreamId::Customer(_)
-                | StreamId::Settings,
+                Event::Deal(_)
+                | Event::Pipeline(_)
+                | Event::Team(_)
+                | Event::User(_)
+                | Event::Customer(_)
+                | Event::Settings(_),
                 _,
             ) => Err(FOREIGN),
         }

@@ -31,9 +31,23 @@ pub use seeing::Seeing;
 use crate::{Database, Projection, ProjectionError, runtime::positions_of};
 use snapshot::snapshot;
 
-/// All models, in the order in which a batch writes them.
-pub fn all() -> Vec<Box<dyn Projection>> {
-    vec![Box::<company::Company>::default(), Box::<customers::Customers>::default(), Box::<deals::Deals>::default()]
+/// A line names a model: its folder, and its type.
+macro_rules! models {
+    ($($folder:ident::$model:ident;)+) => {
+        /// All models, in the order in which a batch writes them.
+        pub fn all() -> Vec<Box<dyn Projection>> {
+            vec![$(Box::<$folder::$model>::default()),+]
+        }
+
+        /// Their names and versions.
+        pub const MODELS: &[Model] = &[$($folder::MODEL),+];
+    };
+}
+
+models! {
+    company::Company;
+    customers::Customers;
+    deals::Deals;
 }
 
 /// A model by its name, in the version that this program folds, which is the only one that its queries understand.
@@ -86,7 +100,7 @@ impl Lists {
     /// Where each model stands; none where it has no tables that this program understands.
     async fn positions(&self) -> Result<Vec<Option<Position>>, ProjectionError> {
         // Those who wait for a position ask often: this is one statement and no transaction.
-        let models = [company::MODEL, customers::MODEL, deals::MODEL].map(|model| (model.name, model.version));
+        let models: Vec<_> = MODELS.iter().map(|model| (model.name, model.version)).collect();
         positions_of(&mut *self.database.acquire().await?, &models).await
     }
 

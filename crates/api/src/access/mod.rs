@@ -34,7 +34,7 @@ use crate::{
 pub(crate) use failures::network;
 pub(crate) use rate::RateLimit;
 
-/// Knows whose a request is, by its bearer token. Cheap to clone.
+/// Finds the caller of a request by its bearer token. Cheap to clone.
 #[derive(Clone)]
 pub struct Bearers {
     pub(crate) access: Access,
@@ -43,7 +43,7 @@ pub struct Bearers {
 }
 
 impl Bearers {
-    /// Those who have a token of this `access`.
+    /// Authenticates with this `access`.
     pub fn new(access: Access, limits: &Limits) -> Self {
         let failures = Failures::new(limits.failed_attempts_max, limits.failed_attempts_window);
         Self { access, failures, lately: Lately::new() }

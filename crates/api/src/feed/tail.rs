@@ -56,7 +56,7 @@ impl Tail {
         BATCH_EVENTS_MAX.min(self.bounds.events_max.div_ceil(4))
     }
 
-    /// How far those who follow have been brought; none where there is nobody to read for, and then nothing is kept either.
+    /// The last event handed to subscribers. None if nobody subscribes; then it also drops what it kept.
     fn followed(&self) -> Option<Cursor> {
         // Counted under the lock: who subscribes later finds nothing kept, and does not take it for the log's end.
         let mut end = None;
