@@ -11,7 +11,7 @@ use crate::StreamId;
 #[serde(untagged)]
 #[schemars(deny_unknown_fields)]
 pub enum Personal<T> {
-    /// Anyone who reads the event can read it.
+    /// The value is in the event, for anyone who can read the event.
     Open {
         /// Whom it is about: the stream that an erasure names.
         subject: StreamId,

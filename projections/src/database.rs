@@ -195,9 +195,13 @@ impl Database {
         self.writer.begin_with(self.dialect.begin_write()).await
     }
 
-    /// The same beside a batch, which may wait for others.
-    pub(crate) async fn write_beside(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
-        self.pool.begin_with(self.dialect.begin_write()).await
+    /// A transaction for a lease. On a server it does not wait for a batch of this process, which may itself wait for locks.
+    pub(crate) async fn write_lease(&self) -> Result<Transaction<'_, Any>, sqlx::Error> {
+        let pool = match &self.place {
+            Place::Server(_) => &self.pool,
+            Place::Memory | Place::File(_) => &self.writer,
+        };
+        pool.begin_with(self.dialect.begin_write()).await
     }
 
     /// A transaction that writes what must outlast a crash of the server.

@@ -35,7 +35,7 @@ pub(crate) enum Share {
 }
 
 impl Share {
-    /// The share of whoever calls from there.
+    /// The share of this actor; without tokens, of this address.
     pub(crate) fn of(actor: Actor, from: Option<IpAddr>) -> Self {
         match actor {
             Actor::Local => Self::Address(from.map(network)),

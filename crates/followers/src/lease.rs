@@ -2,7 +2,7 @@
 //!
 //! A lease says who holds it, until when, and by which number (the fence, which grows each time it is taken). A holder
 //! locks it in the transaction of each batch, by its number: one that was paused, and whose lease another has taken
-//! meanwhile, writes nothing. From time to time it renews the lease. Time is the database's clock. Whoever stops gives the lease
+//! meanwhile, writes nothing. It renews the lease at intervals, by the database's clock. A holder that stops gives the lease
 //! back; the lease of a killed process is free once it has run out, or as soon as somebody on the same machine looks: see
 //! [`process`](crate::process).
 //!
@@ -78,8 +78,7 @@ impl Lease {
         &self.name
     }
 
-    /// The number by which it was taken, which nobody else has it by: whoever writes under it sees, in the same transaction, that
-    /// this is still its number.
+    /// Its number, unique to this holder. A transaction that writes under the lease checks that the number is still the same.
     pub fn fence(&self) -> i64 {
         self.fence
     }

@@ -44,7 +44,7 @@ impl Database {
             return Ok(false);
         }
         let begun = Instant::now();
-        let mut db = self.write_beside().await?;
+        let mut db = self.write_lease().await?;
         lease.renew(&mut db).await?;
         db.commit().await?;
         lease.renewed(begun);
@@ -64,7 +64,7 @@ impl Database {
     /// Gives a lease back. One that cannot be runs out by itself.
     pub(crate) async fn give_back(&self, lease: Lease) {
         let give_back = async {
-            let mut db = self.write_beside().await?;
+            let mut db = self.write_lease().await?;
             lease.give_back(&mut db).await?;
             db.commit().await
         };

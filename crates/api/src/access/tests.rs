@@ -1,4 +1,4 @@
-//! What comes with a right token, and what with others.
+//! Right tokens are let in, and wrong ones are counted by address.
 
 use std::net::Ipv4Addr;
 

@@ -141,7 +141,7 @@ impl Subscriber {
                 None => (None, Place::Behind),
             };
             if self.following.is_some() && self.following != kept {
-                // Whoever reads for all has met with trouble. It reads for itself, and finds out which.
+                // The shared reader ran into trouble. This subscriber reads the log itself, and so learns what is wrong.
                 self.following = None;
                 check(&*self.store, self.reached).await?.map_err(End::OtherHistory)?;
             }

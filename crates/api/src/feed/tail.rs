@@ -102,7 +102,7 @@ impl Follower for Tail {
             }
             self.arrived.notified().await;
             if let Err(error) = self.begin().await {
-                // Whoever has arrived is still there when this is tried again.
+                // The subscriber is still waiting, so the next attempt must not wait for another one.
                 self.arrived.notify_one();
                 return Err(error.into());
             }
