@@ -75,6 +75,15 @@ impl Client {
         self.get("/v1/events?limit=1").expect(200).body["head"].as_u64().expect("a head")
     }
 
+    /// Waits until the read models and the figures show `position`: they follow the log independently, so to have waited for one
+    /// says nothing of the other.
+    #[track_caller]
+    pub fn wait_for(&self, position: u64) {
+        for shown_by in ["settings", "pipeline"] {
+            self.get(&format!("/v1/{shown_by}?min_position={position}")).expect(200);
+        }
+    }
+
     /// The whole log, read in pages.
     pub fn events(&self) -> Vec<Value> {
         let (mut events, mut after) = (Vec::new(), "0".to_owned());

@@ -77,7 +77,7 @@ fn refusals_and_reads_of_what_is_about_people_are_written_down_with_who_it_was()
 fn whatever_shows_people_is_written_down_as_read_and_figures_that_do_not_are_not() {
     let company = Company::new();
     let created = company.anna.post("/v1/deals", &deal("Read by Boris", &json!({}))).expect(201);
-    company.anna.get(&format!("/v1/pipeline?min_position={}", created.position())).expect(200);
+    company.anna.wait_for(created.position());
     let id = created.id();
     let (anna, boris) = (&company.anna_id, format!("user:{}", company.boris_id));
     let people = [
@@ -106,7 +106,7 @@ fn whatever_shows_people_is_written_down_as_read_and_figures_that_do_not_are_not
 fn one_deal_is_written_down_as_read_once_a_minute_however_its_id_is_spelled() {
     let company = Company::new();
     let created = company.anna.post("/v1/deals", &deal("One of many names", &json!({}))).expect(201);
-    company.anna.get(&format!("/v1/pipeline?min_position={}", created.position())).expect(200);
+    company.anna.wait_for(created.position());
     let id = created.id();
     let spelled = [
         id.clone(),
