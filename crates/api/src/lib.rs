@@ -281,6 +281,7 @@ fn described(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .merge(guarded(resources::teams::router(), Read, Teams, Never))
         .merge(guarded(resources::settings::router(), Read, Settings, Never))
         .merge(guarded(resources::figures::router(), Read, Read, OfFigures))
+        .merge(guarded(resources::behind::router(), Read, Read, OfFigures))
         .merge(guarded(resources::board::router(), Read, Read, Always))
         .merge(guarded(resources::events::router(), Log, Log, Always))
         .merge(guarded(resources::stream::router(), Log, Log, Always))

@@ -395,8 +395,8 @@ async fn read_some(
     events_max: usize,
 ) -> Result<(Vec<Envelope>, Cursor), Trouble> {
     // The head first, and then the types: one that comes in between belongs to an event behind it.
-    let head = store.head().await?.position;
-    let end = until.map_or(head, |until| until.min(head));
+    let head = store.head().await?;
+    let end = until.map_or(head.position, |until| until.min(head.position));
     let is_read = |name: &String| {
         let category = name.split_once('.').map(|(category, _)| category);
         reads.iter().any(|read| Some(read.name()) == category)
@@ -405,7 +405,7 @@ async fn read_some(
     if types.is_empty() {
         return Ok((Vec::new(), at(store, end).await?));
     }
-    let page::Page { mut events, next, .. } = page::Page::read(store, cursor.position, events_max, &types).await?;
+    let page::Page { mut events, next, .. } = page::Page::read(store, head, cursor.position, events_max, &types).await?;
     events.truncate(events.partition_point(|event| event.position <= end));
     let reached = if next.position > end { at(store, end).await? } else { next };
     Ok((events, reached))

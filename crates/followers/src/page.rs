@@ -26,7 +26,7 @@ impl Page {
         let before = cursor.position.0.checked_sub(1).filter(|_| cursor.proof.is_some() && types.is_empty());
         let Some(before) = before else {
             return Ok(match check(store, cursor).await? {
-                Ok(()) => Ok(Self::read(store, cursor.position, limit, types).await?),
+                Ok(()) => Ok(Self::read(store, store.head().await?, cursor.position, limit, types).await?),
                 Err(other) => Err(other),
             });
         };
@@ -48,15 +48,15 @@ impl Page {
         Ok(Ok(Self { head, events, next }))
     }
 
-    /// Events after `after`, at most `limit`; where `types` names any, only those.
+    /// Events after `after`, at most `limit`; where `types` names any, only those. The caller has asked for `head` before: an event
+    /// that comes in between is then after `next`, and not lost.
     pub async fn read(
         store: &dyn EventStore,
+        head: Head,
         after: Position,
         limit: usize,
         types: &[String],
     ) -> Result<Self, StoreError> {
-        // The head first: an event that comes in between is then after `next`, and not lost.
-        let head = store.head().await?;
         let events = store.read(after, limit, types).await?;
         let next = match events.last() {
             None => at(store, head.position).await?,

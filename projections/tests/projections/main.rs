@@ -23,3 +23,4 @@ mod several;
 mod story;
 mod trouble;
 mod verified;
+mod versions;

@@ -253,6 +253,24 @@ fn what_is_no_token_is_refused_and_logged() {
 }
 
 #[test]
+fn every_operation_but_health_asks_for_a_token() {
+    let company = Company::new();
+    let described = company.server.get("/openapi.json").expect(200).body;
+    let nobody = company.server.client();
+    let mut asked = 0;
+    for (path, item) in described["paths"].as_object().unwrap() {
+        let operations = item.as_object().unwrap().keys().filter(|method| *method != "parameters");
+        for method in operations.filter(|_| !path.starts_with("/health/")) {
+            let concrete: Vec<&str> =
+                path.split('/').map(|part| if part.starts_with('{') { company.anna_id.as_str() } else { part }).collect();
+            nobody.call(&method.to_uppercase(), &concrete.join("/")).json(&json!({})).send().problem(401, "no_token");
+            asked += 1;
+        }
+    }
+    assert!(asked > 40, "{asked}");
+}
+
+#[test]
 fn a_right_secret_is_never_refused_while_others_guess_at_it_from_the_same_address() {
     let company = Company::new();
     let parts: Vec<&str> = company.anna_token.split('_').collect();

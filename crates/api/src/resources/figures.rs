@@ -1,14 +1,12 @@
-//! `/v1/pipeline`, `/v1/funnel`, `/v1/forecast`, and the figures of closed deals; each over time, and with the deals behind it.
+//! `/v1/pipeline`, `/v1/funnel`, `/v1/forecast`, and the figures of closed deals; each in groups and over time.
 
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use dealog_app::Asked;
-use dealog_events::{Position, Slug};
 use dealog_figures::{
-    self as figures, AllPipelines, Answer, Behind, By, ClosedNumber, CohortFunnels, Cycles, Forecast, ForecastFigures,
-    ForecastNumber, FunnelNumber, Grouping, Interval, LossFigures, PeriodAnswer, PeriodFunnels, PeriodNumber,
-    PipelineNumber, Range, Series, StageTimeNumber, TimesInStages, Velocities, WinRateFigures,
+    self as figures, AllPipelines, Answer, By, CohortFunnels, Cycles, Forecast, ForecastFigures, Grouping, Interval,
+    LossFigures, PeriodAnswer, PeriodFunnels, Range, Series, TimesInStages, Velocities, WinRateFigures,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -18,24 +16,18 @@ use crate::{
     App,
     extract::FigureParams,
     problem::{Problem, QueryProblems},
-    query::{WhenText, figure, figure_query, limit, range},
+    query::{WhenText, figure, figure_query, range},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(pipeline))
-        .routes(routes!(pipeline_deals))
         .routes(routes!(funnel))
-        .routes(routes!(funnel_deals))
-        .routes(routes!(period_deals))
         .routes(routes!(forecast))
-        .routes(routes!(forecast_deals))
         .routes(routes!(time_in_stage))
-        .routes(routes!(time_in_stage_deals))
         .routes(routes!(win_rate))
         .routes(routes!(losses))
         .routes(routes!(cycle))
-        .routes(routes!(closed_deals))
         .routes(routes!(velocity))
 }
 
@@ -94,83 +86,6 @@ grouped_query!(
         #[param(minimum = 1, maximum = 36500)]
         within_days: Option<u32>,
     }
-);
-
-/// Declares the parameters of the deals behind a figure's number.
-macro_rules! behind_query {
-    ($(#[$meta:meta])* $name:ident: $number:ty { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
-        figure_query!(
-            $(#[$meta])*
-            $name {
-                /// Which number of the figure.
-                #[param(inline)]
-                number: $number,
-                $($(#[$field_meta])* $field: $type,)*
-                /// The first instant or local day of the period, as with the figure.
-                #[param(value_type = Option<String>, example = "2026-01-01")]
-                from: Option<WhenText>,
-                /// The first instant or local day after the period, as with the figure.
-                #[param(value_type = Option<String>, example = "2026-04-01")]
-                to: Option<WhenText>,
-                /// Deals of a page, 1 to 500; 50 if absent.
-                #[param(minimum = 1, maximum = 500)]
-                limit: Option<u32>,
-                /// The `next` of the page before.
-                after: Option<u64>,
-            }
-        );
-
-        impl $name {
-            fn page(&self, app: &App) -> Result<figures::Page, Problem> {
-                let limit = limit(self.limit, 50, app.limits.page_items_max)? as usize;
-                Ok(figures::Page { after: self.after.map(Position), limit })
-            }
-        }
-    };
-}
-
-behind_query!(
-    /// Which deals behind the pipeline.
-    PipelineDealsQuery: PipelineNumber {}
-);
-
-behind_query!(
-    /// Which deals behind a cohort's funnel.
-    FunnelDealsQuery: FunnelNumber {
-        /// The stage that the number is of, where it is of one.
-        at_stage: Option<Slug>,
-        /// As with the figure.
-        #[param(minimum = 1, maximum = 36500)]
-        within_days: Option<u32>,
-    }
-);
-
-behind_query!(
-    /// Which deals behind a period's funnel.
-    PeriodDealsQuery: PeriodNumber {
-        /// The stage that the number is of.
-        at_stage: Slug,
-        /// With `moves` and `move_days`: the stage that they went to.
-        to_stage: Option<Slug>,
-    }
-);
-
-behind_query!(
-    /// Which deals behind time in stage.
-    StageTimeDealsQuery: StageTimeNumber {
-        /// The stage that the number is of.
-        at_stage: Slug,
-    }
-);
-
-behind_query!(
-    /// Which deals behind a forecast.
-    ForecastDealsQuery: ForecastNumber {}
-);
-
-behind_query!(
-    /// Which deals behind win rate, losses or cycle.
-    ClosedDealsQuery: ClosedNumber {}
 );
 
 /// Which funnel.
@@ -392,7 +307,7 @@ async fn funnel(
     })
 }
 
-fn within(days: Option<u32>) -> Result<Option<u32>, Problem> {
+pub(super) fn within(days: Option<u32>) -> Result<Option<u32>, Problem> {
     const DAYS_MAX: u32 = 36_500;
     match days {
         Some(days) if !(1..=DAYS_MAX).contains(&days) => {
@@ -414,100 +329,3 @@ of_a_period!(
     /// How much each pipeline yields a day. A point of its course is as of the interval's end, over the year before it.
     velocity, "/v1/velocity", VelocityAnswers, figures::velocity, at_each_end!(figures::velocity)
 );
-
-/// The deals behind a number of the pipeline, and what each adds to it. Filters narrow it down to a stage or a group.
-#[utoipa::path(get, path = "/v1/pipeline/deals", tag = "figures", params(PipelineDealsQuery),
-    responses((status = 200, body = Behind), QueryProblems))]
-async fn pipeline_deals(
-    State(app): State<Arc<App>>,
-    FigureParams(query, fields): FigureParams<PipelineDealsQuery>,
-) -> Result<Response, Problem> {
-    let (asked, page, number) = (query.asked(fields)?, query.page(&app)?, query.number);
-    no_period(query.from, query.to, "the pipeline is as of an instant: send as_of")?;
-    let answer =
-        app.queries.figure(asked, move |image, question| figures::behind_pipeline(image, question, number, page));
-    Ok(figure(&answer.await?))
-}
-
-/// The deals behind a number of a pipeline's funnel by cohort.
-#[utoipa::path(get, path = "/v1/funnel/deals", tag = "figures", params(FunnelDealsQuery),
-    responses((status = 200, body = Behind), QueryProblems))]
-async fn funnel_deals(
-    State(app): State<Arc<App>>,
-    FigureParams(query, fields): FigureParams<FunnelDealsQuery>,
-) -> Result<Response, Problem> {
-    let (asked, page) = (query.asked(fields)?, query.page(&app)?);
-    let (range, within_days) = (range(("from", query.from), ("to", query.to))?, within(query.within_days)?);
-    let answer = app.queries.figure(asked, move |image, question| {
-        let cell = (query.number, query.at_stage.as_ref());
-        figures::behind_funnel(image, question, &range, within_days, cell, page)
-    });
-    Ok(figure(&answer.await?))
-}
-
-/// The deals behind a number of a pipeline's funnel by period, and how often or how long each is counted in it.
-#[utoipa::path(get, path = "/v1/funnel/period/deals", tag = "figures", params(PeriodDealsQuery),
-    responses((status = 200, body = Behind), QueryProblems))]
-async fn period_deals(
-    State(app): State<Arc<App>>,
-    FigureParams(query, fields): FigureParams<PeriodDealsQuery>,
-) -> Result<Response, Problem> {
-    let (asked, page) = (query.asked(fields)?, query.page(&app)?);
-    let range = range(("from", query.from), ("to", query.to))?;
-    let answer = app.queries.figure(asked, move |image, question| {
-        let cell = (query.number, &query.at_stage, query.to_stage.as_ref());
-        figures::behind_period(image, question, &range, cell, page)
-    });
-    Ok(figure(&answer.await?))
-}
-
-/// The deals behind a number of time in stage.
-#[utoipa::path(get, path = "/v1/time-in-stage/deals", tag = "figures", params(StageTimeDealsQuery),
-    responses((status = 200, body = Behind), QueryProblems))]
-async fn time_in_stage_deals(
-    State(app): State<Arc<App>>,
-    FigureParams(query, fields): FigureParams<StageTimeDealsQuery>,
-) -> Result<Response, Problem> {
-    let (asked, page) = (query.asked(fields)?, query.page(&app)?);
-    no_period(query.from, query.to, "time in stage is as of an instant: send as_of")?;
-    let answer = app.queries.figure(asked, move |image, question| {
-        figures::behind_time_in_stage(image, question, (query.number, &query.at_stage), page)
-    });
-    Ok(figure(&answer.await?))
-}
-
-fn no_period(from: Option<WhenText>, to: Option<WhenText>, detail: &str) -> Result<(), Problem> {
-    match from.map(|_| "from").or(to.map(|_| "to")) {
-        Some(field) => Err(Problem::unprocessable("query", field, detail)),
-        None => Ok(()),
-    }
-}
-
-/// The deals behind a number of a forecast.
-#[utoipa::path(get, path = "/v1/forecast/deals", tag = "figures", params(ForecastDealsQuery),
-    responses((status = 200, body = Behind), QueryProblems))]
-async fn forecast_deals(
-    State(app): State<Arc<App>>,
-    FigureParams(query, fields): FigureParams<ForecastDealsQuery>,
-) -> Result<Response, Problem> {
-    let (asked, page, number) = (query.asked(fields)?, query.page(&app)?, query.number);
-    let range = range(("from", query.from), ("to", query.to))?;
-    let answer = app
-        .queries
-        .figure(asked, move |image, question| figures::behind_forecast(image, question, &range, number, page));
-    Ok(figure(&answer.await?))
-}
-
-/// The deals behind a number of win rate, losses or cycle.
-#[utoipa::path(get, path = "/v1/closed/deals", tag = "figures", params(ClosedDealsQuery),
-    responses((status = 200, body = Behind), QueryProblems))]
-async fn closed_deals(
-    State(app): State<Arc<App>>,
-    FigureParams(query, fields): FigureParams<ClosedDealsQuery>,
-) -> Result<Response, Problem> {
-    let (asked, page, number) = (query.asked(fields)?, query.page(&app)?, query.number);
-    let range = range(("from", query.from), ("to", query.to))?;
-    let answer =
-        app.queries.figure(asked, move |image, question| figures::behind_closed(image, question, &range, number, page));
-    Ok(figure(&answer.await?))
-}

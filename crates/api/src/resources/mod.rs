@@ -1,6 +1,7 @@
 //! One module for each resource. Handlers parse, call, answer.
 
 pub(crate) mod audit;
+pub(crate) mod behind;
 pub(crate) mod board;
 pub(crate) mod customers;
 pub(crate) mod deals;

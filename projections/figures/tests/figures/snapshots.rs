@@ -50,6 +50,14 @@ fn a_snapshot_answers_what_its_image_did_and_goes_on_from_there() {
     }
 }
 
+/// A server takes up the snapshot of the one before it, so what is written must not change under the same name.
+#[test]
+fn whatever_changes_in_a_snapshot_changes_what_it_begins_with() {
+    let (_, _, bytes) = written();
+    let named = (&bytes[..16], crc32fast::hash(&bytes[16..]));
+    assert_eq!(named, (&b"dealog image 003"[..], 253_125_047), "where the image changed, raise MAGIC's number too");
+}
+
 #[test]
 fn a_snapshot_that_is_damaged_anywhere_or_cut_off_is_refused() {
     let (_, _, bytes) = written();
