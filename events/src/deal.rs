@@ -3,11 +3,11 @@
 
 use chrono::NaiveDate;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    CampaignId, CustomerId, DealId, FieldValue, Fields, Label, Money, Note, Personal, PipelineId, Probability, Reason,
-    Slug, Title, UserId, pipeline::ForecastCategory,
+    CampaignId, CommandId, Currency, CustomerId, DealId, FieldValue, Fields, Label, Money, Note, Personal, PipelineId,
+    Position, Probability, Reason, Slug, Timestamp, Title, UserId, pipeline::ForecastCategory,
 };
 
 events!(
@@ -18,7 +18,9 @@ events!(
         Won = "deal.won" v 1,
         Lost = "deal.lost" v 1,
         Reopened = "deal.reopened" v 1,
+        ClosingCorrected = "deal.closing_corrected" v 1,
         Transferred = "deal.transferred" v 1,
+        Undone = "deal.undone" v 1,
         TitleChanged = "deal.title_changed" v 1,
         AmountChanged = "deal.amount_changed" v 1,
         ExpectedCloseChanged = "deal.expected_close_changed" v 1,
@@ -83,6 +85,8 @@ pub struct Won {
     pub stage: Slug,
     /// What it was won at: the deal's amount.
     pub amount: Money,
+    /// When it was won in the business, which may be earlier than when someone said so. Figures date the win by this.
+    pub closed_at: Timestamp,
     /// The contract's number or name.
     pub contract: Option<Label>,
 }
@@ -100,6 +104,8 @@ pub struct Lost {
     /// Whether that reason counted as a loss when it was given. One that did not (error, duplicate) keeps the deal out of
     /// every figure but `excluded`.
     pub counted: bool,
+    /// When it was lost in the business, which may be earlier than when someone said so. Figures date the loss by this.
+    pub closed_at: Timestamp,
     /// Who won it instead.
     pub competitor: Option<Label>,
     /// The deal that this one repeats.
@@ -117,6 +123,189 @@ pub enum Outcome {
     Won,
     /// Not sold.
     Lost,
+}
+
+/// What was said of a deal's closing was wrong. `from` and `to` have the same members: those that were corrected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClosingCorrected {
+    /// What was said.
+    pub from: ClosingPart,
+    /// What is right.
+    pub to: ClosingPart,
+}
+
+/// Some of what is said of a closing; what is absent was not corrected.
+#[expect(clippy::option_option, reason = "the outer says whether it was corrected, the inner may be none")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClosingPart {
+    /// When the deal was closed in the business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+    /// Won: at what. It is the deal's amount, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// Won: the contract's number or name; null where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub contract: Option<Option<Label>>,
+    /// Lost: a reason of the company's list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Slug>,
+    /// Lost: whether that reason counts as a loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<bool>,
+    /// Whose closing it is, whoever is responsible for the deal; null for nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub owner: Option<Option<UserId>>,
+}
+
+/// A member that is there, with a value or null.
+#[expect(clippy::option_option, reason = "the outer says whether it is there")]
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// A command on a deal was undone. From then on it counts nowhere, in no past period either; the events stay in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Undone {
+    /// The command.
+    pub command: CommandId,
+    /// The positions of its events.
+    pub events: Vec<Position>,
+    /// All that is again as it was before.
+    pub restores: Vec<Restored>,
+    /// Why, if someone said so.
+    pub reason: Option<Reason>,
+}
+
+/// Something that is again as it was before a command that was undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Restored {
+    /// Where the deal stands, or how it ended.
+    Course {
+        /// By the command.
+        from: Course,
+        /// Again.
+        to: Course,
+    },
+    /// Its title.
+    Title {
+        /// By the command.
+        from: Title,
+        /// Again.
+        to: Title,
+    },
+    /// For how much.
+    Amount {
+        /// By the command.
+        from: Option<Money>,
+        /// Again.
+        to: Option<Money>,
+    },
+    /// The currency that a deal keeps from its first amount on.
+    Currency {
+        /// By the command.
+        from: Option<Currency>,
+        /// Again.
+        to: Option<Currency>,
+    },
+    /// By when.
+    ExpectedClose {
+        /// By the command.
+        from: Option<NaiveDate>,
+        /// Again.
+        to: Option<NaiveDate>,
+    },
+    /// Who is responsible.
+    Owner {
+        /// By the command.
+        from: Option<UserId>,
+        /// Again.
+        to: Option<UserId>,
+    },
+    /// The chance set by hand.
+    Probability {
+        /// By the command.
+        from: Option<Probability>,
+        /// Again.
+        to: Option<Probability>,
+    },
+    /// The forecast category set by hand.
+    ForecastCategory {
+        /// By the command.
+        from: Option<ForecastCategory>,
+        /// Again.
+        to: Option<ForecastCategory>,
+    },
+    /// To whom.
+    Customer {
+        /// By the command.
+        from: Option<CustomerId>,
+        /// Again.
+        to: Option<CustomerId>,
+    },
+    /// Where it came from.
+    Source {
+        /// By the command.
+        from: Option<Label>,
+        /// Again.
+        to: Option<Label>,
+    },
+    /// The campaign that brought it.
+    Campaign {
+        /// By the command.
+        from: Option<CampaignId>,
+        /// Again.
+        to: Option<CampaignId>,
+    },
+    /// A field of the company's own.
+    Field {
+        /// The field.
+        field: Slug,
+        /// By the command.
+        from: Option<FieldValue>,
+        /// Again.
+        to: Option<FieldValue>,
+    },
+}
+
+/// Where a deal stands in its course.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Course {
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// The stage it is in, or was closed from.
+    pub stage: Slug,
+    /// When it entered that stage.
+    pub entered_at: Timestamp,
+    /// How it ended; null while it is open.
+    pub closing: Option<Closing>,
+}
+
+/// How a deal ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Closing {
+    /// Won or lost.
+    pub outcome: Outcome,
+    /// When, in the business.
+    pub closed_at: Timestamp,
+    /// Whose closing it is.
+    pub owner: Option<UserId>,
+    /// Won: the contract's number or name.
+    pub contract: Option<Label>,
+    /// Lost: the reason.
+    pub reason: Option<Slug>,
+    /// Lost: whether that reason counts as a loss.
+    pub counted: Option<bool>,
+    /// Lost: who won it instead.
+    pub competitor: Option<Label>,
+    /// Lost: the deal that this one repeats.
+    pub duplicate_of: Option<DealId>,
 }
 
 /// A closed deal was taken up again.

@@ -40,7 +40,7 @@ pub use money::{AMOUNT_MAX, Currency, Money, Probability};
 pub use object::Object;
 pub use personal::{Closed, Personal};
 pub use text::{Email, Label, Note, Reason, Slug, Text, Title};
-pub use time::{TimeZone, Timestamp, optional_day, parse_day};
+pub use time::{TimeZone, Timestamp, When, optional_day, parse_day};
 
 /// Why a text is not a value of the wanted type. The message says what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

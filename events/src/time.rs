@@ -90,6 +90,60 @@ pub fn optional_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     text.map(|text| parse_day(&text).map_err(D::Error::custom)).transpose()
 }
 
+/// An instant, or a local day: `2026-03-01T09:30:00Z` or `2026-03-01`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// An instant.
+    Instant(Timestamp),
+    /// A day in the company's time zone.
+    Day(NaiveDate),
+}
+
+impl When {
+    /// As a bound: a day begins at its first instant.
+    pub fn start(self, zone: TimeZone) -> Timestamp {
+        match self {
+            Self::Instant(time) => time,
+            Self::Day(day) => zone.day_start(day),
+        }
+    }
+
+    /// As an instant at which something is: a day means its end.
+    pub fn end(self, zone: TimeZone) -> Timestamp {
+        match self {
+            Self::Instant(time) => time,
+            Self::Day(day) => zone.day_end(day),
+        }
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instant(time) => time.fmt(f),
+            Self::Day(day) => day.fmt(f),
+        }
+    }
+}
+
+impl FromStr for When {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        // Days are compared as texts in places: those of other years would not stand in their order.
+        if let Some(day) = parse_day(text).ok().filter(|day| day.year() >= 1) {
+            return Ok(Self::Day(day));
+        }
+        text.parse().map(Self::Instant).map_err(|_| {
+            let found = shorten(text);
+            Invalid::new(format!(
+                "`{found}` is neither a day such as 2026-03-01 nor an instant such as 2026-03-01T09:30:00Z"
+            ))
+        })
+    }
+}
+
+string_type!(When, "When", "An instant (RFC 3339), or a day in the company's time zone.", None, "2026-03-01");
+
 /// A time zone by its IANA name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeZone(chrono_tz::Tz);

@@ -278,6 +278,11 @@ fn an_unknown_field_is_refused_wherever_it_stands() {
     }
 }
 
+/// Whether an object has only the members that changed: there, null is a value, and an absent member is none.
+fn says_what_changed(sample: &Sample, pointer: &str) -> bool {
+    sample.envelope.event_type == "deal.closing_corrected" && ["/from", "/to"].contains(&pointer)
+}
+
 #[test]
 fn a_missing_field_is_refused_unless_it_may_be_empty_and_then_it_means_empty() {
     let mut refused = 0;
@@ -291,6 +296,9 @@ fn a_missing_field_is_refused_unless_it_may_be_empty_and_then_it_means_empty() {
                 let what = format!("{} without {pointer}/{field}", sample.file);
                 if validator.is_valid(&data) {
                     let without = sample.interpret(&data).unwrap_or_else(|error| panic!("{what}: {error}"));
+                    if says_what_changed(&sample, &pointer) {
+                        continue;
+                    }
                     let may_stand_for = [Value::Null, Value::Array(vec![])].map(|empty| {
                         object_at(&mut data, &pointer).insert(field.clone(), empty);
                         sample.interpret(&data).ok()

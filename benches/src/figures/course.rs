@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use dealog_events::{
-    DealId, Fields, Money, Probability, TimeZone, UserId,
+    DealId, Fields, Money, Probability, TimeZone, Timestamp, UserId,
     deal::{
         AmountChanged, Created, DealEvent, ExpectedCloseChanged, ForecastCategorySet, Lost, Outcome, OwnerAssigned,
         Place, ProbabilityCleared, ProbabilitySet, Reopened, StageMoved, Transferred, Won,
@@ -231,7 +231,13 @@ impl Course<'_> {
             *self.amount.insert(to)
         };
         let Place { pipeline, stage } = self.place()?;
-        self.happens(DealEvent::Won(Won { pipeline, stage, amount: won_at, contract: None }));
+        self.happens(DealEvent::Won(Won {
+            pipeline,
+            stage,
+            amount: won_at,
+            closed_at: Timestamp::from_micros(self.now)?,
+            contract: None,
+        }));
         self.after(Outcome::Won, 1)
     }
 
@@ -241,11 +247,13 @@ impl Course<'_> {
         let Some((reason, counted)) = self.company.reasons.get(reason).cloned() else { return Ok(false) };
         let competitor =
             if self.dice.percent(25) { one(&self.company.competitors, &mut self.dice).cloned() } else { None };
+        let closed_at = Timestamp::from_micros(self.now)?;
         self.happens(DealEvent::Lost(Lost {
             pipeline,
             stage,
             reason,
             counted,
+            closed_at,
             competitor,
             duplicate_of: None,
             note: None,

@@ -2,10 +2,10 @@
 
 use std::{hint::black_box, time::Instant};
 
-use dealog_events::{PipelineId, Position};
+use dealog_events::{PipelineId, Position, When};
 use dealog_figures::{
-    BoardPage, By, Filter, Grouping, Image, Interval, Question, Range, Unanswerable, When, columns, cycle, forecast,
-    funnel, pipeline, pipeline_series, time_in_stage, win_rate,
+    BoardPage, By, Filter, Grouping, Image, Interval, Question, Range, Unanswerable, columns, cycle, forecast, funnel,
+    pipeline, pipeline_series, time_in_stage, win_rate,
 };
 use serde_json::{Value, json};
 

@@ -2,10 +2,8 @@
 
 use std::str::FromStr as _;
 
-use dealog_events::Position;
+use dealog_events::{Position, When};
 use serde::{Deserialize, Deserializer, de};
-
-use crate::query::WhenText;
 
 /// A position of the log; or an instant or local day, which mean the last position that had been recorded by then.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +15,7 @@ impl<'de> Deserialize<'de> for KnownAt {
         if let Ok(position) = text.parse() {
             return Ok(Self(dealog_app::KnownAt::Position(Position(position))));
         }
-        let when = WhenText::from_str(&text).map(|WhenText(when)| Self(dealog_app::KnownAt::When(when)));
+        let when = When::from_str(&text).map(|when| Self(dealog_app::KnownAt::When(when)));
         when.map_err(|_| {
             de::Error::custom(format!(
                 "`{text}` is neither a position such as 120, nor a day such as 2026-03-01, nor an instant such as \

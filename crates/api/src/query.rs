@@ -1,15 +1,13 @@
 //! Questions over HTTP: the parameters that many of them share, and reading what one has written.
 
-use std::str::FromStr;
-
 use axum::{
     Json,
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use chrono::{Datelike as _, NaiveDate};
-use dealog_events::{Position, Timestamp, Version, parse_day};
-use dealog_figures::{Range, Seen, When};
+use chrono::NaiveDate;
+use dealog_events::{Position, Version, When, parse_day};
+use dealog_figures::{Range, Seen};
 use dealog_projections::models::{Found, ListPage, Lists, Seeing};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::IntoParams;
@@ -69,29 +67,6 @@ pub(crate) fn limit(wanted: Option<u32>, default: u32, max: u32) -> Result<u32, 
     }
 }
 
-/// An instant (RFC 3339) or a local day (`2026-03-01`).
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct WhenText(pub(crate) When);
-
-impl FromStr for WhenText {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        // Days are compared as texts further on: those of other years would not stand in their order.
-        if let Some(day) = parse_day(text).ok().filter(|day| day.year() >= 1) {
-            return Ok(Self(When::Day(day)));
-        }
-        Timestamp::from_str(text).map(|time| Self(When::Instant(time))).map_err(|_| {
-            format!("`{text}` is neither a day such as 2026-03-01 nor an instant such as 2026-03-01T09:30:00Z")
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for WhenText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
 /// Declares the parameters of a question about deals: those that choose deals, and its own.
 macro_rules! filter_query {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
@@ -116,10 +91,10 @@ macro_rules! filter_query {
             campaign: Option<dealog_events::CampaignId>,
             /// Only deals created from this instant or local day on.
             #[param(value_type = Option<String>, example = "2026-01-01")]
-            created_from: Option<$crate::query::WhenText>,
+            created_from: Option<dealog_events::When>,
             /// Only deals created before this instant or local day.
             #[param(value_type = Option<String>, example = "2026-04-01")]
-            created_to: Option<$crate::query::WhenText>,
+            created_to: Option<dealog_events::When>,
             /// Only deals worth at least this, in the reporting currency.
             #[param(example = "1000.00")]
             amount_from: Option<String>,
@@ -181,7 +156,7 @@ macro_rules! figure_query {
             min_position: Option<u64>,
             /// The figures as they were at this instant, or at the end of this local day; now if absent.
             #[param(value_type = Option<String>, example = "2026-03-01")]
-            as_of: Option<$crate::query::WhenText>,
+            as_of: Option<dealog_events::When>,
             /// Only what had been recorded by this position, instant or local day; everything if absent.
             #[param(value_type = Option<String>, example = "120")]
             known_at: Option<$crate::known::KnownAt>,
@@ -223,16 +198,16 @@ macro_rules! figure_query {
             competitor: $crate::values::Values<dealog_events::Label>,
             /// Only deals created from this instant or local day on.
             #[param(value_type = Option<String>, example = "2026-01-01")]
-            created_from: Option<$crate::query::WhenText>,
+            created_from: Option<dealog_events::When>,
             /// Only deals created before this instant or local day.
             #[param(value_type = Option<String>, example = "2026-04-01")]
-            created_to: Option<$crate::query::WhenText>,
+            created_to: Option<dealog_events::When>,
             /// Only deals closed from this instant or local day on.
             #[param(value_type = Option<String>, example = "2026-01-01")]
-            closed_from: Option<$crate::query::WhenText>,
+            closed_from: Option<dealog_events::When>,
             /// Only deals closed before this instant or local day.
             #[param(value_type = Option<String>, example = "2026-04-01")]
-            closed_to: Option<$crate::query::WhenText>,
+            closed_to: Option<dealog_events::When>,
             /// Only deals expected to close on this day or later.
             #[param(value_type = Option<String>, example = "2026-01-01")]
             expected_from: Option<$crate::query::DayText>,
@@ -261,7 +236,7 @@ macro_rules! figure_query {
                 };
                 Ok(dealog_app::Asked {
                     min_position: self.min_position.map(dealog_events::Position),
-                    as_of: self.as_of.map(|$crate::query::WhenText(when)| when),
+                    as_of: self.as_of,
                     known_at: self.known_at.map(|$crate::known::KnownAt(known_at)| known_at),
                     filter: dealog_figures::Filter {
                         pipelines: self.pipeline.0.clone(),
@@ -293,11 +268,10 @@ pub(crate) use figure_query;
 
 /// A period from two optional ends, each with the parameter's name.
 pub(crate) fn range(
-    (from_name, from): (&str, Option<WhenText>),
-    (to_name, to): (&str, Option<WhenText>),
+    (from_name, from): (&str, Option<When>),
+    (to_name, to): (&str, Option<When>),
 ) -> Result<Range, Problem> {
-    let when = |when: Option<WhenText>| when.map(|WhenText(when)| when);
-    let range = Range { from: when(from), to: when(to) };
+    let range = Range { from, to };
     // A day and an instant can be compared only where the time zone is known, which the query itself sees to.
     let empty = match (range.from, range.to) {
         (Some(When::Day(from)), Some(When::Day(to))) => from >= to,

@@ -1,7 +1,7 @@
 //! A question as a caller puts it.
 
-use dealog_events::{Money, Position};
-use dealog_figures::{AmountRange, Filter, Grouping, Moment, When};
+use dealog_events::{Money, Position, When};
+use dealog_figures::{AmountRange, Filter, Grouping, Moment};
 
 use crate::error::Wrong;
 

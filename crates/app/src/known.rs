@@ -1,7 +1,6 @@
 //! `known_at`: the position up to which events had been recorded.
 
-use dealog_events::{Position, Timestamp};
-use dealog_figures::When;
+use dealog_events::{Position, Timestamp, When};
 
 use crate::{KnownAt, Queries, QueryError, Wrong};
 

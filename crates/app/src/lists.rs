@@ -1,7 +1,7 @@
 //! Asking for lists, and for one thing in them.
 
-use dealog_events::{DealId, Position, Slug, Version};
-use dealog_figures::{Moment, Range, When};
+use dealog_events::{DealId, Position, Slug, Version, When};
+use dealog_figures::{Moment, Range};
 use dealog_projections::models::{
     Found, ListPage, Seeing,
     deals::{Deal, DealList, DealQuery, DealStatus, Filter},

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dealog_commands::Clock;
-use dealog_events::{Position, Timestamp};
-use dealog_figures::{Filter, Image, Question, Unanswerable, When};
+use dealog_events::{Position, Timestamp, When};
+use dealog_figures::{Filter, Image, Question, Unanswerable};
 use dealog_projections::{Figures, Status, Watch, models::Lists};
 use dealog_store::EventStore;
 use tokio::time::timeout;
@@ -102,10 +102,6 @@ pub(crate) fn not_ahead(image: &Image, as_of: Option<When>, now: Timestamp) -> R
     if as_of.start(zone) <= latest {
         return Ok(());
     }
-    let as_of = match as_of {
-        When::Instant(time) => time.to_string(),
-        When::Day(day) => day.to_string(),
-    };
     let message = format!("as_of {as_of} lies ahead of now, {latest}: nothing is known of it");
     Err(Wrong::InFuture { field: "as_of".into(), message })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dealog_domain::{Facts, State, decide, occurred_at, reads};
+use dealog_domain::{Facts, Recorded, State, decide, occurred_at, reads, reads_history};
 use dealog_events::{Event, StreamId, Timestamp, Version};
 use dealog_store::{Append, AppendError, Appended, EventStore, NewEvent};
 use futures_util::future::BoxFuture;
@@ -40,6 +40,8 @@ struct Basis {
     own: Loaded,
     /// The streams that its rule reads.
     read: Vec<Loaded>,
+    /// All events of its own stream, where its rule reads them.
+    history: Arc<[Recorded]>,
 }
 
 /// What was decided.
@@ -153,11 +155,16 @@ impl Inner {
             }
             _ => self.load_stream(request.stream, source).await?,
         };
+        let (standing, command) = (request.meta.standing, &request.command);
         let mut read = Vec::new();
-        for stream in reads(&own.state, request.meta.standing, &request.command) {
+        for stream in reads(&own.state, standing, command) {
             read.push(self.load_stream(stream, source).await?);
         }
-        Ok(Basis { own, read })
+        let history = match reads_history(&own.state, standing, command) {
+            true => self.states.history(&own).await?,
+            false => Arc::default(),
+        };
+        Ok(Basis { own, read, history })
     }
 
     async fn load_stream(&self, stream: StreamId, source: Source) -> Result<Loaded, CommandError> {
@@ -171,27 +178,32 @@ impl Inner {
         }
     }
 
-    fn decide(&self, request: &Request, Basis { own, read }: &Basis) -> Result<Decided, CommandError> {
+    fn decide(&self, request: &Request, Basis { own, read, history }: &Basis) -> Result<Decided, CommandError> {
         check_precondition(request, own)?;
         let now = request.meta.now.unwrap_or_else(|| (self.clock)());
         // What another server with a clock ahead of this one has appended to the stream does not lie in the future.
         let now = own.last.map_or(now, |last| last.max(now));
-        let facts = Facts::new(request.stream, now).of(request.meta.standing);
+        let at = occurred_at(request.meta.occurred, own.last, now);
+        let facts = Facts::new(request.stream, now)
+            .of(request.meta.standing)
+            .occurring(*at.as_ref().unwrap_or(&now))
+            .reaching_back(self.limits.backdate_days_max)
+            .with_history(Arc::clone(history));
         let facts = read.iter().fold(facts, |facts, read| facts.with(read.stream, Arc::clone(&read.state)));
 
         let events = decide(&own.state, &facts, &request.command)?;
         if events.is_empty() {
             return Ok(Decided { events, at: now, now });
         }
-        let at = occurred_at(request.meta.occurred, own.last, now)?;
-        facts.may_backdate(at, self.limits.backdate_days_max)?;
+        let at = at?;
+        facts.may_backdate("occurred_at", at)?;
         self.check_room(request, own.version, events.len() as u64)?;
         Ok(Decided { events, at, now })
     }
 
     /// Queues the append, without events if there is nothing to do.
     fn append(&self, request: &Request, basis: Basis, decided: Decided) -> Result<Appending, CommandError> {
-        let (Basis { own: before, read }, Decided { events, at, now }) = (basis, decided);
+        let (Basis { own: before, read, .. }, Decided { events, at, now }) = (basis, decided);
         let appended = self.store.append(Append {
             command_id: request.meta.command_id,
             fingerprint: request.meta.fingerprint,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dealog_domain::{State, evolve};
+use dealog_domain::{Recorded, State, evolve};
 use dealog_events::{Envelope, Event, StreamId, Timestamp, Version};
 use dealog_store::EventStore;
 use moka::sync::Cache;
@@ -35,8 +35,7 @@ impl Loaded {
     }
 
     fn after_envelope(self, envelope: &Envelope) -> Result<Self, CommandError> {
-        let event =
-            envelope.event().map_err(|source| CommandError::Unreadable { position: envelope.position, source })?;
+        let event = event(envelope)?;
         // Not shared with anyone yet while a page is folded, so this moves and does not copy.
         let state = Arc::try_unwrap(self.state).unwrap_or_else(|shared| (*shared).clone());
         Ok(Self {
@@ -46,6 +45,10 @@ impl Loaded {
             state: Arc::new(evolve(state, &event)),
         })
     }
+}
+
+fn event(envelope: &Envelope) -> Result<Event, CommandError> {
+    envelope.event().map_err(|source| CommandError::Unreadable { position: envelope.position, source })
 }
 
 /// The states that were used last.
@@ -81,6 +84,26 @@ impl States {
             self.keep(&loaded);
         }
         Ok(loaded)
+    }
+
+    /// The events that have led to this state.
+    pub(crate) async fn history(&self, of: &Loaded) -> Result<Arc<[Recorded]>, CommandError> {
+        let (mut history, mut after) = (Vec::new(), Version::ZERO);
+        while after < of.version {
+            let page = self.store.read_stream_for_command(of.stream, after, PAGE_EVENTS).await?;
+            let Some(last) = page.last() else { break };
+            after = last.version;
+            for envelope in page.iter().filter(|envelope| envelope.version <= of.version) {
+                history.push(Recorded {
+                    position: envelope.position,
+                    command: envelope.command_id,
+                    actor: envelope.cause.actor,
+                    at: envelope.occurred_at,
+                    event: event(envelope)?,
+                });
+            }
+        }
+        Ok(history.into())
     }
 
     /// Keeps a state, unless a later one is kept already.

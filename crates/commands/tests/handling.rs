@@ -41,7 +41,7 @@ fn to(stage: &str) -> Command {
 }
 
 fn titled(title: &str) -> Command {
-    Command::Deal(deal::Command::Change(Box::new(Change { title: Some(val(title)), ..Change::default() })))
+    Command::Deal(deal::Command::Change(Box::new(Change { title: Patch::Set(val(title)), ..Change::default() })))
 }
 
 fn create(title: &str) -> Command {
@@ -87,7 +87,7 @@ impl TwoProcesses {
         };
         let (here, there) = (open().await, open().await);
         let reason = LossReason { slug: val("price"), name: val("Price"), counted: true };
-        let change = settings::Change { loss_reasons: Some(vec![reason]), ..settings::Change::default() };
+        let change = settings::Change { loss_reasons: Patch::Set(vec![reason]), ..settings::Change::default() };
         let define = pipeline::Define {
             name: val("Sales"),
             stages: vec![stage("lead"), stage("offer"), stage("contract")],
@@ -108,7 +108,7 @@ async fn done(commands: &Commands, stream: StreamId, command: Command) -> Outcom
 }
 
 fn lose() -> Command {
-    let lose = Lose { reason: val("price"), competitor: None, duplicate_of: None, note: None };
+    let lose = Lose { reason: val("price"), closed_at: None, competitor: None, duplicate_of: None, note: None };
     Command::Deal(deal::Command::Lose(lose))
 }
 

@@ -7,7 +7,7 @@
 mod tests;
 
 use dealog_commands::{CommandError, Commands, Meta, Request, command_id};
-use dealog_domain::{Command, pipeline, settings};
+use dealog_domain::{Command, Patch, pipeline, settings};
 use dealog_events::{
     Actor, Currency, Invalid, PipelineId, Position, Probability, StreamId, TimeZone, Version,
     pipeline::{ForecastCategory, Stage},
@@ -59,10 +59,10 @@ pub(crate) async fn found(commands: &Commands, currency: Currency, time_zone: Ti
 /// The settings come first: no amount is accepted before there is a currency.
 fn requests(currency: Currency, time_zone: TimeZone) -> Result<[Request; 2], Invalid> {
     let change = settings::Change {
-        reporting_currency: Some(currency),
-        time_zone: Some(time_zone),
-        loss_reasons: Some(loss_reasons()?),
-        fields: None,
+        reporting_currency: Patch::Set(currency),
+        time_zone: Patch::Set(time_zone),
+        loss_reasons: Patch::Set(loss_reasons()?),
+        fields: Patch::Keep,
     };
     let define = pipeline::Define { name: "Sales".parse()?, stages: stages()?, skipping_allowed: true };
     Ok([

@@ -70,7 +70,9 @@ pub struct Register {
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// What it is called.
-    pub name: Option<Title>,
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Title>))]
+    pub name: Patch<Title>,
     /// The company's own fields; null empties one.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
@@ -143,18 +145,12 @@ fn change(
     fields: Filled<Patch<FieldValue>>,
 ) -> Result<Vec<Event>, crate::Rejection> {
     let mut events: Vec<Event> = Vec::new();
-    if let Some(to) = command.name.as_ref().filter(|to| **to != customer.name) {
+    if let Some(to) = command.name.given("name")?.filter(|to| **to != customer.name) {
         events.push(Renamed { from: customer.name.clone(), to: to.clone() }.into());
     }
     if let Some((fields, settings)) = fields {
-        for (field, patch) in fields {
-            if let Patch::Set(value) = patch {
-                fields::check(&settings, FieldOwner::Customer, field, value)?;
-            }
-            let from = customer.fields.get(field).cloned();
-            if let Some(to) = patch.change(from.as_ref()) {
-                events.push(FieldSet { field: field.clone(), from, to }.into());
-            }
+        for (field, from, to) in fields::changed(&settings, FieldOwner::Customer, &customer.fields, fields)? {
+            events.push(FieldSet { field, from, to }.into());
         }
     }
     Ok(events)

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use dealog_events::{Event, StreamId, Timestamp};
+use dealog_events::{Actor, CommandId, Event, Position, StreamId, Timestamp};
 
 use crate::{Command, Common, Rejection, Standing, State, aggregates};
 
@@ -19,6 +19,11 @@ const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 /// long as none of them has grown.
 pub fn reads(state: &State, standing: Standing, command: &Command) -> BTreeSet<StreamId> {
     aggregates::rule(state, standing, command).streams
+}
+
+/// Whether `command` must be decided on the [history](Facts::with_history) of its own stream, too.
+pub fn reads_history(state: &State, standing: Standing, command: &Command) -> bool {
+    aggregates::rule(state, standing, command).history
 }
 
 /// The events that `command` leads to; none where all is already as it asks.
@@ -31,8 +36,26 @@ pub fn decide(state: &State, facts: &Facts, command: &Command) -> Result<Vec<Eve
 pub struct Facts {
     stream: StreamId,
     now: Timestamp,
+    occurred_at: Timestamp,
+    backdate_days_max: u32,
     standing: Standing,
     states: States,
+    history: Arc<[Recorded]>,
+}
+
+/// An event of the command's own stream, as the log has it.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// Its place in the log.
+    pub position: Position,
+    /// The command that it came of.
+    pub command: CommandId,
+    /// Who caused it.
+    pub actor: Actor,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
 }
 
 /// States by stream. Rules see `Facts` but never this: what they have declared is picked out for them.
@@ -42,7 +65,33 @@ pub(crate) struct States(HashMap<StreamId, Arc<State>>);
 impl Facts {
     /// Facts for a command on `stream` at `now` of a caller who may do everything, without the state of another stream.
     pub fn new(stream: StreamId, now: Timestamp) -> Self {
-        Self { stream, now, standing: Standing::FULL, states: States::default() }
+        Self {
+            stream,
+            now,
+            occurred_at: now,
+            backdate_days_max: u32::MAX,
+            standing: Standing::FULL,
+            states: States::default(),
+            history: Arc::default(),
+        }
+    }
+
+    /// The same for what occurred at this instant.
+    #[must_use]
+    pub fn occurring(self, occurred_at: Timestamp) -> Self {
+        Self { occurred_at, ..self }
+    }
+
+    /// The same where it takes a permission to reach back more than so many days.
+    #[must_use]
+    pub fn reaching_back(self, backdate_days_max: u32) -> Self {
+        Self { backdate_days_max, ..self }
+    }
+
+    /// The same with all events of the command's own stream.
+    #[must_use]
+    pub fn with_history(self, history: Arc<[Recorded]>) -> Self {
+        Self { history, ..self }
     }
 
     /// Adds the state of another stream. A stream without a state counts as one without events.
@@ -68,6 +117,16 @@ impl Facts {
         self.now
     }
 
+    /// When the events of this command occur.
+    pub(crate) fn occurred_at(&self) -> Timestamp {
+        self.occurred_at
+    }
+
+    /// All events of the command's own stream, for a rule that [asks for them](Rule::with_history).
+    pub(crate) fn history(&self) -> &[Recorded] {
+        &self.history
+    }
+
     /// What the caller may do where not everybody may.
     pub(crate) fn standing(&self) -> Standing {
         self.standing
@@ -86,11 +145,12 @@ impl Facts {
         }
     }
 
-    /// Refuses an instant that lies more than `days_max` days back, to a caller who may not reach back further.
-    pub fn may_backdate(&self, occurred_at: Timestamp, days_max: u32) -> Result<(), Rejection> {
-        let earliest = self.now.saturating_add_micros(-i64::from(days_max).saturating_mul(DAY_MICROS));
-        if occurred_at < earliest && !self.standing.backdates {
-            return Err(Common::Backdated { occurred_at, earliest }.into());
+    /// Refuses an instant, sent in `field`, that lies further back than this caller may reach.
+    pub fn may_backdate(&self, field: &'static str, time: Timestamp) -> Result<(), Rejection> {
+        let back = i64::from(self.backdate_days_max).saturating_mul(DAY_MICROS);
+        let earliest = self.now.saturating_add_micros(-back);
+        if time < earliest && !self.standing.backdates {
+            return Err(Common::Backdated { field, time, earliest }.into());
         }
         Ok(())
     }
@@ -99,6 +159,7 @@ impl Facts {
 /// A rule with the streams that it reads.
 pub(crate) struct Rule<'a> {
     streams: BTreeSet<StreamId>,
+    history: bool,
     decide: Box<dyn FnOnce(&Facts) -> Decision + 'a>,
 }
 
@@ -108,14 +169,19 @@ pub(crate) type Decision = Result<Vec<Event>, Rejection>;
 impl<'a> Rule<'a> {
     /// A rule that reads no stream besides its own.
     pub(crate) fn alone(decide: impl FnOnce(&Facts) -> Decision + 'a) -> Self {
-        Self { streams: BTreeSet::new(), decide: Box::new(decide) }
+        Self { streams: BTreeSet::new(), history: false, decide: Box::new(decide) }
     }
 
     /// A rule that is given what it reads.
     pub(crate) fn reading<R: Reads + 'a>(reads: R, decide: impl FnOnce(&Facts, R::Found) -> Decision + 'a) -> Self {
         let mut streams = BTreeSet::new();
         reads.name(&mut streams);
-        Self { streams, decide: Box::new(move |facts| decide(facts, reads.find(&facts.states))) }
+        Self { streams, history: false, decide: Box::new(move |facts| decide(facts, reads.find(&facts.states))) }
+    }
+
+    /// The same, which reads all events of its own stream, too, where this holds. Few rules do: a state says enough for most.
+    pub(crate) fn with_history(self, history: bool) -> Self {
+        Self { history, ..self }
     }
 
     /// Refuses a command of one aggregate for a stream of another.
@@ -212,6 +278,15 @@ impl<T> Reads for For<T> {
     }
 }
 
+/// A rule that reads nothing besides its own stream.
+impl Reads for () {
+    type Found = ();
+
+    fn name(&self, _: &mut BTreeSet<StreamId>) {}
+
+    fn find(self, _: &States) {}
+}
+
 macro_rules! tuple {
     ($($reads:ident: $Type:ident),+) => {
         impl<$($Type: Reads),+> Reads for ($($Type),+) {
@@ -231,5 +306,6 @@ macro_rules! tuple {
 }
 
 tuple!(a: A, b: B);
+tuple!(a: A, b: B, c: C);
 tuple!(a: A, b: B, c: C, d: D);
 tuple!(a: A, b: B, c: C, d: D, e: E);

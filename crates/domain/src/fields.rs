@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use dealog_events::{
-    FieldValue, Slug,
+    FieldValue, Fields, Slug,
     settings::{FieldDefinition, FieldKind, FieldOwner},
 };
 
 use crate::{
-    Common, Rejection,
+    Common, Patch, Rejection,
     facts::{For, Found},
     settings::{Settings, TheSettings},
 };
@@ -32,6 +32,28 @@ pub(crate) fn check(settings: &Settings, owner: FieldOwner, field: &Slug, value:
         return Ok(());
     }
     Err(Common::FieldValue { field: field.clone(), expected: expected(definition) }.into())
+}
+
+/// A field with its value before and after.
+pub(crate) type Changed = (Slug, Option<FieldValue>, Option<FieldValue>);
+
+/// What these patches change. Values that stay as they are are not checked again: their field may have changed since.
+pub(crate) fn changed(
+    settings: &Settings,
+    owner: FieldOwner,
+    present: &Fields,
+    patches: &BTreeMap<Slug, Patch<FieldValue>>,
+) -> Result<Vec<Changed>, Rejection> {
+    let mut changed = Vec::new();
+    for (field, patch) in patches {
+        let from = present.get(field);
+        let Some(to) = patch.change(from) else { continue };
+        if let Some(value) = &to {
+            check(settings, owner, field, value)?;
+        }
+        changed.push((field.clone(), from.cloned(), to));
+    }
+    Ok(changed)
 }
 
 fn fits(definition: &FieldDefinition, value: &FieldValue) -> bool {

@@ -21,7 +21,7 @@ mod time;
 pub mod user;
 
 pub use aggregates::{Command, Rejection, State, evolve};
-pub use facts::{Facts, decide, reads};
+pub use facts::{Facts, Recorded, decide, reads, reads_history};
 pub use patch::Patch;
 pub use rejection::{Common, Details, Kind};
 pub use standing::Standing;

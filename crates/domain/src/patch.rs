@@ -3,6 +3,8 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer};
 
+use crate::Common;
+
 /// What to do with an attribute: absent keeps it, null clears it, a value sets it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Patch<T> {
@@ -13,6 +15,24 @@ pub enum Patch<T> {
     Clear,
     /// Give it this value.
     Set(T),
+}
+
+/// None keeps the attribute.
+impl<T> From<Option<T>> for Patch<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Keep, Self::Set)
+    }
+}
+
+impl<T> Patch<T> {
+    /// The value of an attribute that is never empty, if there is one; null is refused.
+    pub(crate) fn given(&self, field: &'static str) -> Result<Option<&T>, Common> {
+        match self {
+            Self::Keep => Ok(None),
+            Self::Clear => Err(Common::NeverEmpty { field }),
+            Self::Set(value) => Ok(Some(value)),
+        }
+    }
 }
 
 impl<T: Clone + PartialEq> Patch<T> {

@@ -77,6 +77,25 @@ impl Pipeline {
         }
     }
 
+    /// The stages that a deal passes on its way into `to`, this one included: forward from a stage those that follow it, and
+    /// otherwise all from the first on. Back, there is none but the one that it enters.
+    pub(crate) fn passed(&self, from: Option<&Slug>, to: &Slug) -> impl Iterator<Item = &Stage> {
+        let place = |slug: &Slug| self.stages.iter().position(|placed| placed.stage.slug == *slug);
+        let last = place(to);
+        let first = match (from.and_then(place), last) {
+            (Some(from), Some(last)) if from < last => from + 1,
+            (Some(_), Some(last)) => last,
+            _ => 0,
+        };
+        let passed = self.stages.iter().take(last.map_or(0, |last| last + 1)).skip(first);
+        passed.filter(|placed| !placed.retired).map(|placed| &placed.stage)
+    }
+
+    /// A stage of this name, retired or not.
+    pub(crate) fn stage_of(&self, slug: &Slug) -> Option<&Stage> {
+        self.stages.iter().find(|placed| placed.stage.slug == *slug).map(|placed| &placed.stage)
+    }
+
     fn slugs(&self) -> Vec<Slug> {
         self.stages.iter().map(|placed| placed.stage.slug.clone()).collect()
     }

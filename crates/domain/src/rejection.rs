@@ -71,12 +71,14 @@ pub enum Common {
     },
     /// Longer ago than this caller may say.
     #[error(
-        "occurred_at {occurred_at} lies too far back: up to {earliest} everybody may say when something happened, and \
-         before that it takes the permission `backdate`: ask a manager"
+        "{field} {time} lies too far back: up to {earliest} everybody may say when something happened, and before that \
+         it takes the permission `backdate`: ask a manager"
     )]
     Backdated {
+        /// The field it is in.
+        field: &'static str,
         /// What was sent.
-        occurred_at: Timestamp,
+        time: Timestamp,
         /// The earliest instant that this caller may send.
         earliest: Timestamp,
     },
@@ -112,6 +114,12 @@ pub enum Common {
         /// What it takes.
         expected: String,
     },
+    /// Null for something that always has a value.
+    #[error("`{field}` always has a value: send one, or leave it out to keep the present one")]
+    NeverEmpty {
+        /// The field.
+        field: &'static str,
+    },
     /// The same name twice.
     #[error("`{slug}` is used twice, or was used before: a name is used once, for ever")]
     SlugTaken {
@@ -139,7 +147,7 @@ impl Common {
             Self::AlreadyExists(_) => Details::new(Kind::Conflict, "already_exists"),
             Self::WrongStream(_) => Details::new(Kind::Invalid, "wrong_stream"),
             Self::UnknownReference { field, .. } => Details::new(Kind::Invalid, "unknown_reference").field(*field),
-            Self::Backdated { .. } => Details::new(Kind::Forbidden, "backdated").field("occurred_at"),
+            Self::Backdated { field, .. } => Details::new(Kind::Forbidden, "backdated").field(*field),
             Self::InFuture { .. } => Details::new(Kind::Invalid, "in_future").field("occurred_at"),
             Self::BeforeLast { .. } => Details::new(Kind::Invalid, "before_last").field("occurred_at"),
             Self::UnknownField { field, allowed } => {
@@ -148,6 +156,7 @@ impl Common {
             Self::FieldValue { field, .. } => {
                 Details::new(Kind::Invalid, "field_value").field(format!("fields.{field}"))
             }
+            Self::NeverEmpty { field } => Details::new(Kind::Invalid, "never_empty").field(*field),
             Self::SlugTaken { field, .. } => Details::new(Kind::Invalid, "slug_taken").field(*field),
             Self::Limit { field, .. } => Details::new(Kind::Invalid, "limit").field(*field),
         }

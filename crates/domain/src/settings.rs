@@ -12,7 +12,7 @@ use dealog_events::{
 use serde::Deserialize;
 
 use crate::{
-    Common, Details, Kind, Standing,
+    Common, Details, Kind, Patch, Standing,
     aggregates::Aggregate,
     facts::{Found, Rule},
     rejection::list,
@@ -76,19 +76,27 @@ pub enum Command {
 }
 
 /// Settings to change; those that are absent stay as they are.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = ChangeSettings))]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// The currency of all figures.
-    pub reporting_currency: Option<Currency>,
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Currency>))]
+    pub reporting_currency: Patch<Currency>,
     /// Where days begin and end.
-    pub time_zone: Option<TimeZone>,
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<TimeZone>))]
+    pub time_zone: Patch<TimeZone>,
     /// The whole list of loss reasons.
-    pub loss_reasons: Option<Vec<LossReason>>,
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<LossReason>>))]
+    pub loss_reasons: Patch<Vec<LossReason>>,
     /// The whole list of the company's own fields.
-    pub fields: Option<Vec<FieldDefinition>>,
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<FieldDefinition>>))]
+    pub fields: Patch<Vec<FieldDefinition>>,
 }
 
 /// Why a change of the settings was refused, or of what follows them.
@@ -166,17 +174,19 @@ impl Aggregate for Settings {
 
 fn change(settings: &Settings, change: &Change) -> Result<Vec<Event>, crate::Rejection> {
     let mut events: Vec<Event> = Vec::new();
-    if let Some(to) = change.reporting_currency.filter(|to| settings.reporting_currency != Some(*to)) {
-        events.push(ReportingCurrencySet { from: settings.reporting_currency, to }.into());
+    if let Some(to) =
+        change.reporting_currency.given("reporting_currency")?.filter(|to| settings.reporting_currency != Some(**to))
+    {
+        events.push(ReportingCurrencySet { from: settings.reporting_currency, to: *to }.into());
     }
-    if let Some(to) = change.time_zone.filter(|to| settings.time_zone != Some(*to)) {
-        events.push(TimeZoneSet { from: settings.time_zone, to }.into());
+    if let Some(to) = change.time_zone.given("time_zone")?.filter(|to| settings.time_zone != Some(**to)) {
+        events.push(TimeZoneSet { from: settings.time_zone, to: *to }.into());
     }
-    if let Some(to) = change.loss_reasons.as_ref().filter(|to| settings.loss_reasons != **to) {
+    if let Some(to) = change.loss_reasons.given("loss_reasons")?.filter(|to| settings.loss_reasons != **to) {
         check_loss_reasons(to)?;
         events.push(LossReasonsSet { from: settings.loss_reasons.clone(), to: to.clone() }.into());
     }
-    if let Some(to) = change.fields.as_ref().filter(|to| settings.fields != **to) {
+    if let Some(to) = change.fields.given("fields")?.filter(|to| settings.fields != **to) {
         check_fields(&settings.fields, to)?;
         events.push(FieldsDefined { from: settings.fields.clone(), to: to.clone() }.into());
     }

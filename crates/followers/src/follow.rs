@@ -405,7 +405,8 @@ async fn read_some(
     if types.is_empty() {
         return Ok((Vec::new(), at(store, end).await?));
     }
-    let page::Page { mut events, next, .. } = page::Page::read(store, head, cursor.position, events_max, &types).await?;
+    let page::Page { mut events, next, .. } =
+        page::Page::read(store, head, cursor.position, events_max, &types).await?;
     events.truncate(events.partition_point(|event| event.position <= end));
     let reached = if next.position > end { at(store, end).await? } else { next };
     Ok((events, reached))

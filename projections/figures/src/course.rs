@@ -53,7 +53,7 @@ impl Step {
 /// The visits of a deal, in order.
 pub(crate) fn visits(image: &Image, at: &DealAt<'_>, mut visit: impl FnMut(Visit)) {
     let mut stay = Some((at.deal.stage, at.created_at));
-    for step in at.steps(image) {
+    for step in at.steps(image).iter() {
         if let (Some(how), Some((stage, entered_at))) = (step.leaves(), stay) {
             visit(Visit { stage, entered_at, left: Some((step.at, how)) });
             stay = None;
@@ -70,7 +70,7 @@ pub(crate) fn visits(image: &Image, at: &DealAt<'_>, mut visit: impl FnMut(Visit
 /// Every state of a deal, in order, each with the step that ended it; after the last none.
 pub(crate) fn states(image: &Image, at: &DealAt<'_>, mut visit: impl FnMut(&State, Option<&Step>)) {
     let mut state = at.deal.begun();
-    for step in at.steps(image) {
+    for step in at.steps(image).iter() {
         visit(&state, Some(step));
         state.apply(step);
     }

@@ -87,7 +87,7 @@ struct Instants {
 
 impl Instants {
     fn new(field: &'static str, range: &Range, resolved: &Resolved<'_>) -> Result<Self, Unanswerable> {
-        let micros = |when: Option<crate::question::When>| when.map(|when| when.start(resolved.zone).micros());
+        let micros = |when: Option<dealog_events::When>| when.map(|when| when.start(resolved.zone).micros());
         let (from, to) = (micros(range.from), micros(range.to));
         in_order(field, from.as_ref(), to.as_ref())?;
         Ok(Self { from, to })
@@ -187,7 +187,7 @@ impl Passes {
             && self.stale.is_none_or(|wanted| wanted == stale())
             && self.overdue.is_none_or(|wanted| wanted == state.is_overdue(resolved.today))
             && self.fields.iter().all(|(field, wanted)| {
-                wanted.has(field.and_then(|field| field_after(at.steps(resolved.image), !open, field)))
+                wanted.has(field.and_then(|field| field_after(&at.steps(resolved.image), !open, field)))
             })
     }
 

@@ -1,7 +1,7 @@
 //! The forecast: what a period will bring.
 
 use chrono::{Datelike as _, Months, NaiveDate};
-use dealog_events::pipeline::ForecastCategory;
+use dealog_events::{When, pipeline::ForecastCategory};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,7 +10,7 @@ use crate::{
     behind::ForecastNumber,
     group::{Grouped, Groups, Tally, time_of},
     history::Chances,
-    question::{Range, When},
+    question::Range,
     resolved::{Resolved, StageAt, weighted},
     shapes::{Seen, Total},
     step::{State, Status},

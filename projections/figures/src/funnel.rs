@@ -148,8 +148,9 @@ impl<'r> Cohort<'r> {
         if end > self.resolved.cut.at {
             return None;
         }
-        let happened = at.steps(self.resolved.image).partition_point(|step| step.at < end);
-        let then = at.deal.begun().after(at.steps(self.resolved.image).get(..happened).unwrap_or_default());
+        let steps = at.steps(self.resolved.image);
+        let happened = steps.partition_point(|step| step.at < end);
+        let then = at.deal.begun().after(steps.get(..happened).unwrap_or_default());
         let course = self.courses.of(then.path).iter().find(|then| then.pipeline == course.pipeline)?;
         // Whether it is excluded is judged at the instant asked about.
         let status = match (at.state.status, then.status) {

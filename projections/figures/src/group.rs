@@ -175,7 +175,7 @@ impl Of {
             Self::Reason => name(last.loss.map(|loss| loss.reason)),
             Self::Competitor => name(last.loss.and_then(|loss| loss.competitor)),
             Self::Field(field) => name(
-                field.and_then(|field| field_after(deal.steps(resolved.image), last.status != Status::Open, field)),
+                field.and_then(|field| field_after(&deal.steps(resolved.image), last.status != Status::Open, field)),
             ),
             Self::Time(interval, calendar) => match time {
                 Time::At(at) => Part::From(calendar.first_day(at)),

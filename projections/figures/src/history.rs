@@ -106,7 +106,8 @@ impl Chances {
             return 0;
         }
         let mut won = false;
-        let then = at.steps(resolved.image).iter().rev().filter(|step| step.at <= before);
+        let steps = at.steps(resolved.image);
+        let then = steps.iter().rev().filter(|step| step.at <= before);
         let mut entries = then.inspect(|step| won |= step.change == Change::Won).filter_map(Step::enters);
         let path = entries.next().map_or(at.deal.path, |entry| entry.path);
         match courses.of(path).iter().find(|course| course.pipeline == pipeline) {

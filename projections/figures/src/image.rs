@@ -7,7 +7,7 @@ use dealog_events::{
     CampaignId, Currency, CustomerId, DealId, Envelope, Event, FieldValue, Fields, Label, Money, PipelineId, Position,
     Slug, StreamId, UserId,
     customer::{CustomerEvent, Registered},
-    deal::{Created, DealEvent},
+    deal::{ClosingPart, Created, DealEvent, Lost, Undone, Won},
     settings::{FieldKind, FieldOwner},
     team::TeamEvent,
     user::UserEvent,
@@ -18,10 +18,11 @@ use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    counted::counted,
     definitions::{History, Memberships, Pipeline, Settings, Stages, Teams},
     names::{Name, Names},
     path::{Paths, Visited},
-    step::{Amount, Change, Deal, Entry, State, Status, Step},
+    step::{Amount, Change, Deal, Entry, Micros, State, Status, Step},
     steps::AllSteps,
     times::Times,
 };
@@ -123,7 +124,7 @@ impl Image {
 
     /// Makes what a snapshot does not have.
     pub(crate) fn look_up(&mut self) {
-        let now = |(number, deal): (usize, &Deal)| deal.begun().after(self.steps.of(number));
+        let now = |(number, deal): (usize, &Deal)| deal.begun().after(&counted(deal, self.steps.of(number)));
         self.now = self.deals.iter().enumerate().map(now).collect();
         self.times = Times::default();
         self.numbers = HashTable::with_capacity(self.deals.len());
@@ -256,8 +257,22 @@ impl Image {
 
     fn step(&mut self, id: DealId, event: &DealEvent, at: i64, position: u32) -> Result<(), &'static str> {
         let number = self.number(id).ok_or("the deal was never created")?;
+        match event {
+            DealEvent::ClosingCorrected(event) => return self.correct(number, &event.to, at, position),
+            DealEvent::Undone(event) => return self.undo(number, event, at, position),
+            _ => {}
+        }
         let Some(change) = self.change(number, event)? else { return Ok(()) };
         let step = Step { at, position, change };
+        let dated = match event {
+            DealEvent::Won(Won { closed_at, .. }) | DealEvent::Lost(Lost { closed_at, .. }) => {
+                Some(closed_at.micros()).filter(|closed_at| *closed_at != at)
+            }
+            _ => None,
+        };
+        if let Some(closed_at) = dated {
+            self.steps.push(number, Step { at, position, change: Change::ClosedAt(Micros::new(closed_at)) });
+        }
         if let Change::Moved(entry) | Change::Reopened(entry) | Change::Transferred(entry) = change {
             self.enter(entry.stage, at, position);
         }
@@ -267,12 +282,58 @@ impl Image {
         self.steps.push(number, step);
         match change {
             // It is as it was all the time, with what changed while it was closed.
-            Change::Reopened(_) => *now = deal.begun().after(self.steps.of(number)),
+            Change::Reopened(_) => *now = deal.begun().after(&counted(deal, self.steps.of(number))),
+            _ if dated.is_some() => *now = deal.begun().after(&counted(deal, self.steps.of(number))),
             _ if now.status == Status::Open => now.apply(&step),
             _ => {}
         }
         self.times.step(number, at, position, now);
         Ok(())
+    }
+
+    /// Adds what is right of a closing.
+    fn correct(&mut self, number: usize, to: &ClosingPart, at: i64, position: u32) -> Result<(), &'static str> {
+        let status = self.now.get(number).map(|now| now.status);
+        if status.is_none_or(|status| status == Status::Open) {
+            return Err("an open deal has no closing");
+        }
+        let ClosingPart { closed_at, amount, contract: _, reason, counted, owner } = to;
+        let lost_because = match (reason, counted, self.now.get(number).and_then(|now| now.loss)) {
+            (None, None, _) | (_, _, None) => None,
+            (reason, counted, Some(loss)) => {
+                let reason = reason.as_ref().map_or(loss.reason, |reason| self.reasons.name(reason));
+                Some(Change::LostBecause { counted: counted.unwrap_or(status == Some(Status::Lost)), reason })
+            }
+        };
+        let changes = [
+            closed_at.map(|closed_at| Change::ClosedAt(Micros::new(closed_at.micros()))),
+            amount.map(|amount| Change::ClosedFor(self.amount(amount))),
+            lost_because,
+            owner.map(|owner| Change::ClosedBy(owner.map(|id| self.users.name(&id)))),
+        ];
+        self.say_of_others(number, changes.into_iter().flatten(), at, position);
+        Ok(())
+    }
+
+    /// Takes a command back.
+    fn undo(&mut self, number: usize, event: &Undone, at: i64, position: u32) -> Result<(), &'static str> {
+        let positions = || event.events.iter().filter_map(|position| u32::try_from(position.0).ok());
+        let (Some(first), Some(last)) = (positions().min(), positions().max().filter(|last| *last < position)) else {
+            return Err("it does not say which events before it were undone");
+        };
+        self.say_of_others(number, [Change::Undone(first, last)], at, position);
+        Ok(())
+    }
+
+    /// Adds steps that say something of others, and finds out what a deal is with them.
+    fn say_of_others(&mut self, number: usize, changes: impl IntoIterator<Item = Change>, at: i64, position: u32) {
+        for change in changes {
+            self.steps.push(number, Step { at, position, change });
+        }
+        if let (Some(deal), Some(now)) = (self.deals.get(number), self.now.get_mut(number)) {
+            *now = deal.begun().after(&counted(deal, self.steps.of(number)));
+            self.times.step(number, at, position, now);
+        }
     }
 
     /// What an event changes, as far as figures are concerned.
@@ -324,7 +385,8 @@ impl Image {
                 }
                 Change::Field(self.fields.name(&event.field), value)
             }
-            DealEvent::TitleChanged(_) => return Ok(None),
+            // What these say is of other steps.
+            DealEvent::TitleChanged(_) | DealEvent::ClosingCorrected(_) | DealEvent::Undone(_) => return Ok(None),
         }))
     }
 

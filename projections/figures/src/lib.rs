@@ -11,6 +11,7 @@ mod board;
 mod by_stage;
 mod calendar;
 mod closings;
+mod counted;
 mod course;
 mod cycle;
 mod definitions;
@@ -65,7 +66,7 @@ pub use self::{
     moment::Moment,
     period::{PeriodFunnel, PeriodFunnels, PeriodMove, PeriodStage, period},
     pipeline::{AllPipelines, ClosedFigures, PipelineFigures, StageFigures, StageTotals, pipeline, pipeline_series},
-    question::{AmountRange, By, FieldFilter, Filter, Grouping, Question, Range, Unanswerable, When},
+    question::{AmountRange, By, FieldFilter, Filter, Grouping, Question, Range, Unanswerable},
     series::{Point, Series, periods, snapshots},
     shapes::{DAY_MICROS, Days, Rate, Seen, Total},
     snapshot::{Proof, Unusable},

@@ -1,12 +1,11 @@
 //! What a question's instant means: the point in time, the position, and the company's day, time zone and currency of then.
 
 use chrono::NaiveDate;
-use dealog_events::{Currency, Position, TimeZone, Timestamp};
+use dealog_events::{Currency, Position, TimeZone, Timestamp, When};
 
 use crate::{
     Image, Unanswerable,
     definitions::{Cut, Settings},
-    question::When,
     resolved::timestamp,
 };
 

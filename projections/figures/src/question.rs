@@ -3,36 +3,9 @@
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
-use dealog_events::{CampaignId, CustomerId, Label, PipelineId, Position, Slug, TeamId, TimeZone, Timestamp, UserId};
+use dealog_events::{CampaignId, CustomerId, Label, PipelineId, Position, Slug, TeamId, Timestamp, UserId, When};
 
 use crate::calendar::Interval;
-
-/// An instant, or a local day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    /// An instant.
-    Instant(Timestamp),
-    /// A day in the company's time zone.
-    Day(NaiveDate),
-}
-
-impl When {
-    /// As a bound: a day begins at its first instant.
-    pub fn start(self, zone: TimeZone) -> Timestamp {
-        match self {
-            Self::Instant(time) => time,
-            Self::Day(day) => zone.day_start(day),
-        }
-    }
-
-    /// As `as_of`: a day means its end.
-    pub fn end(self, zone: TimeZone) -> Timestamp {
-        match self {
-            Self::Instant(time) => time,
-            Self::Day(day) => zone.day_end(day),
-        }
-    }
-}
 
 /// From one on, up to and not including another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,14 +1,15 @@
 //! A figure over time: at the end of each interval, or for each period.
 
-use dealog_events::Timestamp;
+use dealog_events::{Timestamp, When};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     calendar::Interval,
+    counted::counted,
     group::{Grouped, Groups, Tally},
     image::Image,
-    question::{Question, Range, Unanswerable, When},
+    question::{Question, Range, Unanswerable},
     resolved::{Resolved, timestamp},
     shapes::Seen,
     step::{Change, Replay, Status},
@@ -144,6 +145,8 @@ pub(crate) fn at_ends<'i, T: Tally + Clone>(
     for (number, deal) in image.deals.iter().enumerate() {
         let all_steps = image.steps.of(number);
         let begun = ends.partition_point(|end| end.cut.at < deal.created_at);
+        // What was undone or corrected at one end still stood at those before.
+        let is_plain = !all_steps.iter().any(|step| step.change.is_of_others());
         let (mut passed, mut replay) = (0, Replay::of(deal.begun()));
         let pairs = ends.iter().zip(groups.iter_mut().zip(&mut from_then_on)).skip(begun);
         for (end, (groups, from_then_on)) in pairs {
@@ -151,8 +154,11 @@ pub(crate) fn at_ends<'i, T: Tally + Clone>(
                 continue;
             }
             let steps = end.cut.of(all_steps);
-            for step in steps.iter().skip(passed) {
-                replay.apply(step);
+            if is_plain {
+                steps.iter().skip(passed).for_each(|step| replay.apply(step));
+            } else {
+                replay = Replay::of(deal.begun());
+                counted(deal, steps).iter().for_each(|step| replay.apply(step));
             }
             passed = steps.len();
             let state = replay.state();
@@ -162,7 +168,7 @@ pub(crate) fn at_ends<'i, T: Tally + Clone>(
                 continue;
             }
             let mut later = all_steps.iter().skip(passed);
-            if closed && same_days && !later.any(|step| matches!(step.change, Change::Reopened(_))) {
+            if closed && same_days && is_plain && !later.any(|step| matches!(step.change, Change::Reopened(_))) {
                 add(from_then_on, end, at);
                 break;
             }

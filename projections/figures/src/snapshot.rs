@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::Image;
 
 /// What a snapshot begins with: what it is, and the version of its format. Whatever changes in [`Image`] changes this.
-const MAGIC: &[u8; 16] = b"dealog image 003";
+const MAGIC: &[u8; 16] = b"dealog image 004";
 /// The longest text in a snapshot takes fewer bytes.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Read and written, and added to the checksum, at once: byte by byte that would take most of the time.

@@ -61,6 +61,49 @@ pub enum Change {
     Category(Option<ForecastCategory>),
     /// A custom field (a name) has another value (a name too), or none.
     Field(Name, Option<Name>),
+    /// It was closed at this instant, whatever the time of the step: said of the closing that follows, or of the one before.
+    ClosedAt(Micros),
+    /// The closing is credited to this owner, or nobody.
+    ClosedBy(Option<Name>),
+    /// It was won for another amount.
+    ClosedFor(Amount),
+    /// It was lost for another reason.
+    LostBecause {
+        /// Whether that counts.
+        counted: bool,
+        /// Why.
+        reason: Name,
+    },
+    /// The steps at these positions were undone: from the first to the last.
+    Undone(u32, u32),
+}
+
+impl Change {
+    /// Whether it says something of other steps, and nothing of its own.
+    pub(crate) fn is_of_others(&self) -> bool {
+        matches!(
+            self,
+            Self::ClosedAt(_) | Self::ClosedBy(_) | Self::ClosedFor(_) | Self::LostBecause { .. } | Self::Undone(..)
+        )
+    }
+}
+
+/// An instant in microseconds UTC, kept in parts so that it fits into a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Micros([u16; 4]);
+
+impl Micros {
+    /// Of this instant.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "each part keeps its 16 bits")]
+    pub fn new(micros: i64) -> Self {
+        Self([micros as u16, (micros >> 16) as u16, (micros >> 32) as u16, (micros >> 48) as u16])
+    }
+
+    /// The instant.
+    pub fn get(self) -> i64 {
+        let [lowest, low, high, highest] = self.0.map(u64::from);
+        (highest << 48 | high << 32 | low << 16 | lowest).cast_signed()
+    }
 }
 
 /// A stage that a deal entered, and the path that brought it there.
@@ -176,6 +219,12 @@ impl State {
             Change::Category(category) => self.category = category,
             // Few questions are about fields: those look for the step.
             Change::Field(..) => {}
+            // They are carried out before steps are applied.
+            Change::ClosedAt(_)
+            | Change::ClosedBy(_)
+            | Change::ClosedFor(_)
+            | Change::LostBecause { .. }
+            | Change::Undone(..) => {}
         }
     }
 
@@ -184,7 +233,7 @@ impl State {
         (self.status != Status::Open).then_some(self.since)
     }
 
-    /// What figures say of a deal after these steps: an open one is as it is, a closed one as it was when it was closed. Whoever
+    /// What figures say of a deal after these steps, which [count](crate::counted::counted): an open one is as it is, a closed one as it was when it was closed. Whoever
     /// was responsible then is credited, whoever has it now.
     #[must_use]
     pub fn after(self, steps: &[Step]) -> Self {
@@ -293,6 +342,13 @@ mod tests {
         assert_eq!(size_of::<Step>(), 24);
         assert_eq!(size_of::<Deal>(), 64);
         assert_eq!(size_of::<State>(), 64);
+    }
+
+    #[test]
+    fn an_instant_is_what_was_put_into_it() {
+        for micros in [0, 1, -1, 65_536, 1_767_225_600_000_000, i64::MIN, i64::MAX] {
+            assert_eq!(Micros::new(micros).get(), micros);
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Visits deals as they were at the instant asked about. It skips quickly those that cannot count, and uses one thread per core.
 
-use std::{num::NonZero, ops::Range, thread};
+use std::{borrow::Cow, num::NonZero, ops::Range, thread};
 
 use crate::{
+    counted::counted,
     image::Image,
     resolved::Resolved,
     step::{Deal, State, Step},
@@ -46,10 +47,10 @@ impl<'a> DealAt<'a> {
         Self { deal, number, happened, created_at, state, last: state, at: state.closed_at().unwrap_or(as_of) }
     }
 
-    /// What had happened by then.
-    pub(crate) fn steps<'i>(&self, image: &'i Image) -> &'i [Step] {
+    /// What had happened by then, as far as it counts.
+    pub(crate) fn steps<'i>(&self, image: &'i Image) -> Cow<'i, [Step]> {
         let steps = image.steps.of(self.number as usize);
-        steps.get(..self.happened as usize).unwrap_or(steps)
+        counted(self.deal, steps.get(..self.happened as usize).unwrap_or(steps))
     }
 }
 
@@ -78,7 +79,8 @@ impl Resolved<'_> {
                 visit(&DealAt { deal, number, happened: u32::MAX, created_at, state: now, last: now, at });
             } else {
                 let steps = cut.of(steps.of(number));
-                visit(&DealAt::new((number, deal), created_at, steps.len(), &deal.begun().after(steps), cut.at));
+                let state = deal.begun().after(&counted(deal, steps));
+                visit(&DealAt::new((number, deal), created_at, steps.len(), &state, cut.at));
             }
         };
         let mut found: Vec<(usize, TimesOfDeal)> = Vec::with_capacity(BLOCK_DEALS);

@@ -1,9 +1,9 @@
 //! The board: its columns from the image of the log, and what is written on its cards from the models.
 
 use dealog_domain::{Command, Occurred, deal, pipeline};
-use dealog_events::{Envelope, PipelineId, Position, Slug, StreamId, Timestamp};
+use dealog_events::{Envelope, PipelineId, Position, Slug, StreamId, Timestamp, When};
 use dealog_figures::{
-    BoardCard, BoardCursor, BoardPage, Filter, Grouping, Image, Question, Seen, Unanswerable, When, columns,
+    BoardCard, BoardCursor, BoardPage, Filter, Grouping, Image, Question, Seen, Unanswerable, columns,
 };
 use dealog_projections::models::{Lists, Seeing, deals::CardDeal};
 

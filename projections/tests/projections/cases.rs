@@ -1,6 +1,6 @@
 //! Mistakes that histories invite, each by itself.
 
-use dealog_domain::{Command, Occurred, customer, deal, settings, team};
+use dealog_domain::{Command, Occurred, Patch, customer, deal, settings, team};
 use dealog_events::{CustomerId, Envelope, Position, StreamId, TimeZone, Timestamp, Version};
 use dealog_projections::{
     ProjectionError,
@@ -56,7 +56,7 @@ pub(crate) fn head(company: &Company) -> Position {
 }
 
 fn title(text: &str) -> deal::Change {
-    deal::Change { title: Some(val(text)), ..deal::Change::default() }
+    deal::Change { title: Patch::Set(val(text)), ..deal::Change::default() }
 }
 
 async fn retitle(company: &mut Company, text: &str, occurred: Occurred) {
@@ -79,7 +79,7 @@ pub(crate) async fn register(company: &mut Company, id: CustomerId, name: &str) 
 }
 
 pub(crate) async fn rename(company: &mut Company, id: CustomerId, name: &str) {
-    let change = customer::Change { name: Some(val(name)), ..customer::Change::default() };
+    let change = customer::Change { name: Patch::Set(val(name)), ..customer::Change::default() };
     company.ask(StreamId::Customer(id), Command::Customer(customer::Command::Change(change))).await;
 }
 
@@ -270,7 +270,7 @@ async fn settings_before_they_were_made_are_the_first_ones(on: On) {
     let mut company = Company::at_work().await;
     let (begun, known) = (company.now(), head(&company));
     company.wait(10 * DAY);
-    let zone = |name: &str| settings::Change { time_zone: Some(val(name)), ..settings::Change::default() };
+    let zone = |name: &str| settings::Change { time_zone: Patch::Set(val(name)), ..settings::Change::default() };
     company.settings(zone("Europe/Riga")).await;
     company.wait(10 * DAY);
     company.settings(zone("Asia/Tokyo")).await;

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use dealog_commands::{CommandError, Commands, Limits, Meta, Request};
-use dealog_domain::{Command, Occurred, Rejection, deal, pipeline, settings, team, user};
+use dealog_domain::{Command, Occurred, Patch, Rejection, deal, pipeline, settings, team, user};
 use dealog_events::{
     Actor, Currency, CustomerId, DealId, Envelope, Money, PipelineId, Probability, Slug, StreamId, TeamId, Timestamp,
     UserId,
@@ -102,8 +102,12 @@ impl Company {
         let mut company = Self::empty();
         company
             .settings(settings::Change {
-                reporting_currency: Some(val("EUR")),
-                loss_reasons: Some(vec![reason("price", true), reason("silence", true), reason("duplicate", false)]),
+                reporting_currency: Patch::Set(val("EUR")),
+                loss_reasons: Patch::Set(vec![
+                    reason("price", true),
+                    reason("silence", true),
+                    reason("duplicate", false),
+                ]),
                 ..settings::Change::default()
             })
             .await;
@@ -220,5 +224,5 @@ pub(crate) fn new_deal() -> deal::Create {
 }
 
 pub(crate) fn lose(reason: Slug) -> deal::Lose {
-    deal::Lose { reason, competitor: None, duplicate_of: None, note: None }
+    deal::Lose { reason, closed_at: None, competitor: None, duplicate_of: None, note: None }
 }

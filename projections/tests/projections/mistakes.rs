@@ -1,10 +1,10 @@
 //! Mistakes found in other systems, each of them a test here.
 
 use dealog_domain::{Patch, deal, pipeline, team};
-use dealog_events::{Slug, Timestamp, UserId};
+use dealog_events::{Slug, Timestamp, UserId, When};
 use dealog_figures::{
     AllPipelines, BoardPage, CohortFunnel, Filter, ForecastFigures, ForecastPart, Grouping, Image, PeriodFunnel,
-    Question, Range, When, WinRateFigures,
+    Question, Range, WinRateFigures,
 };
 use dealog_projections::models::{
     Seeing,
@@ -207,7 +207,7 @@ async fn past_figures_stay_when_probabilities_stages_teams_and_the_time_zone_cha
     company.pipeline(SALES, pipeline::Command::RetireStage(val("lead"))).await;
     company.team(NORTH, team::Command::RemoveMember(ANNA)).await;
     let zone = dealog_domain::settings::Change {
-        time_zone: Some(val("Pacific/Kiritimati")),
+        time_zone: Patch::Set(val("Pacific/Kiritimati")),
         ..dealog_domain::settings::Change::default()
     };
     company.settings(zone).await;
@@ -224,7 +224,10 @@ async fn a_probability_set_by_hand_stays_through_edits_and_moves_until_it_is_cle
     company.create(1, Some(eur(10_000))).await;
     company.change(1, deal::Change { probability: Patch::Set(percent(33)), ..deal::Change::default() }).await;
     company
-        .change(1, deal::Change { title: Some(val("Other")), owner: Patch::Set(BORIS), ..deal::Change::default() })
+        .change(
+            1,
+            deal::Change { title: Patch::Set(val("Other")), owner: Patch::Set(BORIS), ..deal::Change::default() },
+        )
         .await;
     assert_eq!(pipeline_now(&company).total.weighted.minor, 3_300);
     company.move_to(1, "offer").await;
@@ -274,7 +277,7 @@ async fn staleness_counts_from_entering_the_stage_not_from_creation() {
     company.wait(6 * DAY);
     company.move_to(1, "offer").await;
     company.wait(6 * DAY);
-    company.change(1, deal::Change { title: Some(val("Other")), ..deal::Change::default() }).await;
+    company.change(1, deal::Change { title: Patch::Set(val("Other")), ..deal::Change::default() }).await;
     assert_eq!(pipeline_now(&company).total.stale, 0);
     company.wait(DAY);
     assert_eq!(pipeline_now(&company).total.stale, 0, "exactly at the limit");
@@ -291,7 +294,7 @@ async fn an_edit_of_a_closed_deal_does_not_reopen_it() {
     let closed: Timestamp = company.now();
     company.wait(DAY);
     let change = deal::Change {
-        title: Some(val("Other")),
+        title: Patch::Set(val("Other")),
         owner: Patch::Set(BORIS),
         source: Patch::Set(val("Web")),
         expected_close: Patch::Set(val("2025-04-01")),

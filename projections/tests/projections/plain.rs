@@ -1,7 +1,7 @@
 //! The answers computed plainly: each stream up to where the question stops, and a fold of that. No SQL and no code of the models,
 //! only the shapes of their answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dealog_events::{
     CustomerId, DealId, Envelope, Event, FieldValue, Fields, PipelineId, Position, Probability, Slug, StreamId, TeamId,
@@ -373,8 +373,13 @@ fn pipeline(id: PipelineId, events: &[&(Envelope, Event)]) -> Option<Pipeline> {
 
 fn deal<'e>(id: DealId, events: impl IntoIterator<Item = &'e (Envelope, Event)>) -> Option<Deal> {
     let mut deal = None;
+    // As it was before each event: an undo takes it back there.
+    let mut before: HashMap<Position, Deal> = HashMap::new();
     for (envelope, event) in events {
         let Event::Deal(event) = event else { panic!("{event:?}") };
+        if let Some(deal) = &deal {
+            before.insert(envelope.position, Deal::clone(deal));
+        }
         let at = envelope.occurred_at;
         if let DealEvent::Created(event) = event {
             deal = Some(Deal {
@@ -403,10 +408,14 @@ fn deal<'e>(id: DealId, events: impl IntoIterator<Item = &'e (Envelope, Event)>)
                 updated_at: at,
                 entered_at: at,
                 closed_at: None,
+                credited_to: None,
             });
         } else {
             let deal = deal.as_mut().unwrap();
-            happen(deal, at, event);
+            match event {
+                DealEvent::Undone(event) => deal.clone_from(&before[&event.events[0]]),
+                event => happen(deal, at, event),
+            }
             (deal.version, deal.position, deal.updated_at) = (envelope.version, envelope.position, at);
         }
     }
@@ -421,21 +430,35 @@ fn happen(deal: &mut Deal, at: Timestamp, event: &DealEvent) {
             (deal.pipeline, deal.stage, deal.entered_at) = (event.to.pipeline, event.to.stage.clone(), at);
         }
         DealEvent::Won(event) => {
-            (deal.status, deal.closed_at) = (DealStatus::Won, Some(at));
+            (deal.status, deal.closed_at) = (DealStatus::Won, Some(event.closed_at));
+            deal.credited_to = deal.owner;
             deal.contract = event.contract.as_ref().map(ToString::to_string);
         }
         DealEvent::Lost(event) => {
-            (deal.status, deal.closed_at) = (DealStatus::Lost, Some(at));
+            (deal.status, deal.closed_at) = (DealStatus::Lost, Some(event.closed_at));
+            deal.credited_to = deal.owner;
             (deal.loss_reason, deal.loss_counted) = (Some(event.reason.clone()), Some(event.counted));
             deal.competitor = event.competitor.as_ref().map(ToString::to_string);
             deal.duplicate_of = event.duplicate_of;
         }
         DealEvent::Reopened(event) => {
-            (deal.status, deal.closed_at) = (DealStatus::Open, None);
+            (deal.status, deal.closed_at, deal.credited_to) = (DealStatus::Open, None, None);
             (deal.stage, deal.entered_at) = (event.stage.clone(), at);
             (deal.contract, deal.competitor, deal.duplicate_of) = (None, None, None);
             (deal.loss_reason, deal.loss_counted) = (None, None);
         }
+        DealEvent::ClosingCorrected(event) => {
+            let to = &event.to;
+            deal.closed_at = to.closed_at.or(deal.closed_at);
+            deal.amount = to.amount.or(deal.amount);
+            if let Some(contract) = &to.contract {
+                deal.contract = contract.as_ref().map(ToString::to_string);
+            }
+            deal.loss_reason = to.reason.clone().or(deal.loss_reason.take());
+            deal.loss_counted = to.counted.or(deal.loss_counted);
+            deal.credited_to = to.owner.unwrap_or(deal.credited_to);
+        }
+        DealEvent::Undone(_) => panic!("an undo looks back"),
         DealEvent::TitleChanged(event) => deal.title = event.to.to_string(),
         DealEvent::AmountChanged(event) => deal.amount = event.to,
         DealEvent::ExpectedCloseChanged(event) => deal.expected_close = event.to,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use dealog_domain::{Command, Occurred, Patch, customer, deal, pipeline, settings, team, user};
 use dealog_events::{
-    CampaignId, CustomerId, FieldValue, Fields, PipelineId, Position, Slug, StreamId, TeamId, Timestamp, UserId,
+    CampaignId, CustomerId, FieldValue, Fields, PipelineId, Position, Slug, StreamId, TeamId, Timestamp, UserId, When,
     pipeline::{ForecastCategory, Stage},
     settings::{FieldDefinition, FieldKind, FieldOwner},
     user::Role,
@@ -69,10 +69,10 @@ impl Story {
             options: Vec::new(),
         };
         let change = settings::Change {
-            reporting_currency: Some(val("EUR")),
-            time_zone: dice.maybe(50, |dice| val(dice.pick(&ZONES))),
-            loss_reasons: Some(vec![reason("price", true), reason("duplicate", false)]),
-            fields: Some(vec![field(FieldOwner::Deal), field(FieldOwner::Customer)]),
+            reporting_currency: Patch::Set(val("EUR")),
+            time_zone: dice.maybe(50, |dice| val(dice.pick(&ZONES))).into(),
+            loss_reasons: Patch::Set(vec![reason("price", true), reason("duplicate", false)]),
+            fields: Patch::Set(vec![field(FieldOwner::Deal), field(FieldOwner::Customer)]),
         };
         self.company.settings(change).await;
         // Most are there from the beginning, the others later or never.
@@ -135,8 +135,8 @@ impl Story {
             4 => (StreamId::Customer(dice.pick(&CUSTOMERS)), for_customer(dice)),
             _ => {
                 let change = settings::Change {
-                    time_zone: dice.maybe(60, |dice| val(dice.pick(&ZONES))),
-                    loss_reasons: dice.maybe(40, |_| vec![reason("price", true)]),
+                    time_zone: dice.maybe(60, |dice| val(dice.pick(&ZONES))).into(),
+                    loss_reasons: dice.maybe(40, |_| vec![reason("price", true)]).into(),
                     ..settings::Change::default()
                 };
                 (StreamId::Settings, Command::Settings(settings::Command::Change(change)))
@@ -160,35 +160,58 @@ impl Story {
     }
 
     fn for_deal(&self, dice: &mut Dice) -> Command {
-        let command = match dice.weighed(&[45, 35, 6, 8, 14, 10]) {
+        let command = match dice.weighed(&[45, 38, 6, 8, 14, 10, 8, 6]) {
             0 => deal::Command::Move(deal::Move { stage: val(dice.pick(&SLUGS)), reason: None }),
             1 => deal::Command::Change(Box::new(self.change(dice))),
             2 => deal::Command::Win(deal::Win {
                 amount: dice.maybe(50, |dice| eur(dice.between(0, 500_000))),
                 contract: dice.maybe(50, |_| val("C-1")),
+                closed_at: dice.maybe(40, |dice| self.when(dice)),
             }),
             3 => deal::Command::Lose(deal::Lose {
                 competitor: dice.maybe(50, |_| val("Rival")),
                 duplicate_of: dice.maybe(30, |dice| deal_id(dice.below(self.deals) + 1)),
+                closed_at: dice.maybe(40, |dice| self.when(dice)),
                 ..lose(val(dice.pick(&["price", "duplicate"])))
             }),
             4 => deal::Command::Reopen(deal::Reopen {
                 stage: dice.maybe(50, |dice| val(dice.pick(&SLUGS))),
                 reason: val("The budget came back"),
             }),
-            _ => deal::Command::Transfer(deal::Transfer {
+            5 => deal::Command::Transfer(deal::Transfer {
                 pipeline: dice.pick(&PIPELINES),
                 stage: dice.maybe(50, |dice| val(dice.pick(&SLUGS))),
             }),
+            6 => deal::Command::CorrectClosing(self.correction(dice)),
+            _ => deal::Command::Undo(deal::Undo::default()),
         };
         Command::Deal(command)
+    }
+
+    /// Something of a win, or of a loss, or of either.
+    fn correction(&self, dice: &mut Dice) -> deal::CorrectClosing {
+        let mut correction = deal::CorrectClosing::default();
+        match dice.below(5) {
+            0 => correction.amount = Patch::Set(eur(dice.between(0, 500_000))),
+            1 => correction.contract = patch(dice, |_| val("C-2")),
+            2 => correction.reason = Patch::Set(val(dice.pick(&["price", "duplicate"]))),
+            3 => correction.owner = patch(dice, |dice| dice.pick(&USERS)),
+            _ => correction.closed_at = Patch::Set(self.when(dice)),
+        }
+        correction
+    }
+
+    /// A few days ago, or just now.
+    fn when(&self, dice: &mut Dice) -> When {
+        let time = self.company.now().saturating_add_micros(-dice.between(0, 10) * DAY);
+        if dice.chance(50) { When::Instant(time) } else { When::Day(time.utc().date_naive()) }
     }
 
     fn change(&self, dice: &mut Dice) -> deal::Change {
         let mut change = deal::Change::default();
         for _ in 0..=dice.below(3) {
             match dice.below(10) {
-                0 => change.title = Some(val(dice.pick(&["Licences", "Support"]))),
+                0 => change.title = Patch::Set(val(dice.pick(&["Licences", "Support"]))),
                 1 => change.customer = patch(dice, |dice| dice.pick(&CUSTOMERS)),
                 2 => change.owner = patch(dice, |dice| dice.pick(&USERS)),
                 3 => change.amount = patch(dice, |dice| eur(dice.between(0, 500_000))),
@@ -268,7 +291,7 @@ fn for_customer(dice: &mut Dice) -> Command {
         return register(dice);
     }
     let name = dice.maybe(60, |dice| val(dice.pick(&["Acme", "Bolt", "Cog"])));
-    Command::Customer(customer::Command::Change(customer::Change { name, fields: note(dice) }))
+    Command::Customer(customer::Command::Change(customer::Change { name: name.into(), fields: note(dice) }))
 }
 
 fn for_user(dice: &mut Dice) -> Command {

@@ -261,8 +261,10 @@ fn every_operation_but_health_asks_for_a_token() {
     for (path, item) in described["paths"].as_object().unwrap() {
         let operations = item.as_object().unwrap().keys().filter(|method| *method != "parameters");
         for method in operations.filter(|_| !path.starts_with("/health/")) {
-            let concrete: Vec<&str> =
-                path.split('/').map(|part| if part.starts_with('{') { company.anna_id.as_str() } else { part }).collect();
+            let concrete: Vec<&str> = path
+                .split('/')
+                .map(|part| if part.starts_with('{') { company.anna_id.as_str() } else { part })
+                .collect();
             nobody.call(&method.to_uppercase(), &concrete.join("/")).json(&json!({})).send().problem(401, "no_token");
             asked += 1;
         }

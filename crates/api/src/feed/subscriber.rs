@@ -196,7 +196,14 @@ impl Subscriber {
             let last = events.last().map_or(self.reached, Cursor::at);
             (events, last)
         } else {
-            let page = Page::read(&*self.store, self.store.head().await?, self.reached.position, self.page_events, &self.types).await?;
+            let page = Page::read(
+                &*self.store,
+                self.store.head().await?,
+                self.reached.position,
+                self.page_events,
+                &self.types,
+            )
+            .await?;
             (page.events, page.next)
         };
         if last.position <= self.reached.position {

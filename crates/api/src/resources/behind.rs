@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use dealog_events::{Position, Slug};
+use dealog_events::{Position, Slug, When};
 use dealog_figures::{
     self as figures, Behind, ClosedNumber, ForecastNumber, FunnelNumber, PeriodNumber, PipelineNumber, StageTimeNumber,
 };
@@ -14,7 +14,7 @@ use crate::{
     App,
     extract::FigureParams,
     problem::{Problem, QueryProblems},
-    query::{WhenText, figure, figure_query, limit, range},
+    query::{figure, figure_query, limit, range},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -39,10 +39,10 @@ macro_rules! behind_query {
                 $($(#[$field_meta])* $field: $type,)*
                 /// The first instant or local day of the period, as with the figure.
                 #[param(value_type = Option<String>, example = "2026-01-01")]
-                from: Option<WhenText>,
+                from: Option<When>,
                 /// The first instant or local day after the period, as with the figure.
                 #[param(value_type = Option<String>, example = "2026-04-01")]
-                to: Option<WhenText>,
+                to: Option<When>,
                 /// Deals of a page, 1 to 500; 50 if absent.
                 #[param(minimum = 1, maximum = 500)]
                 limit: Option<u32>,
@@ -165,7 +165,7 @@ async fn time_in_stage_deals(
     Ok(figure(&answer.await?))
 }
 
-fn no_period(from: Option<WhenText>, to: Option<WhenText>, detail: &str) -> Result<(), Problem> {
+fn no_period(from: Option<When>, to: Option<When>, detail: &str) -> Result<(), Problem> {
     match from.map(|_| "from").or(to.map(|_| "to")) {
         Some(field) => Err(Problem::unprocessable("query", field, detail)),
         None => Ok(()),

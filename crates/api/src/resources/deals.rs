@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use dealog_domain::{
     Command,
-    deal::{self, Change, Create, Lose, Move, Reopen, Transfer, Win},
+    deal::{self, Change, CorrectClosing, Create, Lose, Move, Reopen, Transfer, Undo, Win},
 };
-use dealog_events::{DealId, Envelope, Position, Slug, StreamId, Version};
+use dealog_events::{DealId, Envelope, Position, Slug, StreamId, Version, When};
 use dealog_projections::models::{
     ListPage,
     deals::{Deal, DealList, DealStatus},
@@ -23,7 +23,7 @@ use crate::{
     extract::{Params, PathIds},
     known::KnownAt,
     problem::{CommandProblems, Problem, QueryProblems},
-    query::{WhenText, filter_query, limit, one, seen},
+    query::{filter_query, limit, one, seen},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -33,8 +33,10 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(move_stage))
         .routes(routes!(win))
         .routes(routes!(lose))
+        .routes(routes!(correct_closing))
         .routes(routes!(reopen))
         .routes(routes!(transfer))
+        .routes(routes!(undo))
         .routes(routes!(history))
 }
 
@@ -71,6 +73,18 @@ async fn lose(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Lose>) -> 
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Lose(body))).await
 }
 
+/// Correct what was said of a deal's closing: its date, and whose it is; of a win the amount and the contract, of a loss the reason.
+/// Figures of past periods follow.
+#[utoipa::path(patch, path = "/v1/deals/{id}/closing", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
+    request_body = CorrectClosing, responses((status = 200, body = Answer), CommandProblems))]
+async fn correct_closing(
+    State(app): State<Arc<App>>,
+    ids: PathIds,
+    asked: Asked<CorrectClosing>,
+) -> Result<Response, Problem> {
+    asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::CorrectClosing(body))).await
+}
+
 /// Reopen a won or lost deal.
 #[utoipa::path(post, path = "/v1/deals/{id}/reopen", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
     request_body = Reopen, responses((status = 200, body = Answer), CommandProblems))]
@@ -83,6 +97,14 @@ async fn reopen(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Reopen>)
     request_body = Transfer, responses((status = 200, body = Answer), CommandProblems))]
 async fn transfer(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Transfer>) -> Result<Response, Problem> {
     asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Transfer(body))).await
+}
+
+/// Undo the last command on a deal: everything that it changed is again as it was before, ages included, and no figure counts it any
+/// more. An undo cannot be undone. Send `command`, an event's `command_id`, to undo only that one.
+#[utoipa::path(post, path = "/v1/deals/{id}/undo", tag = "deals", params(("id" = DealId, Path), CommandHeaders),
+    request_body = Option<Undo>, responses((status = 200, body = Answer), CommandProblems))]
+async fn undo(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Undo>) -> Result<Response, Problem> {
+    asked.send(&app, deal_of(&ids)?, |body| Command::Deal(deal::Command::Undo(body))).await
 }
 
 /// Change attributes of a deal. Absent attributes stay as they are, and null removes one.
@@ -101,7 +123,7 @@ struct GetQuery {
     min_position: Option<u64>,
     /// The deal as it was at this instant, or at the end of this local day; now if absent.
     #[param(value_type = Option<String>, example = "2026-03-01")]
-    as_of: Option<WhenText>,
+    as_of: Option<When>,
     /// The deal as it was at this version of its stream; not together with `as_of` or `known_at`.
     #[param(minimum = 1)]
     at_version: Option<u64>,
@@ -116,7 +138,7 @@ struct GetQuery {
 async fn get(State(app): State<Arc<App>>, ids: PathIds, Params(query): Params<GetQuery>) -> Result<Response, Problem> {
     let id: DealId = ids.get("id")?;
     let min_position = query.min_position.map(Position);
-    let as_of = query.as_of.map(|WhenText(when)| when);
+    let as_of = query.as_of;
     let known_at = query.known_at.map(|KnownAt(known_at)| known_at);
     let is_past = as_of.is_some() || known_at.is_some();
     let found = match query.at_version {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use dealog_app::Asked;
+use dealog_events::When;
 use dealog_figures::{
     self as figures, AllPipelines, Answer, By, CohortFunnels, Cycles, Forecast, ForecastFigures, Grouping, Interval,
     LossFigures, PeriodAnswer, PeriodFunnels, Range, Series, TimesInStages, Velocities, WinRateFigures,
@@ -16,7 +17,7 @@ use crate::{
     App,
     extract::FigureParams,
     problem::{Problem, QueryProblems},
-    query::{WhenText, figure, figure_query, range},
+    query::{figure, figure_query, range},
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
@@ -41,10 +42,10 @@ macro_rules! grouped_query {
                 /// The first instant or local day of the period; by default the local day a calendar year before `to`. With
                 /// `series`, a figure of an instant has its points from here on.
                 #[param(value_type = Option<String>, example = "2026-01-01")]
-                from: Option<WhenText>,
+                from: Option<When>,
                 /// The first instant or local day after the period; by default just after the instant of `as_of`.
                 #[param(value_type = Option<String>, example = "2026-04-01")]
-                to: Option<WhenText>,
+                to: Option<When>,
                 /// Group the figure by one or two of `owner`, `team`, `source`, `campaign`, `customer`, `pipeline`, `stage`,
                 /// `loss_reason`, `competitor`, `week`, `month`, `quarter`, `year` and `fields.NAME`, the second within the first.
                 #[param(example = "team,month")]

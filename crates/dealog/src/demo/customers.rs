@@ -150,7 +150,7 @@ pub(super) fn steps(
         if dice.percent(4) {
             let now = calendar.in_working_hours(calendar.index_of(known.since) + dice.within(20, 300), &mut dice);
             let name = Some(format!("{} Group", known.name).parse()?);
-            let change = customer::Change { name, fields: BTreeMap::new() };
+            let change = customer::Change { name: name.into(), fields: BTreeMap::new() };
             steps.push(of_customer(sample, known, 1, now, manager, customer::Command::Change(change)));
         }
         if dice.percent(45) {
@@ -158,7 +158,7 @@ pub(super) fn steps(
             let now = calendar.in_working_hours(earliest + dice.within(1, 200), &mut dice);
             let employees = i64::from(dice.within(2, 40) * dice.within(2, 40));
             let value = Patch::Set(FieldValue::Integer(employees));
-            let change = customer::Change { name: None, fields: [(EMPLOYEES.parse()?, value)].into() };
+            let change = customer::Change { name: Patch::Keep, fields: [(EMPLOYEES.parse()?, value)].into() };
             steps.push(of_customer(sample, known, 2, now, manager, customer::Command::Change(change)));
         }
     }

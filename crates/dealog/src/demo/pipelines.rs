@@ -98,14 +98,14 @@ pub(super) fn steps(
     founded: Timestamp,
 ) -> Result<Vec<Step>, Invalid> {
     let first = settings::Change {
-        reporting_currency: Some(euro),
-        time_zone: Some(zone),
-        loss_reasons: Some(company::loss_reasons()?),
-        fields: Some(fields_of_deals()?),
+        reporting_currency: Patch::Set(euro),
+        time_zone: Patch::Set(zone),
+        loss_reasons: Patch::Set(company::loss_reasons()?),
+        fields: Patch::Set(fields_of_deals()?),
     };
     let mut more = fields_of_deals()?;
     more.push(field(EMPLOYEES, FieldOwner::Customer, "Employees", FieldKind::Integer, &[])?);
-    let second = settings::Change { fields: Some(more), ..settings::Change::default() };
+    let second = settings::Change { fields: Patch::Set(more), ..settings::Change::default() };
     let ten = |day| calendar.at(calendar.day(day), TEN);
 
     let mut steps = vec![of_settings(sample, 1, founded, first), of_settings(sample, 2, ten(EMPLOYEES_DAY), second)];

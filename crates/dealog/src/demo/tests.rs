@@ -260,13 +260,14 @@ fn tell(sample: Sample) -> Vec<Told> {
         };
         let (state, last) = state_of(&streams, stream);
         let standing = request.meta.standing;
+        let at = occurred_at(request.meta.occurred, last, now).unwrap();
+        let facts = Facts::new(stream, now).of(standing).occurring(at);
         let facts = reads(&state, standing, &request.command)
             .into_iter()
-            .fold(Facts::new(stream, now).of(standing), |facts, read| facts.with(read, state_of(&streams, read).0));
+            .fold(facts, |facts, read| facts.with(read, state_of(&streams, read).0));
         let events =
             decide(&state, &facts, &request.command).unwrap_or_else(|no| panic!("seed {}, {name}: {no}", sample.seed));
         assert!(!events.is_empty(), "seed {}, {name} changes nothing", sample.seed);
-        let at = occurred_at(request.meta.occurred, last, now).unwrap();
         let state = events.iter().fold((*state).clone(), evolve);
         streams.insert(stream, (Arc::new(state), Some(at)));
         told.extend(events.into_iter().map(|event| Told { event, at, now }));

@@ -77,14 +77,12 @@ fn missing(settings: &Settings, mapping: &Mapping) -> Result<Option<Change>, Imp
         add_field(&mut fields, field)?;
     }
     let change = Change {
-        reporting_currency: settings.reporting_currency.is_none().then_some(source.currency),
-        time_zone: settings.time_zone.is_none().then_some(source.time_zone),
-        loss_reasons: (reasons != settings.loss_reasons).then_some(reasons),
-        fields: (fields != settings.fields).then_some(fields),
+        reporting_currency: settings.reporting_currency.is_none().then_some(source.currency).into(),
+        time_zone: settings.time_zone.is_none().then_some(source.time_zone).into(),
+        loss_reasons: (reasons != settings.loss_reasons).then_some(reasons).into(),
+        fields: (fields != settings.fields).then_some(fields).into(),
     };
-    let Change { reporting_currency, time_zone, loss_reasons, fields } = &change;
-    let needless = reporting_currency.is_none() && time_zone.is_none() && loss_reasons.is_none() && fields.is_none();
-    Ok((!needless).then_some(change))
+    Ok((change != Change::default()).then_some(change))
 }
 
 /// A field that is there stays as the company has it, but for options to choose that it lacks.

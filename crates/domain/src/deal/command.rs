@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use dealog_events::{
-    CampaignId, CustomerId, DealId, FieldValue, Fields, Label, Money, Note, PipelineId, Probability, Reason, Slug,
-    Title, UserId, pipeline::ForecastCategory,
+    CampaignId, CommandId, CustomerId, DealId, FieldValue, Fields, Label, Money, Note, PipelineId, Probability, Reason,
+    Slug, Title, UserId, When, pipeline::ForecastCategory,
 };
 use serde::Deserialize;
 
@@ -22,12 +22,16 @@ pub enum Command {
     Win(Win),
     /// Close it as lost.
     Lose(Lose),
+    /// Correct what was said of its closing.
+    CorrectClosing(CorrectClosing),
     /// Take it up again.
     Reopen(Reopen),
     /// Put it into another pipeline.
     Transfer(Transfer),
     /// Change some of its attributes.
     Change(Box<Change>),
+    /// Undo the last command on it.
+    Undo(Undo),
 }
 
 /// A deal to begin.
@@ -81,6 +85,8 @@ pub struct Move {
 pub struct Win {
     /// What it was won at; the deal's amount if absent.
     pub amount: Option<Money>,
+    /// When it was won, if that was earlier than `occurred_at`: an instant, or a local day, which means its end.
+    pub closed_at: Option<When>,
     /// The contract's number or name.
     pub contract: Option<Label>,
 }
@@ -93,12 +99,54 @@ pub struct Win {
 pub struct Lose {
     /// A reason of the company's list.
     pub reason: Slug,
+    /// When it was lost, if that was earlier than `occurred_at`: an instant, or a local day, which means its end.
+    pub closed_at: Option<When>,
     /// Who won it instead.
     pub competitor: Option<Label>,
     /// The deal that this one repeats.
     pub duplicate_of: Option<DealId>,
     /// What was said about it.
     pub note: Option<Note>,
+}
+
+/// What to correct about a deal's closing: what is absent stays as it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = CorrectClosing))]
+#[serde(deny_unknown_fields)]
+pub struct CorrectClosing {
+    /// When it was closed: an instant, or a local day, which means its end.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<When>))]
+    pub closed_at: Patch<When>,
+    /// Won: at what. The deal's amount follows.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Money>))]
+    pub amount: Patch<Money>,
+    /// Won: the contract's number or name; null where there is none.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Label>))]
+    pub contract: Patch<Label>,
+    /// Lost: a reason of the company's list.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Slug>))]
+    pub reason: Patch<Slug>,
+    /// Whose closing it is, whoever is responsible for the deal; null for nobody's.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<UserId>))]
+    pub owner: Patch<UserId>,
+}
+
+/// Undoes the last command on a deal.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = UndoDeal))]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    /// The command to undo, where it must be that one: then the undo is refused if anything has happened since.
+    pub command: Option<CommandId>,
+    /// Why.
+    pub reason: Option<Reason>,
 }
 
 /// A closed deal to take up again.
@@ -132,7 +180,9 @@ pub struct Transfer {
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// What is sold, in a line.
-    pub title: Option<Title>,
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Title>))]
+    pub title: Patch<Title>,
     /// To whom.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<CustomerId>))]
@@ -169,4 +219,29 @@ pub struct Change {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub fields: BTreeMap<Slug, Patch<FieldValue>>,
+}
+
+impl Change {
+    /// Whether it empties anything that a stage may require.
+    pub(super) fn empties(&self) -> bool {
+        let Self {
+            title: _,
+            customer,
+            owner,
+            amount,
+            expected_close,
+            probability: _,
+            forecast_category: _,
+            source,
+            campaign,
+            fields,
+        } = self;
+        *customer == Patch::Clear
+            || *owner == Patch::Clear
+            || *amount == Patch::Clear
+            || *expected_close == Patch::Clear
+            || *source == Patch::Clear
+            || *campaign == Patch::Clear
+            || fields.values().any(|patch| *patch == Patch::Clear)
+    }
 }

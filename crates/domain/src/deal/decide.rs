@@ -4,19 +4,23 @@ use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
 use dealog_events::{
-    CustomerId, DealId, Event, FieldValue, Money, Personal, PipelineId, Slug, StreamId, UserId,
+    CustomerId, DealId, Event, FieldValue, Money, Personal, PipelineId, Slug, StreamId, TimeZone, Timestamp, UserId,
+    When,
     deal::{
-        AmountChanged, CampaignChanged, Created, CustomerLinked, ExpectedCloseChanged, FieldSet, ForecastCategorySet,
-        Lost, Outcome, OwnerAssigned, Place, ProbabilityCleared, ProbabilitySet, Reopened, SourceChanged, StageMoved,
-        TitleChanged, Transferred, Won,
+        AmountChanged, CampaignChanged, Closing, ClosingCorrected, ClosingPart, Created, CustomerLinked,
+        ExpectedCloseChanged, FieldSet, ForecastCategorySet, Lost, Outcome, OwnerAssigned, Place, ProbabilityCleared,
+        ProbabilitySet, Reopened, SourceChanged, StageMoved, TitleChanged, Transferred, Won,
     },
     pipeline::{RequiredField, Stage},
     settings::FieldOwner,
 };
 
-use super::{Change, Command, Create, Deal, Lose, Move, Rejection, Reopen, Transfer, Win};
+use super::{
+    Change, Command, CorrectClosing, Create, Deal, Lose, Move, Rejection, Reopen, Transfer, Win, told::Told, undo::undo,
+};
 use crate::{
     Facts, Patch, Standing,
+    aggregates::Aggregate as _,
     facts::{Decision, For, Found, Reads, Rule},
     fields::{self, Filled},
     pipeline::{self, Pipeline},
@@ -46,16 +50,33 @@ pub(super) fn rule<'a>(deal: Option<&'a Deal>, standing: Standing, command: &'a 
         Command::Move(command) => {
             worked(deal, own_pipeline, move |facts, deal, pipeline| move_stage(deal, &facts.begun(pipeline)?, command))
         }
-        Command::Win(command) => {
-            worked(deal, (own_pipeline, priced(command.amount)), move |facts, deal, (pipeline, amount)| {
-                win(deal, &facts.begun(pipeline)?, amount, command)
-            })
-        }
+        Command::Win(command) => worked(
+            deal,
+            (own_pipeline, priced(command.amount), command.closed_at.map(|_| TheSettings)),
+            move |facts, deal, (pipeline, amount, settings)| {
+                let closed_at = said_closed_at(facts, settings.as_deref(), command.closed_at);
+                win(deal, &facts.begun(pipeline)?, amount, command, closed_at)
+            },
+        )
+        .with_history(command.closed_at.is_some()),
         Command::Lose(command) => {
             worked(deal, (TheSettings, command.duplicate_of), move |facts, deal, (settings, original)| {
-                lose(facts.stream(), deal, &settings, original, command)
+                let closed_at = said_closed_at(facts, Some(&settings), command.closed_at);
+                lose(facts.stream(), deal, &settings, original, command, closed_at)
             })
+            .with_history(command.closed_at.is_some())
         }
+        Command::CorrectClosing(command) => {
+            worked(deal, (TheSettings, set(&command.owner)), move |facts, deal, (settings, owner)| {
+                let events = correct_closing(facts, deal, &settings, owner, command)?;
+                if !events.is_empty() {
+                    may_change_closed(facts, deal.outcome)?;
+                }
+                Ok(events)
+            })
+            .with_history(true)
+        }
+        Command::Undo(command) => worked(deal, (), move |facts, _, ()| undo(facts, command)).with_history(true),
         Command::Reopen(command) => worked(deal, own_pipeline, move |facts, deal, pipeline| {
             reopen(facts, deal, &facts.begun(pipeline)?, command)
         }),
@@ -69,9 +90,14 @@ pub(super) fn rule<'a>(deal: Option<&'a Deal>, standing: Standing, command: &'a 
                 set(&command.owner),
                 priced(set(&command.amount)),
                 fields::filled(&command.fields),
+                // What the stage requires stays filled.
+                own_pipeline.filter(|_| command.empties()),
             ),
-            move |facts, deal, (customer, owner, amount, fields)| {
+            move |facts, deal, (customer, owner, amount, fields, pipeline)| {
                 let events = change(deal, command, customer, owner, amount, fields)?;
+                if let Some(pipeline) = pipeline {
+                    check_still_filled(deal, pipeline.existing("pipeline")?, &events)?;
+                }
                 if !events.is_empty() {
                     may_change_closed(facts, deal.outcome)?;
                 }
@@ -164,7 +190,7 @@ fn create(
         fields,
     };
     // The rules look at the deal as it will be.
-    check_required(&Deal::created(created.clone()), &stage.required_fields)?;
+    check_gates(&Deal::created(created.clone()), pipeline, None, &stage.slug)?;
     Ok(vec![created.into()])
 }
 
@@ -176,7 +202,7 @@ fn move_stage(deal: &Deal, pipeline: &Found<PipelineId>, command: &Move) -> Deci
     let pipeline = pipeline.existing("pipeline")?;
     let stage = pipeline.open_stage(&command.stage)?;
     pipeline.check_skipping(&deal.stage, &stage.slug)?;
-    check_required(deal, &stage.required_fields)?;
+    check_gates(deal, pipeline, Some(&deal.stage), &stage.slug)?;
     let (from, to) = (deal.stage.clone(), stage.slug.clone());
     Ok(vec![StageMoved { pipeline: deal.pipeline, from, to, reason: command.reason.clone() }.into()])
 }
@@ -186,6 +212,7 @@ fn win(
     pipeline: &Found<PipelineId>,
     amount: Option<(Money, Found<TheSettings>)>,
     command: &Win,
+    closed_at: Result<Timestamp, crate::Rejection>,
 ) -> Decision {
     check_open(deal)?;
     if let Some((amount, settings)) = amount {
@@ -207,7 +234,7 @@ fn win(
         events.push(AmountChanged { from: deal.amount, to: Some(amount) }.into());
     }
     let (pipeline, stage, contract) = (deal.pipeline, deal.stage.clone(), command.contract.clone());
-    events.push(Won { pipeline, stage, amount, contract }.into());
+    events.push(Won { pipeline, stage, amount, closed_at: closed_at?, contract }.into());
     Ok(events)
 }
 
@@ -217,6 +244,7 @@ fn lose(
     settings: &Settings,
     original: Option<Found<DealId>>,
     command: &Lose,
+    closed_at: Result<Timestamp, crate::Rejection>,
 ) -> Decision {
     check_open(deal)?;
     let reason = settings.loss_reason(&command.reason)?;
@@ -224,7 +252,9 @@ fn lose(
         if StreamId::Deal(original.id()) == stream {
             return Err(Rejection::DuplicateOfItself.into());
         }
-        original.existing("duplicate_of")?;
+        if let Some(original) = original.existing("duplicate_of")?.duplicate_of {
+            return Err(Rejection::DuplicateOfDuplicate { original }.into());
+        }
     }
     // What is said about a loss is about the customer where there is one, and goes when the customer's data goes.
     let about = deal.customer.map_or(stream, StreamId::Customer);
@@ -233,6 +263,7 @@ fn lose(
         stage: deal.stage.clone(),
         reason: reason.slug.clone(),
         counted: reason.counted,
+        closed_at: closed_at?,
         competitor: command.competitor.clone(),
         duplicate_of: command.duplicate_of,
         note: command.note.clone().map(|note| Personal::new(about, note)),
@@ -240,12 +271,98 @@ fn lose(
     Ok(vec![lost.into()])
 }
 
+/// When a deal was closed: as the command says, or when the command occurs.
+fn said_closed_at(
+    facts: &Facts,
+    settings: Option<&Settings>,
+    wanted: Option<When>,
+) -> Result<Timestamp, crate::Rejection> {
+    let Some(wanted) = wanted else { return Ok(facts.occurred_at()) };
+    let closed_at = closed_at(facts, settings, wanted)?;
+    facts.may_backdate("closed_at", closed_at)?;
+    Ok(closed_at)
+}
+
+/// The instant that is said of a closing, if the deal can have been closed then.
+fn closed_at(facts: &Facts, settings: Option<&Settings>, wanted: When) -> Result<Timestamp, Rejection> {
+    let latest = facts.occurred_at();
+    let zone = settings.and_then(|settings| settings.time_zone).unwrap_or(TimeZone::UTC);
+    // A day that has not ended yet ends for now with what is said of it.
+    let closed_at = match wanted {
+        When::Instant(time) => time,
+        When::Day(_) => wanted.end(zone).min(latest),
+    };
+    if wanted.start(zone) > latest {
+        return Err(Rejection::ClosedAhead { closed_at: wanted, latest });
+    }
+    let earliest = Told::by(facts.history()).map_or(Timestamp::MIN, |told| told.opened_at());
+    if closed_at < earliest {
+        return Err(Rejection::ClosedTooEarly { closed_at: wanted, earliest });
+    }
+    Ok(closed_at)
+}
+
+fn correct_closing(
+    facts: &Facts,
+    deal: &Deal,
+    settings: &Settings,
+    owner: Option<Found<UserId>>,
+    command: &CorrectClosing,
+) -> Decision {
+    let told = Told::by(facts.history());
+    let closing = told.and_then(|told| told.course.closing).ok_or(Rejection::NotClosed)?;
+    let CorrectClosing { closed_at: wanted, amount, contract, reason, owner: credited } = command;
+    let (mut from, mut to) = (ClosingPart::default(), ClosingPart::default());
+    if let Some(wanted) = wanted.given("closed_at")? {
+        let closed_at = closed_at(facts, Some(settings), *wanted)?;
+        if closed_at != closing.closed_at {
+            facts.may_backdate("closed_at", closed_at)?;
+            (from.closed_at, to.closed_at) = (Some(closing.closed_at), Some(closed_at));
+        }
+    }
+    if let Some(amount) = amount.given("amount")?.filter(|amount| deal.amount != Some(**amount)) {
+        check_outcome(&closing, Outcome::Won, "amount")?;
+        check_currency(settings, Some(deal), *amount)?;
+        (from.amount, to.amount) = (deal.amount, Some(*amount));
+    }
+    if let Some(contract) = contract.change(closing.contract.as_ref()) {
+        check_outcome(&closing, Outcome::Won, "contract")?;
+        (from.contract, to.contract) = (Some(closing.contract.clone()), Some(contract));
+    }
+    if let Some(reason) = reason.given("reason")?.filter(|reason| closing.reason.as_ref() != Some(*reason)) {
+        check_outcome(&closing, Outcome::Lost, "reason")?;
+        let reason = settings.loss_reason(reason)?;
+        (from.reason, to.reason) = (closing.reason.clone(), Some(reason.slug.clone()));
+        if closing.counted != Some(reason.counted) {
+            (from.counted, to.counted) = (closing.counted, Some(reason.counted));
+        }
+    }
+    if let Some(credited) = credited.change(closing.owner.as_ref()) {
+        if let Some(owner) = owner {
+            owner.existing("owner")?;
+        }
+        (from.owner, to.owner) = (Some(closing.owner), Some(credited));
+    }
+    if to == ClosingPart::default() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![ClosingCorrected { from, to }.into()])
+}
+
+/// Refuses to correct what a closing like this does not have.
+fn check_outcome(closing: &Closing, needed: Outcome, field: &'static str) -> Result<(), Rejection> {
+    if closing.outcome == needed {
+        return Ok(());
+    }
+    Err(Rejection::NotOfThisClosing { field, was: closing.outcome })
+}
+
 fn reopen(facts: &Facts, deal: &Deal, pipeline: &Found<PipelineId>, command: &Reopen) -> Decision {
     let was = deal.outcome.ok_or(Rejection::Open)?;
     may_change_closed(facts, deal.outcome)?;
     let pipeline = pipeline.existing("pipeline")?;
     let stage = pipeline.open_stage(command.stage.as_ref().unwrap_or(&deal.stage))?;
-    check_required(deal, &stage.required_fields)?;
+    check_gates(deal, pipeline, Some(&deal.stage), &stage.slug)?;
     let (stage, reason) = (stage.slug.clone(), command.reason.clone());
     Ok(vec![Reopened { pipeline: deal.pipeline, stage, was, reason }.into()])
 }
@@ -260,7 +377,7 @@ fn transfer(deal: &Deal, pipeline: &Found<PipelineId>, command: &Transfer) -> De
         return Err(pipeline::Rejection::Archived.into());
     }
     let stage = stage_or_first(pipeline, command.stage.as_ref())?;
-    check_required(deal, &stage.required_fields)?;
+    check_gates(deal, pipeline, None, &stage.slug)?;
     let from = Place { pipeline: deal.pipeline, stage: deal.stage.clone() };
     let to = Place { pipeline: command.pipeline, stage: stage.slug.clone() };
     Ok(vec![Transferred { from, to }.into()])
@@ -275,7 +392,7 @@ fn change(
     fields: Filled<Patch<FieldValue>>,
 ) -> Decision {
     let mut events: Vec<Event> = Vec::new();
-    if let Some(to) = change.title.as_ref().filter(|to| **to != deal.title) {
+    if let Some(to) = change.title.given("title")?.filter(|to| **to != deal.title) {
         events.push(TitleChanged { from: deal.title.clone(), to: to.clone() }.into());
     }
     if let Some(to) = change.customer.change(deal.customer.as_ref()) {
@@ -316,14 +433,8 @@ fn change(
         events.push(ForecastCategorySet { from: deal.forecast_category, to }.into());
     }
     if let Some((fields, settings)) = fields {
-        for (field, patch) in fields {
-            if let Patch::Set(value) = patch {
-                fields::check(&settings, FieldOwner::Deal, field, value)?;
-            }
-            let from = deal.fields.get(field).cloned();
-            if let Some(to) = patch.change(from.as_ref()) {
-                events.push(FieldSet { field: field.clone(), from, to }.into());
-            }
+        for (field, from, to) in fields::changed(&settings, FieldOwner::Deal, &deal.fields, fields)? {
+            events.push(FieldSet { field, from, to }.into());
         }
     }
     Ok(events)
@@ -349,6 +460,25 @@ fn stage_or_first<'a>(pipeline: &'a Pipeline, wanted: Option<&Slug>) -> Result<&
         Some(slug) => pipeline.open_stage(slug),
         None => pipeline.open_stages().next().ok_or(pipeline::Rejection::NoStageLeft),
     }
+}
+
+/// Refuses the way of a deal into a stage that asks for more than the deal has, or past one that does.
+fn check_gates(deal: &Deal, pipeline: &Pipeline, from: Option<&Slug>, to: &Slug) -> Result<(), Rejection> {
+    let required: Vec<RequiredField> =
+        pipeline.passed(from, to).flat_map(|stage| stage.required_fields.iter().cloned()).collect();
+    check_required(deal, &required)
+}
+
+/// Refuses to empty what the stage of an open deal requires. What was empty all along may stay so.
+fn check_still_filled(deal: &Deal, pipeline: &Pipeline, events: &[Event]) -> Result<(), Rejection> {
+    let Some(stage) = pipeline.stage_of(&deal.stage).filter(|_| deal.outcome.is_none()) else { return Ok(()) };
+    let changed = events.iter().fold(Some(deal.clone()), |deal, event| match event {
+        Event::Deal(event) => deal.evolve(event),
+        _ => deal,
+    });
+    let emptied = |field: &&RequiredField| deal.has(field) && !changed.as_ref().is_some_and(|deal| deal.has(field));
+    let needed: Vec<RequiredField> = stage.required_fields.iter().filter(emptied).cloned().collect();
+    if needed.is_empty() { Ok(()) } else { Err(Rejection::StageNeeds { stage: deal.stage.clone(), needed }) }
 }
 
 fn check_required(deal: &Deal, required: &[RequiredField]) -> Result<(), Rejection> {

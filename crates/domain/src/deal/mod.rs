@@ -3,14 +3,17 @@
 mod command;
 mod decide;
 mod rejection;
+mod told;
+mod undo;
 
 use dealog_events::{
-    CampaignId, Currency, CustomerId, Fields, Label, Money, PipelineId, Probability, Slug, Title, UserId,
-    deal::{Created, DealEvent, Outcome},
+    CampaignId, Currency, CustomerId, DealId, FieldValue, Fields, Label, Money, PipelineId, Probability, Slug, Title,
+    UserId,
+    deal::{Created, DealEvent, Outcome, Restored},
     pipeline::{ForecastCategory, RequiredField},
 };
 
-pub use command::{Change, Command, Create, Lose, Move, Reopen, Transfer, Win};
+pub use command::{Change, Command, CorrectClosing, Create, Lose, Move, Reopen, Transfer, Undo, Win};
 pub use rejection::Rejection;
 
 use crate::{Standing, aggregates::Aggregate, facts::Rule};
@@ -46,6 +49,8 @@ pub struct Deal {
     pub campaign: Option<CampaignId>,
     /// The company's own fields.
     pub fields: Fields,
+    /// The deal that it was lost as a duplicate of.
+    pub duplicate_of: Option<DealId>,
 }
 
 impl Deal {
@@ -78,6 +83,38 @@ impl Deal {
             source: event.source,
             campaign: event.campaign,
             fields: event.fields,
+            duplicate_of: None,
+        }
+    }
+}
+
+impl Deal {
+    fn set_field(&mut self, field: &Slug, to: Option<&FieldValue>) {
+        match to {
+            Some(value) => drop(self.fields.insert(field.clone(), value.clone())),
+            None => drop(self.fields.remove(field)),
+        }
+    }
+
+    /// Makes something again what it was before a command that was undone.
+    fn restore(&mut self, restored: &Restored) {
+        match restored {
+            Restored::Course { to, .. } => {
+                (self.pipeline, self.stage) = (to.pipeline, to.stage.clone());
+                self.outcome = to.closing.as_ref().map(|closing| closing.outcome);
+                self.duplicate_of = to.closing.as_ref().and_then(|closing| closing.duplicate_of);
+            }
+            Restored::Title { to, .. } => self.title = to.clone(),
+            Restored::Amount { to, .. } => self.amount = *to,
+            Restored::Currency { to, .. } => self.currency = *to,
+            Restored::ExpectedClose { to, .. } => self.expected_close = *to,
+            Restored::Owner { to, .. } => self.owner = *to,
+            Restored::Probability { to, .. } => self.probability = *to,
+            Restored::ForecastCategory { to, .. } => self.forecast_category = *to,
+            Restored::Customer { to, .. } => self.customer = *to,
+            Restored::Source { to, .. } => self.source.clone_from(to),
+            Restored::Campaign { to, .. } => self.campaign = *to,
+            Restored::Field { field, to, .. } => self.set_field(field, to.as_ref()),
         }
     }
 }
@@ -92,9 +129,11 @@ impl Aggregate for Option<Deal> {
             Command::Move(_)
             | Command::Win(_)
             | Command::Lose(_)
+            | Command::CorrectClosing(_)
             | Command::Reopen(_)
             | Command::Transfer(_)
-            | Command::Change(_) => false,
+            | Command::Change(_)
+            | Command::Undo(_) => false,
         }
     }
 
@@ -111,9 +150,11 @@ impl Aggregate for Option<Deal> {
             DealEvent::Created(_) => {}
             DealEvent::StageMoved(event) => deal.stage = event.to.clone(),
             DealEvent::Won(_) => deal.outcome = Some(Outcome::Won),
-            DealEvent::Lost(_) => deal.outcome = Some(Outcome::Lost),
+            DealEvent::Lost(event) => (deal.outcome, deal.duplicate_of) = (Some(Outcome::Lost), event.duplicate_of),
+            DealEvent::ClosingCorrected(event) => deal.amount = event.to.amount.or(deal.amount),
+            DealEvent::Undone(event) => event.restores.iter().for_each(|restored| deal.restore(restored)),
             DealEvent::Reopened(event) => {
-                deal.outcome = None;
+                (deal.outcome, deal.duplicate_of) = (None, None);
                 deal.stage = event.stage.clone();
             }
             DealEvent::Transferred(event) => {
@@ -133,10 +174,7 @@ impl Aggregate for Option<Deal> {
             DealEvent::CustomerLinked(event) => deal.customer = event.to,
             DealEvent::SourceChanged(event) => deal.source.clone_from(&event.to),
             DealEvent::CampaignChanged(event) => deal.campaign = event.to,
-            DealEvent::FieldSet(event) => match &event.to {
-                Some(value) => drop(deal.fields.insert(event.field.clone(), value.clone())),
-                None => drop(deal.fields.remove(&event.field)),
-            },
+            DealEvent::FieldSet(event) => deal.set_field(&event.field, event.to.as_ref()),
         }
         Some(deal)
     }

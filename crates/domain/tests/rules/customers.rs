@@ -16,11 +16,11 @@ fn register() -> Register {
 }
 
 fn rename(name: &str) -> Change {
-    Change { name: Some(val(name)), ..Change::default() }
+    Change { name: Patch::Set(val(name)), ..Change::default() }
 }
 
 fn set_region(patch: Patch<FieldValue>) -> Change {
-    Change { name: None, fields: [(val("region"), patch)].into() }
+    Change { name: Patch::Keep, fields: [(val("region"), patch)].into() }
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn the_fields_of_a_customer_are_those_defined_for_customers() {
         .rejected(refused());
     given([registered()])
         .in_a_company()
-        .when(Change { name: None, fields: [(val("remark"), Patch::Set(field_text("good")))].into() })
+        .when(Change { name: Patch::Keep, fields: [(val("remark"), Patch::Set(field_text("good")))].into() })
         .rejected(refused());
 }
 
@@ -89,6 +89,6 @@ fn the_fields_of_a_customer_are_those_defined_for_customers() {
 fn the_values_of_a_customer_fit_their_fields() {
     given([registered()])
         .in_a_company()
-        .when(Change { name: None, fields: [(val("region"), Patch::Set(FieldValue::Integer(1)))].into() })
+        .when(Change { name: Patch::Keep, fields: [(val("region"), Patch::Set(FieldValue::Integer(1)))].into() })
         .rejected(Common::FieldValue { field: val("region"), expected: "a text of 1 to 1,000 characters".into() });
 }

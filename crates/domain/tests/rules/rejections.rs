@@ -6,7 +6,8 @@ use dealog_domain::{
     Common as C, Details, Kind, Rejection, deal::Rejection as D, pipeline::Rejection as P, settings::Rejection as S,
     user::Rejection as U,
 };
-use dealog_events::{StreamId, deal::Outcome};
+use dealog_events::{CommandId, StreamId, deal::Outcome};
+use uuid::Uuid;
 
 use crate::support::*;
 
@@ -29,7 +30,7 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
         R::User(U::Inactive { .. }) => D::NotYours.into(),
         R::Deal(D::NotYours) => D::ClosedNotYours { was: Outcome::Won }.into(),
         R::Deal(D::ClosedNotYours { .. }) => {
-            C::Backdated { occurred_at: val("2026-01-01T00:00:00Z"), earliest: now() }.into()
+            C::Backdated { field: "occurred_at", time: val("2026-01-01T00:00:00Z"), earliest: now() }.into()
         }
         R::Common(C::Backdated { .. }) => U::OwnRole.into(),
         R::User(U::OwnRole) => D::Closed { was: Outcome::Lost }.into(),
@@ -65,7 +66,18 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
         R::Settings(S::FieldOptions { .. }) => {
             C::Limit { field: "stages", what: "stages of a pipeline", max: 50 }.into()
         }
-        R::Common(C::Limit { .. }) => return None,
+        R::Common(C::Limit { .. }) => C::NeverEmpty { field: "title" }.into(),
+        R::Common(C::NeverEmpty { .. }) => D::NotClosed.into(),
+        R::Deal(D::NotClosed) => D::NotOfThisClosing { field: "reason", was: Outcome::Won }.into(),
+        R::Deal(D::NotOfThisClosing { .. }) => D::ClosedAhead { closed_at: val("2026-03-03"), latest: now() }.into(),
+        R::Deal(D::ClosedAhead { .. }) => D::ClosedTooEarly { closed_at: val("2026-03-01"), earliest: now() }.into(),
+        R::Deal(D::ClosedTooEarly { .. }) => D::UndoIsLast.into(),
+        R::Deal(D::UndoIsLast) => D::CreationIsLast.into(),
+        R::Deal(D::CreationIsLast) => D::NoSuchCommand { command: CommandId(Uuid::nil()) }.into(),
+        R::Deal(D::NoSuchCommand { .. }) => D::NotTheLast { since: vec!["deal.title_changed"] }.into(),
+        R::Deal(D::NotTheLast { .. }) => D::StageNeeds { stage: val("qualified"), needed: vals(&["amount"]) }.into(),
+        R::Deal(D::StageNeeds { .. }) => D::DuplicateOfDuplicate { original: OTHER_DEAL }.into(),
+        R::Deal(D::DuplicateOfDuplicate { .. }) => return None,
         R::Customer(none) => match *none {},
         R::Team(none) => match *none {},
     })
@@ -74,7 +86,7 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
 /// The code, the kind, the field and what would have been allowed.
 type Described = (&'static str, Kind, Option<&'static str>, &'static [&'static str]);
 
-const DESCRIBED: [Described; 34] = [
+const DESCRIBED: [Described; 45] = [
     ("not_found", Kind::NotFound, None, &[]),
     ("already_exists", Kind::Conflict, None, &[]),
     ("wrong_stream", Kind::Invalid, None, &[]),
@@ -109,6 +121,17 @@ const DESCRIBED: [Described; 34] = [
     ("day_out_of_range", Kind::Invalid, Some("expected_close"), &[]),
     ("field_options", Kind::Invalid, Some("fields.size"), &[]),
     ("limit", Kind::Invalid, Some("stages"), &[]),
+    ("never_empty", Kind::Invalid, Some("title"), &[]),
+    ("deal_not_closed", Kind::Conflict, None, &[]),
+    ("not_of_this_closing", Kind::Invalid, Some("reason"), &[]),
+    ("closed_ahead", Kind::Invalid, Some("closed_at"), &[]),
+    ("closed_too_early", Kind::Invalid, Some("closed_at"), &[]),
+    ("undo_is_last", Kind::Conflict, None, &[]),
+    ("creation_is_last", Kind::Conflict, None, &["lose"]),
+    ("no_such_command", Kind::Invalid, Some("command"), &[]),
+    ("not_the_last", Kind::Conflict, Some("command"), &[]),
+    ("stage_needs", Kind::Invalid, Some("amount"), &[]),
+    ("duplicate_of_duplicate", Kind::Invalid, Some("duplicate_of"), &["00000000-0000-0000-0000-0000000000d2"]),
 ];
 
 #[test]
@@ -126,7 +149,7 @@ fn each_refusal_has_its_code_kind_field_and_alternatives() {
 fn a_refusal_for_missing_fields_names_them_all() {
     let missing: Vec<_> =
         every().map(|rejection| rejection.details().missing).filter(|missing| !missing.is_empty()).collect();
-    assert_eq!(missing, [["amount", "fields.size"]]);
+    assert_eq!(missing, [vec!["amount", "fields.size"], vec!["amount"]]);
 }
 
 #[test]

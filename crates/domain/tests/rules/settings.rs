@@ -1,6 +1,9 @@
 //! The rules of the settings.
 
-use dealog_domain::settings::{Change, FIELDS_MAX, LIST_BYTES_MAX, LOSS_REASONS_MAX, OPTIONS_MAX};
+use dealog_domain::{
+    Patch,
+    settings::{Change, FIELDS_MAX, LIST_BYTES_MAX, LOSS_REASONS_MAX, OPTIONS_MAX},
+};
 use dealog_events::{
     Event,
     settings::{
@@ -11,11 +14,11 @@ use dealog_events::{
 use crate::support::*;
 
 fn reasons_to(reasons: Vec<dealog_events::settings::LossReason>) -> Change {
-    Change { loss_reasons: Some(reasons), ..Change::default() }
+    Change { loss_reasons: Patch::Set(reasons), ..Change::default() }
 }
 
 fn fields_to(fields: Vec<FieldDefinition>) -> Change {
-    Change { fields: Some(fields), ..Change::default() }
+    Change { fields: Patch::Set(fields), ..Change::default() }
 }
 
 fn deal_field(slug: &str, kind: FieldKind) -> FieldDefinition {
@@ -25,10 +28,10 @@ fn deal_field(slug: &str, kind: FieldKind) -> FieldDefinition {
 #[test]
 fn each_setting_that_changes_is_an_event() {
     let asked = || Change {
-        reporting_currency: Some(val("EUR")),
-        time_zone: Some(val("Europe/Riga")),
-        loss_reasons: Some(reasons()),
-        fields: Some(fields()),
+        reporting_currency: Patch::Set(val("EUR")),
+        time_zone: Patch::Set(val("Europe/Riga")),
+        loss_reasons: Patch::Set(reasons()),
+        fields: Patch::Set(fields()),
     };
     let happened: Vec<Event> = vec![
         currency_set("EUR"),
@@ -53,10 +56,10 @@ fn a_change_says_what_was_before() {
     more.push(deal_field("colour", FieldKind::Text));
     given([currency_set("EUR"), zone(None, riga), reasons_set(), fields_defined()])
         .when(Change {
-            reporting_currency: Some(val("USD")),
-            time_zone: Some(tokyo),
-            loss_reasons: Some(vec![]),
-            fields: Some(more.clone()),
+            reporting_currency: Patch::Set(val("USD")),
+            time_zone: Patch::Set(tokyo),
+            loss_reasons: Patch::Set(vec![]),
+            fields: Patch::Set(more.clone()),
         })
         .then([
             ReportingCurrencySet { from: Some(val("EUR")), to: val("USD") }.into(),

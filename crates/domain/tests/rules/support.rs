@@ -3,11 +3,12 @@
 use std::{collections::HashMap, fmt::Debug, str::FromStr, sync::Arc};
 
 use dealog_domain::{
-    Command, Facts, Rejection, Standing, State, customer, deal, decide, evolve, pipeline, reads, settings, team, user,
+    Command, Facts, Recorded, Rejection, Standing, State, customer, deal, decide, evolve, pipeline, reads,
+    reads_history, settings, team, user,
 };
 use dealog_events::{
-    Category, CustomerId, DealId, Event, FieldValue, Money, Personal, PipelineId, Probability, StreamId, TeamId,
-    Timestamp, UserId,
+    Actor, Category, CommandId, CustomerId, DealId, Event, FieldValue, Money, Personal, PipelineId, Position,
+    Probability, StreamId, TeamId, Timestamp, UserId,
     customer::Registered,
     deal::{AmountChanged, Created, Lost, Outcome, Place, Reopened, StageMoved, Transferred, Won},
     pipeline::{Defined, ForecastCategory, RequiredField, Stage, StageRetired, StageRevised},
@@ -73,13 +74,23 @@ pub(crate) fn field_text(text: &str) -> FieldValue {
 /// What has happened before a command.
 pub(crate) struct Given {
     own: Vec<Event>,
+    /// How many of the last events came of one command.
+    together: usize,
+    /// Who asked for the last command.
+    by: Actor,
     others: HashMap<StreamId, Vec<Event>>,
     standing: Standing,
 }
 
 /// What has happened to the stream that the command will be for.
 pub(crate) fn given(events: impl IntoIterator<Item = Event>) -> Given {
-    Given { own: events.into_iter().collect(), others: HashMap::new(), standing: Standing::FULL }
+    Given {
+        own: events.into_iter().collect(),
+        together: 1,
+        by: Actor::Local,
+        others: HashMap::new(),
+        standing: Standing::FULL,
+    }
 }
 
 impl Given {
@@ -99,6 +110,30 @@ impl Given {
             .and(StreamId::User(BORIS), [invited(BORIS)])
     }
 
+    /// So many of the last events came of one command.
+    pub(crate) fn together(self, together: usize) -> Self {
+        Self { together, ..self }
+    }
+
+    /// This user asked for the last command.
+    pub(crate) fn last_by(self, user: UserId) -> Self {
+        Self { by: Actor::User(user), ..self }
+    }
+
+    /// The events of the command's own stream as the log has them: an event a day, each of a command of its own unless they came
+    /// [`together`](Self::together).
+    fn history(&self) -> Arc<[Recorded]> {
+        let last = self.own.len().saturating_sub(self.together);
+        let recorded = |(index, event): (usize, &Event)| Recorded {
+            position: position(index),
+            command: command(index.min(last)),
+            actor: if index < last { Actor::Local } else { self.by },
+            at: at(index),
+            event: event.clone(),
+        };
+        self.own.iter().enumerate().map(recorded).collect()
+    }
+
     /// The one who asks works no deals but this user's: a seller.
     pub(crate) fn by_seller(self, user: UserId) -> Self {
         self.of(Standing { own_deals_of: Some(user), ..Standing::FULL })
@@ -115,8 +150,11 @@ impl Given {
         let command = command.asked();
         let stream = stream_for(&command);
         let state = folded(stream, &self.own);
+        let mut facts = Facts::new(stream, now()).of(self.standing).reaching_back(BACKDATE_DAYS);
+        if reads_history(&state, self.standing, &command) {
+            facts = facts.with_history(self.history());
+        }
         self.others.insert(stream, self.own);
-        let mut facts = Facts::new(stream, now()).of(self.standing);
         for read in reads(&state, self.standing, &command) {
             let events = self.others.get(&read).map(Vec::as_slice).unwrap_or_default();
             facts = facts.with(read, Arc::new(folded(read, events)));
@@ -162,6 +200,25 @@ pub(crate) fn folded(stream: StreamId, events: &[Event]) -> State {
 
 pub(crate) fn now() -> Timestamp {
     val("2026-03-02T09:30:00Z")
+}
+
+/// How far back those reach who have no permission to reach further.
+pub(crate) const BACKDATE_DAYS: u32 = 7;
+
+/// When the event of this index happened in the history of a stream: a day after the one before.
+pub(crate) fn at(index: usize) -> Timestamp {
+    let day = 24 * 60 * 60 * 1_000_000;
+    val::<Timestamp>("2026-02-20T09:30:00Z").saturating_add_micros(i64::try_from(index).unwrap() * day)
+}
+
+/// Where it is in the log.
+pub(crate) fn position(index: usize) -> Position {
+    Position(100 + index as u64)
+}
+
+/// The command that it came of.
+pub(crate) fn command(index: usize) -> CommandId {
+    CommandId(Uuid::from_u128(0xc0 + index as u128))
 }
 
 fn stream_for(command: &Command) -> StreamId {
@@ -212,6 +269,8 @@ asked!(
     deal::Lose => |command| Command::Deal(deal::Command::Lose(command)),
     deal::Reopen => |command| Command::Deal(deal::Command::Reopen(command)),
     deal::Transfer => |command| Command::Deal(deal::Command::Transfer(command)),
+    deal::CorrectClosing => |command| Command::Deal(deal::Command::CorrectClosing(command)),
+    deal::Undo => |command| Command::Deal(deal::Command::Undo(command)),
     deal::Change => |command| Command::Deal(deal::Command::Change(Box::new(command))),
     pipeline::Command => |command| Command::Pipeline(command),
     pipeline::Define => |command| Command::Pipeline(pipeline::Command::Define(command)),
@@ -265,7 +324,7 @@ pub(crate) fn amount_changed(from: Option<Money>, to: Option<Money>) -> Event {
 }
 
 pub(crate) fn won(stage: &str, amount: Money) -> Event {
-    Won { pipeline: SALES, stage: val(stage), amount, contract: None }.into()
+    Won { pipeline: SALES, stage: val(stage), amount, closed_at: now(), contract: None }.into()
 }
 
 pub(crate) fn loss(stage: &str, reason: &str, counted: bool) -> Lost {
@@ -274,6 +333,7 @@ pub(crate) fn loss(stage: &str, reason: &str, counted: bool) -> Lost {
         stage: val(stage),
         reason: val(reason),
         counted,
+        closed_at: now(),
         competitor: None,
         duplicate_of: None,
         note: None,
@@ -319,11 +379,11 @@ pub(crate) fn win() -> deal::Win {
 }
 
 pub(crate) fn win_at(amount: Money) -> deal::Win {
-    deal::Win { amount: Some(amount), contract: None }
+    deal::Win { amount: Some(amount), ..win() }
 }
 
 pub(crate) fn lose_for(reason: &str) -> deal::Lose {
-    deal::Lose { reason: val(reason), competitor: None, duplicate_of: None, note: None }
+    deal::Lose { reason: val(reason), closed_at: None, competitor: None, duplicate_of: None, note: None }
 }
 
 pub(crate) fn reopen() -> deal::Reopen {

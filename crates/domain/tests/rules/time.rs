@@ -58,9 +58,14 @@ fn a_source_that_knows_only_days_is_put_after_the_last_event() {
 #[test]
 fn everybody_may_date_something_back_by_some_days_and_only_some_further() {
     let seller = Standing { backdates: false, ..Standing::FULL };
-    let may = |standing, time: &str| Facts::new(StreamId::Deal(DEAL), now()).of(standing).may_backdate(val(time), 7);
+    let may = |standing, time: &str| {
+        Facts::new(StreamId::Deal(DEAL), now()).of(standing).reaching_back(7).may_backdate("occurred_at", val(time))
+    };
     let (limit, before) = ("2026-02-23T09:30:00Z", "2026-02-23T09:29:59Z");
     assert_eq!(may(seller, limit), Ok(()));
-    assert_eq!(may(seller, before), Err(Common::Backdated { occurred_at: val(before), earliest: val(limit) }.into()));
+    assert_eq!(
+        may(seller, before),
+        Err(Common::Backdated { field: "occurred_at", time: val(before), earliest: val(limit) }.into())
+    );
     assert_eq!(may(Standing::FULL, "2001-01-01T00:00:00Z"), Ok(()));
 }

@@ -1,8 +1,10 @@
 //! What holds of every log: made up at random, many times.
 
+use std::collections::HashSet;
+
 use chrono::NaiveDate;
 use dealog_events::{
-    Event,
+    Event, Timestamp,
     deal::{self, DealEvent, Outcome},
 };
 use dealog_figures::{
@@ -24,7 +26,7 @@ type Try = (u8, u8, u8, i64);
 
 fn tries() -> impl Strategy<Value = Vec<Try>> {
     let pause = prop_oneof![Just(0), Just(1), 1..DAY, 1..20 * DAY];
-    vec((0..DEALS, 0_u8..16, any::<u8>(), pause), 1..120)
+    vec((0..DEALS, 0_u8..21, any::<u8>(), pause), 1..120)
 }
 
 /// Where a deal stands, so that only what may happen does.
@@ -33,16 +35,31 @@ struct Standing {
     pipeline: dealog_events::PipelineId,
     stage: usize,
     closed: Option<Outcome>,
+    /// When it was created, or reopened last.
+    opened_at: i64,
 }
+
+/// The last command on a deal: which try it was, of how many events, and where the deal stood before.
+type Last = (usize, usize, Standing);
 
 /// The log of those tries that the rules would let through.
 fn log_of(tries: &[Try]) -> Log {
+    tell(tries, &HashSet::new()).0
+}
+
+/// The same without some tries; and which came to nothing in the end: they were not let through, or were undone, or undid.
+fn tell(tries: &[Try], without: &HashSet<usize>) -> (Log, HashSet<usize>) {
     let mut log = Log::new();
+    let mut lasts: [Option<Last>; DEALS as usize] = [None; DEALS as usize];
+    let mut undone = HashSet::new();
     log.join(NORTH, ANNA);
     log.join(SOUTH, BORIS);
     let mut deals: [Option<Standing>; DEALS as usize] = [None; DEALS as usize];
-    for (number, what, how, pause) in tries.iter().copied() {
+    for (index, (number, what, how, pause)) in tries.iter().copied().enumerate() {
         log.now += pause;
+        if without.contains(&index) {
+            continue;
+        }
         let entry = &mut deals[usize::from(number)];
         let how_stage = usize::from(how) % STAGES.len();
         let owner = if how % 2 == 0 { ANNA } else { BORIS };
@@ -57,10 +74,13 @@ fn log_of(tries: &[Try]) -> Log {
                 created.source = (how % 5 > 0).then(|| val(if how % 2 == 0 { "Web" } else { "Fair" }));
                 created.expected_close = (how % 3 > 0).then_some(due);
             });
-            *entry = Some(Standing { pipeline, stage: how_stage, closed: None });
+            *entry = Some(Standing { pipeline, stage: how_stage, closed: None, opened_at: log.now });
             continue;
         };
         let (pipeline, stage) = (deal.pipeline, STAGES[deal.stage]);
+        let (before, events_before, last) = (*deal, log.events.len(), &mut lasts[usize::from(number)]);
+        let closed_at =
+            Timestamp::from_micros(deal.opened_at + (log.now - deal.opened_at) / 255 * i64::from(how)).unwrap();
         match (what, deal.closed) {
             (0..6, None) if how_stage != deal.stage => {
                 log.deal(number.into()).moved(pipeline, stage, STAGES[how_stage]);
@@ -82,7 +102,7 @@ fn log_of(tries: &[Try]) -> Log {
             }
             (9 | 10, Some(was)) => {
                 log.deal(number.into()).reopened(pipeline, STAGES[how_stage], was);
-                (deal.stage, deal.closed) = (how_stage, None);
+                (deal.stage, deal.closed, deal.opened_at) = (how_stage, None, log.now);
             }
             (11, _) => drop(log.deal(number.into()).owner(owner)),
             (12, _) => drop(log.deal(number.into()).amount((how % 2 == 0).then_some(money))),
@@ -98,10 +118,37 @@ fn log_of(tries: &[Try]) -> Log {
                     log.leave(NORTH, owner);
                 }
             }
+            (15, None) => {
+                log.deal(number.into()).amount(Some(money)).won_at(pipeline, stage, money, closed_at);
+                deal.closed = Some(Outcome::Won);
+            }
+            (16, Some(was)) => {
+                log.deal(number.into()).corrected(|to| match (how % 4, was) {
+                    (0, _) => to.owner = Some((how % 3 > 0).then_some(owner)),
+                    (1, Outcome::Won) => to.amount = Some(money),
+                    (1, Outcome::Lost) => (to.reason, to.counted) = (Some(val("error")), Some(false)),
+                    _ => to.closed_at = Some(closed_at),
+                });
+            }
+            (17..21, _) => {
+                undone.insert(index);
+                if let Some((of, events, before)) = last.take() {
+                    log.deal(number.into()).undone(events);
+                    *deal = before;
+                    undone.insert(of);
+                }
+                continue;
+            }
             _ => {}
         }
+        let events = log.events.len() - events_before;
+        if events == 0 {
+            undone.insert(index);
+        } else if what != 14 {
+            *last = Some((index, events, before));
+        }
     }
-    log
+    (log, undone)
 }
 
 /// Groups of every kind.
@@ -368,6 +415,41 @@ proptest! {
     }
 
     #[test]
+    fn what_was_undone_might_as_well_never_have_been(tries in tries(), by in groupings()) {
+        let (log, undone) = tell(&tries, &HashSet::new());
+        let (without, none) = tell(&tries, &undone);
+        prop_assert!(none.is_empty());
+        let (question, all, month) = (ask(&log, 255, by), everything(&log), Range::default());
+        prop_assert_eq!(pipeline(&log.image, &question).unwrap().grouped, pipeline(&without.image, &question).unwrap().grouped);
+        let funnels = |log: &Log| funnel(&log.image, &question, &all, Some(9)).unwrap().grouped;
+        prop_assert_eq!(funnels(&log), funnels(&without));
+        let periods = |log: &Log| period(&log.image, &question, &between(day(1) + (log.now - day(1)) / 2, log.now + DAY)).unwrap().grouped;
+        prop_assert_eq!(periods(&log), periods(&without));
+        let times = |log: &Log| time_in_stage(&log.image, &question).unwrap().grouped;
+        prop_assert_eq!(times(&log), times(&without));
+        let rates = |log: &Log| win_rate(&log.image, &question, &all).unwrap().grouped;
+        prop_assert_eq!(rates(&log), rates(&without));
+        let took = |log: &Log| cycle(&log.image, &question, &all).unwrap().grouped;
+        prop_assert_eq!(took(&log), took(&without));
+        let brings = |log: &Log| forecast(&log.image, &question, &month).unwrap().grouped;
+        prop_assert_eq!(brings(&log), brings(&without));
+    }
+
+    #[test]
+    fn a_deal_stays_in_no_stage_for_less_than_no_time(tries in tries(), share in any::<u8>()) {
+        let log = log_of(&tries);
+        let question = ask(&log, share, vec![]);
+        let days = |days: Option<dealog_figures::Days>| days.map_or(0, |days| days.hundredths);
+        for pipeline in time_in_stage(&log.image, &question).unwrap().grouped.figures.pipelines {
+            for stage in pipeline.stages {
+                prop_assert!(days(stage.days_completed_mean) >= 0 && days(stage.days_so_far_mean) >= 0, "{:?}", stage);
+            }
+        }
+        let took = cycle(&log.image, &question, &everything(&log)).unwrap().grouped.figures;
+        prop_assert!(days(took.won.days_mean) >= 0 && days(took.lost.days_mean) >= 0, "{:?}", took);
+    }
+
+    #[test]
     fn it_does_not_matter_how_streams_are_interleaved(tries in tries(), share in any::<u8>(), first in 0..DEALS) {
         let log = log_of(&tries);
         let of_first = |stream: dealog_events::StreamId| stream == dealog_events::StreamId::Deal(deal_id(first.into()));
@@ -394,9 +476,16 @@ fn random_logs_have_what_there_is_to_have() {
             *seen.entry(event.event_type().0).or_default() += 1;
         }
     }
-    for what in
-        ["deal.reopened", "deal.transferred", "deal.won", "deal.lost", "deal.owner_assigned", "team.member_removed"]
-    {
+    for what in [
+        "deal.reopened",
+        "deal.transferred",
+        "deal.won",
+        "deal.lost",
+        "deal.closing_corrected",
+        "deal.undone",
+        "deal.owner_assigned",
+        "team.member_removed",
+    ] {
         assert!(seen.get(what).is_some_and(|times| *times > 50), "{what}: {seen:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! Small logs, and what each figure says of them.
 
+mod corrections;
 mod groups;
 
 use dealog_events::{
@@ -283,7 +284,7 @@ fn velocity_is_by_pipeline_and_says_nothing_of_cycles_under_a_day() {
 }
 
 fn forecast_of(log: &Log, at: i64, from: &str, to: &str) -> ForecastFigures {
-    let day = |day: &str| Some(dealog_figures::When::Day(val(day)));
+    let day = |day: &str| Some(dealog_events::When::Day(val(day)));
     let period = dealog_figures::Range { from: day(from), to: day(to) };
     forecast(&log.image, &as_of(at), &period).unwrap().grouped.figures
 }

@@ -1,10 +1,10 @@
 //! A log that tests write event by event, and the image folded from it.
 
-use std::{fmt::Debug, str::FromStr};
+use std::{collections::HashMap, fmt::Debug, str::FromStr};
 
 use dealog_events::{
     Actor, Cause, CommandId, CustomerId, DealId, Envelope, Event, FieldValue, Money, PipelineId, Position, Probability,
-    Slug, StreamId, TeamId, Timestamp, UserId, Version,
+    Slug, StreamId, TeamId, Timestamp, UserId, Version, When,
     deal::{self, DealEvent},
     pipeline::{ForecastCategory, PipelineEvent, Stage},
     settings::{
@@ -12,7 +12,7 @@ use dealog_events::{
     },
     team::{MemberAdded, MemberRemoved, TeamEvent},
 };
-use dealog_figures::{Filter, Grouping, Image, Question, Range, When};
+use dealog_figures::{Filter, Grouping, Image, Question, Range};
 use uuid::Uuid;
 
 pub(crate) const SALES: PipelineId = PipelineId(Uuid::from_u128(0x11));
@@ -49,6 +49,8 @@ pub(crate) struct Log {
     pub(crate) now: i64,
     /// All that was appended, with when it happened.
     pub(crate) events: Vec<(i64, StreamId, Event)>,
+    /// Where the events of each stream are.
+    pub(crate) positions: HashMap<StreamId, Vec<Position>>,
 }
 
 impl Log {
@@ -81,7 +83,13 @@ impl Log {
             cause: Cause::new(Actor::Local, CommandId(Uuid::nil())),
             data: "{}".to_owned().try_into().unwrap(),
         };
-        self.image.apply(&envelope, &event).unwrap();
+        let positions = self.positions.entry(stream).or_default();
+        let mut applied = event.clone();
+        if let Event::Deal(DealEvent::Undone(undone)) = &mut applied {
+            undone.events = positions[positions.len() - undone.events.len()..].to_vec();
+        }
+        positions.push(envelope.position);
+        self.image.apply(&envelope, &applied).unwrap();
         self.events.push((self.now, stream, event));
     }
 
@@ -176,11 +184,18 @@ impl DealLog<'_> {
     }
 
     pub(crate) fn won(self, pipeline: PipelineId, stage: &str, amount: Money) -> Self {
-        self.happens(DealEvent::Won(deal::Won { pipeline, stage: val(stage), amount, contract: None }))
+        let closed_at = Timestamp::from_micros(self.log.now).unwrap();
+        self.won_at(pipeline, stage, amount, closed_at)
+    }
+
+    pub(crate) fn won_at(self, pipeline: PipelineId, stage: &str, amount: Money, closed_at: Timestamp) -> Self {
+        self.happens(DealEvent::Won(deal::Won { pipeline, stage: val(stage), amount, closed_at, contract: None }))
     }
 
     pub(crate) fn lost(self, pipeline: PipelineId, stage: &str, reason: &str) -> Self {
+        let closed_at = Timestamp::from_micros(self.log.now).unwrap();
         self.happens(DealEvent::Lost(deal::Lost {
+            closed_at,
             pipeline,
             stage: val(stage),
             reason: val(reason),
@@ -194,6 +209,20 @@ impl DealLog<'_> {
     pub(crate) fn reopened(self, pipeline: PipelineId, stage: &str, was: deal::Outcome) -> Self {
         let reason = val("They called");
         self.happens(DealEvent::Reopened(deal::Reopened { pipeline, stage: val(stage), was, reason }))
+    }
+
+    pub(crate) fn corrected(self, change: impl FnOnce(&mut deal::ClosingPart)) -> Self {
+        let mut to = deal::ClosingPart::default();
+        change(&mut to);
+        // What it was before is nothing that a figure looks at.
+        self.happens(DealEvent::ClosingCorrected(deal::ClosingCorrected { from: deal::ClosingPart::default(), to }))
+    }
+
+    /// Undoes the last events of the deal, so many. Where these are in the log is found out when it is appended.
+    pub(crate) fn undone(self, events: usize) -> Self {
+        let command = CommandId(Uuid::nil());
+        let (events, restores) = (vec![Position::ZERO; events], Vec::new());
+        self.happens(DealEvent::Undone(deal::Undone { command, events, restores, reason: None }))
     }
 
     pub(crate) fn owner(self, to: UserId) -> Self {

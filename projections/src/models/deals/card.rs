@@ -86,8 +86,10 @@ pub struct Deal {
     pub updated_at: Timestamp,
     /// When it entered its stage.
     pub entered_at: Timestamp,
-    /// When it was closed.
+    /// When it was closed in the business.
     pub closed_at: Option<Timestamp>,
+    /// Closed: whose closing it is in figures, whoever is responsible now.
+    pub credited_to: Option<UserId>,
 }
 
 /// A deal at a version of its stream.
@@ -169,6 +171,7 @@ pub(super) fn deal(row: DealRow) -> Result<Deal, ProjectionError> {
         loss_reason,
         competitor,
         duplicate_of,
+        credited_to,
         // Where the row stands in lists and in its history.
         created_position: _,
         ended: _,
@@ -206,5 +209,6 @@ pub(super) fn deal(row: DealRow) -> Result<Deal, ProjectionError> {
         updated_at: time(valid_from)?,
         entered_at: time(entered_at)?,
         closed_at: closed_at.map(time).transpose()?,
+        credited_to: maybe(credited_to.as_deref())?,
     })
 }

@@ -1,8 +1,8 @@
 //! The fold of deals.
 
 use dealog_events::{
-    Envelope, Money,
-    deal::{Created, DealEvent},
+    Envelope, Money, Timestamp,
+    deal::{ClosingPart, Created, DealEvent, Outcome, Restored},
 };
 
 use super::tables::{DealRow, status};
@@ -44,12 +44,12 @@ impl Fold for DealRow {
             }
             DealEvent::Won(event) => {
                 self.must_be_open(envelope)?;
-                self.close(status::WON, at);
+                self.close(status::WON, event.closed_at);
                 self.contract = event.contract.as_ref().map(ToString::to_string);
             }
             DealEvent::Lost(event) => {
                 self.must_be_open(envelope)?;
-                self.close(if event.counted { status::LOST } else { status::EXCLUDED }, at);
+                self.close(status::lost(event.counted), event.closed_at);
                 self.loss_reason = Some(event.reason.to_string());
                 self.competitor = event.competitor.as_ref().map(ToString::to_string);
                 self.duplicate_of = event.duplicate_of.map(|deal| deal.to_string());
@@ -58,12 +58,20 @@ impl Fold for DealRow {
                 if self.status == status::OPEN {
                     return Err(unapplicable(envelope, "an open deal cannot be reopened"));
                 }
-                status::OPEN.clone_into(&mut self.status);
-                self.closed_at = None;
+                self.open();
                 self.stage = event.stage.to_string();
                 self.entered_at = at;
-                (self.contract, self.loss_reason) = (None, None);
-                (self.competitor, self.duplicate_of) = (None, None);
+            }
+            DealEvent::ClosingCorrected(event) => {
+                if self.status == status::OPEN {
+                    return Err(unapplicable(envelope, "an open deal has no closing"));
+                }
+                self.correct(&event.to);
+            }
+            DealEvent::Undone(event) => {
+                for restored in &event.restores {
+                    self.restore(restored)?;
+                }
             }
             DealEvent::TitleChanged(event) => self.title = event.to.to_string(),
             DealEvent::FieldSet(event) => set_field(&mut self.fields, &event.field, event.to.as_ref())?,
@@ -110,9 +118,76 @@ impl DealRow {
         self.currency = amount.map(|amount| amount.currency().to_string());
     }
 
-    fn close(&mut self, status: &str, at: i64) {
+    fn close(&mut self, status: &str, at: Timestamp) {
         status.clone_into(&mut self.status);
-        self.closed_at = Some(at);
+        self.closed_at = Some(at.micros());
+        self.credited_to.clone_from(&self.owner);
+    }
+
+    fn open(&mut self) {
+        status::OPEN.clone_into(&mut self.status);
+        (self.closed_at, self.credited_to) = (None, None);
+        (self.contract, self.loss_reason) = (None, None);
+        (self.competitor, self.duplicate_of) = (None, None);
+    }
+
+    fn correct(&mut self, to: &ClosingPart) {
+        let ClosingPart { closed_at, amount, contract, reason, counted, owner } = to;
+        if let Some(closed_at) = closed_at {
+            self.closed_at = Some(closed_at.micros());
+        }
+        if amount.is_some() {
+            self.price(*amount);
+        }
+        if let Some(contract) = contract {
+            self.contract = contract.as_ref().map(ToString::to_string);
+        }
+        if let Some(reason) = reason {
+            self.loss_reason = Some(reason.to_string());
+        }
+        if let Some(counted) = counted {
+            status::lost(*counted).clone_into(&mut self.status);
+        }
+        if let Some(owner) = owner {
+            self.credited_to = owner.map(|id| id.to_string());
+        }
+    }
+
+    fn restore(&mut self, restored: &Restored) -> Result<(), ProjectionError> {
+        match restored {
+            Restored::Course { to, .. } => {
+                (self.pipeline, self.stage) = (to.pipeline.to_string(), to.stage.to_string());
+                self.entered_at = to.entered_at.micros();
+                self.open();
+                if let Some(closing) = &to.closing {
+                    let status = match closing.outcome {
+                        Outcome::Won => status::WON,
+                        Outcome::Lost => status::lost(closing.counted == Some(true)),
+                    };
+                    self.close(status, closing.closed_at);
+                    self.credited_to = closing.owner.map(|id| id.to_string());
+                    self.contract = closing.contract.as_ref().map(ToString::to_string);
+                    self.loss_reason = closing.reason.as_ref().map(ToString::to_string);
+                    self.competitor = closing.competitor.as_ref().map(ToString::to_string);
+                    self.duplicate_of = closing.duplicate_of.map(|deal| deal.to_string());
+                }
+            }
+            Restored::Title { to, .. } => self.title = to.to_string(),
+            Restored::Amount { to, .. } => self.price(*to),
+            // The row has the currency of its amount.
+            Restored::Currency { .. } => {}
+            Restored::ExpectedClose { to, .. } => self.expected_close = to.map(|day| day.to_string()),
+            Restored::Owner { to, .. } => self.owner = to.map(|id| id.to_string()),
+            Restored::Probability { to, .. } => self.probability = to.map(|to| to.basis_points().into()),
+            Restored::ForecastCategory { to, .. } => {
+                self.forecast_category = to.map(|category| name_of(category).to_owned());
+            }
+            Restored::Customer { to, .. } => self.customer = to.map(|id| id.to_string()),
+            Restored::Source { to, .. } => self.source = to.as_ref().map(ToString::to_string),
+            Restored::Campaign { to, .. } => self.campaign = to.map(|id| id.to_string()),
+            Restored::Field { field, to, .. } => set_field(&mut self.fields, field, to.as_ref())?,
+        }
+        Ok(())
     }
 
     fn must_be_open(&self, envelope: &Envelope) -> Result<(), ProjectionError> {

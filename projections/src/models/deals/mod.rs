@@ -20,7 +20,7 @@ pub use filter::Filter;
 pub use list::{DealList, DealQuery};
 
 /// Its name and version.
-pub const MODEL: Model = Model { name: "deals", version: 4 };
+pub const MODEL: Model = Model { name: "deals", version: 5 };
 
 /// The model. Its memory holds the live rows of the open deals that it saw last.
 #[derive(Default)]

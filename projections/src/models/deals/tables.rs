@@ -13,6 +13,11 @@ pub(super) mod status {
     pub(in crate::models) const LOST: &str = "lost";
     /// Lost for a reason that is not counted.
     pub(in crate::models) const EXCLUDED: &str = "excluded";
+
+    /// Of a loss.
+    pub(in crate::models) fn lost(counted: bool) -> &'static str {
+        if counted { LOST } else { EXCLUDED }
+    }
 }
 
 history!(
@@ -47,6 +52,8 @@ history!(
         loss_reason: Option<String>,
         competitor: Option<String>,
         duplicate_of: Option<String>,
+        /// Whose closing it is; none while it is open.
+        credited_to: Option<String>,
     }
 );
 

@@ -214,7 +214,7 @@ impl Course<'_> {
         let addition = self.dice.pick(&TITLE_ADDITIONS).copied().unwrap_or_default();
         if !self.title.contains(addition) {
             self.title = format!("{}, {addition}", self.title);
-            self.change(deal::Change { title: Some(self.title.parse()?), ..deal::Change::default() });
+            self.change(deal::Change { title: Patch::Set(self.title.parse()?), ..deal::Change::default() });
         }
         Ok(())
     }

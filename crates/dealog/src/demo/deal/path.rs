@@ -188,7 +188,7 @@ impl<'a> Course<'a> {
         let amount = if self.euros == Some(to) { None } else { Some(self.money(to)?) };
         self.euros = Some(to);
         let contract = if self.dice.percent(80) { Some(self.contract()?) } else { None };
-        self.enter(deal::Command::Win(deal::Win { amount, contract }));
+        self.enter(deal::Command::Win(deal::Win { amount, closed_at: None, contract }));
         self.open = false;
         Ok(())
     }
@@ -213,6 +213,7 @@ impl<'a> Course<'a> {
         let note = if noted { self.dice.pick(&LOSS_NOTES).map(|note| note.parse()).transpose()? } else { None };
         let lose = deal::Lose {
             reason: reason.parse::<Slug>()?,
+            closed_at: None,
             competitor: competitor.map(str::parse).transpose()?,
             duplicate_of: original.map(|index| Self::id(self.company, index)),
             note,

@@ -269,7 +269,7 @@ impl<'a> Draft<'a> {
             }
             None => None,
         };
-        let command = deal::Command::Win(deal::Win { amount, contract: None });
+        let command = deal::Command::Win(deal::Win { amount, ..deal::Win::default() });
         self.push(command, (&self.close_key(), &("won", at, amount)), at);
         Ok(())
     }
@@ -283,7 +283,8 @@ impl<'a> Draft<'a> {
             })?,
             None => &lost.reason,
         };
-        let command = deal::Lose { reason: reason.clone(), competitor: None, duplicate_of: None, note: None };
+        let command =
+            deal::Lose { reason: reason.clone(), closed_at: None, competitor: None, duplicate_of: None, note: None };
         self.push(deal::Command::Lose(command), (&self.close_key(), &("lost", at, reason)), at);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Importing again: the same files, newer ones, and into a log that has its own life.
 
 use dealog_commands::{Meta, Request};
-use dealog_domain::{Command, settings, user};
+use dealog_domain::{Command, Patch, settings, user};
 use dealog_events::{
     Actor, Event, StreamId,
     deal::DealEvent,
@@ -117,8 +117,8 @@ async fn settings_are_added_to_and_never_replaced() {
     let world = World::sample();
     let own = LossReason { slug: "price".parse().unwrap(), name: "Price".parse().unwrap(), counted: true };
     let change = settings::Change {
-        time_zone: Some("Europe/Riga".parse().unwrap()),
-        loss_reasons: Some(vec![own.clone()]),
+        time_zone: Patch::Set("Europe/Riga".parse().unwrap()),
+        loss_reasons: Patch::Set(vec![own.clone()]),
         ..settings::Change::default()
     };
     execute(&world, StreamId::Settings, Command::Settings(settings::Command::Change(change))).await;
@@ -139,7 +139,8 @@ async fn settings_are_added_to_and_never_replaced() {
 #[tokio::test]
 async fn another_reporting_currency_is_an_error_and_nothing_is_sent() {
     let world = World::sample();
-    let change = settings::Change { reporting_currency: Some("EUR".parse().unwrap()), ..settings::Change::default() };
+    let change =
+        settings::Change { reporting_currency: Patch::Set("EUR".parse().unwrap()), ..settings::Change::default() };
     execute(&world, StreamId::Settings, Command::Settings(settings::Command::Change(change))).await;
     let error = world.try_import(Options::default()).await.unwrap_err();
     assert!(matches!(error, ImportError::Currency { .. }), "{error}");

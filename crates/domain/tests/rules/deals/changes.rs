@@ -38,7 +38,7 @@ fn full() -> Event {
 /// Everything filled in, as [`full`] has it.
 fn filling() -> Change {
     Change {
-        title: None,
+        title: Patch::Keep,
         customer: Patch::Set(ACME),
         owner: Patch::Set(ANNA),
         amount: Patch::Set(eur(5)),
@@ -54,7 +54,7 @@ fn filling() -> Change {
 /// Everything emptied that can be.
 fn emptying() -> Change {
     Change {
-        title: None,
+        title: Patch::Keep,
         customer: Patch::Clear,
         owner: Patch::Clear,
         amount: Patch::Clear,
@@ -106,7 +106,10 @@ fn what_is_already_so_is_no_event() {
     let probability = Patch::Keep;
     let forecast_category = Patch::Keep;
     given([full()]).in_a_company().when(Change { probability, forecast_category, ..filling() }).then_nothing();
-    given([created()]).in_a_company().when(Change { title: Some(val("200 licences")), ..nothing() }).then_nothing();
+    given([created()])
+        .in_a_company()
+        .when(Change { title: Patch::Set(val("200 licences")), ..nothing() })
+        .then_nothing();
 }
 
 #[test]
@@ -123,7 +126,7 @@ fn a_change_of_nothing_is_no_event() {
 fn a_deal_gets_another_title() {
     given([created()])
         .in_a_company()
-        .when(Change { title: Some(val("300 licences")), ..nothing() })
+        .when(Change { title: Patch::Set(val("300 licences")), ..nothing() })
         .then([TitleChanged { from: val("200 licences"), to: val("300 licences") }.into()]);
 }
 
@@ -143,7 +146,7 @@ fn a_refused_part_refuses_the_whole_change() {
     let customer = CustomerId(Uuid::from_u128(0xff));
     given([created()])
         .in_a_company()
-        .when(Change { title: Some(val("300 licences")), customer: Patch::Set(customer), ..nothing() })
+        .when(Change { title: Patch::Set(val("300 licences")), customer: Patch::Set(customer), ..nothing() })
         .rejected(Common::UnknownReference { field: "customer", stream: StreamId::Customer(customer) });
 }
 
@@ -176,7 +179,7 @@ fn the_deal_of_a_deactivated_user_is_handed_over() {
 
 #[test]
 fn a_closed_deal_changes_all_but_its_amount() {
-    let change = Change { amount: Patch::Keep, title: Some(val("300 licences")), ..filling() };
+    let change = Change { amount: Patch::Keep, title: Patch::Set(val("300 licences")), ..filling() };
     given([created_at(eur(5)), won("first_contact", eur(5))]).in_a_company().when(change).then([
         TitleChanged { from: val("200 licences"), to: val("300 licences") }.into(),
         CustomerLinked { from: None, to: Some(ACME) }.into(),

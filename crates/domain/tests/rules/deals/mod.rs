@@ -1,6 +1,7 @@
 //! The rules of a deal, by topic.
 
 mod changes;
+mod closings;
 mod creating;
 mod losing;
 mod money;
@@ -9,4 +10,5 @@ mod owners;
 mod reopening;
 mod required_fields;
 mod transfers;
+mod undoing;
 mod winning;

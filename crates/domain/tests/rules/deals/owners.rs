@@ -22,7 +22,7 @@ fn commands() -> [deal::Command; 5] {
         deal::Command::Win(win()),
         deal::Command::Lose(lose_for("price")),
         deal::Command::Transfer(transfer_to(STRICT)),
-        deal::Command::Change(Box::new(Change { title: Some(val("Another")), ..Change::default() })),
+        deal::Command::Change(Box::new(Change { title: Patch::Set(val("Another")), ..Change::default() })),
     ]
 }
 
@@ -96,7 +96,7 @@ fn a_closed_deal_is_changed_and_reopened_by_those_who_may_and_nobody_else() {
     let company = |standing| given([created_by(Some(ANNA)), lost("first_contact")]).in_a_company().of(standing);
     let seller = Standing { own_deals_of: Some(ANNA), changes_closed_deals: false, ..Standing::FULL };
     let refused = || DealRejection::ClosedNotYours { was: Outcome::Lost };
-    let rename = || Change { title: Some(val("Another")), ..Change::default() };
+    let rename = || Change { title: Patch::Set(val("Another")), ..Change::default() };
     company(seller).when(reopen()).rejected(refused());
     company(seller).when(rename()).rejected(refused());
     assert!(company(Standing::FULL).when(reopen()).is_accepted());

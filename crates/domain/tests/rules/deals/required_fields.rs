@@ -2,7 +2,7 @@
 
 use dealog_domain::{
     Patch,
-    deal::{Change, Create},
+    deal::{Change, Create, Transfer},
 };
 use dealog_events::{
     CampaignId, Event, FieldValue, Label, StreamId,
@@ -56,10 +56,23 @@ fn the_refusal_lists_all_missing_fields() {
 }
 
 #[test]
-fn the_fields_of_skipped_stages_are_not_asked_for_on_a_move() {
-    given([created()])
-        .in_a_company()
-        .and(StreamId::Pipeline(SALES), [requires("qualified", &["customer"])])
+fn a_gate_cannot_be_jumped_over() {
+    let asks = || [requires("qualified", &["customer"])];
+    let missing = || DealRejection::FieldsMissing { missing: vals(&["customer"]) };
+    let company = |events: Vec<Event>| given(events).in_a_company().and(StreamId::Pipeline(SALES), asks());
+    // By a move, by a reopening, by a transfer, or from the start.
+    company(vec![created()]).when(move_to("offer_made")).rejected(missing());
+    company(vec![created(), lost("first_contact")]).when(reopen_into("offer_made")).rejected(missing());
+    company(vec![created_in(STRICT, "first_contact")])
+        .when(Transfer { stage: Some(val("offer_made")), ..transfer_to(SALES) })
+        .rejected(missing());
+    company(Vec::new()).when(Create { stage: Some(val("offer_made")), ..create() }).rejected(missing());
+    // What lies behind, and what can no longer be entered, asks for nothing.
+    company(vec![created(), moved("first_contact", "needs_found")])
+        .when(move_to("offer_made"))
+        .then([moved("needs_found", "offer_made")]);
+    company(vec![created()])
+        .and(StreamId::Pipeline(SALES), [retired("qualified")])
         .when(move_to("offer_made"))
         .then([moved("first_contact", "offer_made")]);
 }
@@ -87,13 +100,25 @@ fn a_new_deal_brings_what_its_stage_requires() {
 }
 
 #[test]
-fn a_field_may_be_emptied_in_the_stage_that_required_it() {
+fn what_the_present_stage_requires_cannot_be_emptied() {
     let customer = Some(ACME);
-    given([Created { customer, ..bare() }.into()])
-        .in_a_company()
-        .and(StreamId::Pipeline(SALES), [requires("first_contact", &["customer"])])
-        .when(Change { customer: Patch::Clear, ..Change::default() })
-        .then([CustomerLinked { from: customer, to: None }.into()]);
+    let empty = || Change { customer: Patch::Clear, ..Change::default() };
+    let company = |events: Vec<Event>| {
+        given(events)
+            .in_a_company()
+            .and(StreamId::Pipeline(SALES), [requires("first_contact", &["customer"])])
+            .and(StreamId::Pipeline(SALES), [requires("qualified", &["amount"])])
+    };
+    let created = || Created { customer, ..bare() }.into();
+    company(vec![created()])
+        .when(empty())
+        .rejected(DealRejection::StageNeeds { stage: val("first_contact"), needed: vals(&["customer"]) });
+    // The stage before asks no more, and nobody asks it of a closed deal.
+    let emptied = || CustomerLinked { from: customer, to: None }.into();
+    company(vec![created(), moved("first_contact", "qualified")]).when(empty()).then([emptied()]);
+    company(vec![created(), lost("first_contact")]).when(empty()).then([emptied()]);
+    // What was empty before the stage asked for it may stay so.
+    company(vec![bare().into()]).when(empty()).then_nothing();
 }
 
 #[test]

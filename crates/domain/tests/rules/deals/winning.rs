@@ -18,7 +18,8 @@ fn a_deal_is_won_at_its_amount() {
 
 #[test]
 fn a_deal_is_won_from_any_stage() {
-    let happened = Won { pipeline: STRICT, stage: val("first_contact"), amount: eur(5), contract: None };
+    let happened =
+        Won { pipeline: STRICT, stage: val("first_contact"), amount: eur(5), closed_at: now(), contract: None };
     given([created_in(STRICT, "first_contact"), amount_changed(None, Some(eur(5)))])
         .in_a_company()
         .when(win())
@@ -36,10 +37,16 @@ fn a_deal_is_won_from_a_retired_stage() {
 
 #[test]
 fn a_win_names_its_contract() {
-    let happened = Won { pipeline: SALES, stage: val("first_contact"), amount: eur(5), contract: Some(val("2026/17")) };
+    let happened = Won {
+        pipeline: SALES,
+        stage: val("first_contact"),
+        amount: eur(5),
+        closed_at: now(),
+        contract: Some(val("2026/17")),
+    };
     given([created_at(eur(5))])
         .in_a_company()
-        .when(Win { amount: None, contract: Some(val("2026/17")) })
+        .when(Win { contract: Some(val("2026/17")), ..win() })
         .then([happened.into()]);
 }
 

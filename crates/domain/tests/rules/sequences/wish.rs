@@ -8,8 +8,8 @@ use dealog_domain::{
     deal, pipeline, settings, team, user,
 };
 use dealog_events::{
-    AMOUNT_MAX, CampaignId, CustomerId, DealId, FieldValue, Fields, Label, Money, PipelineId, Probability, Slug,
-    StreamId, TeamId, Timestamp, Title, UserId,
+    AMOUNT_MAX, CampaignId, CommandId, CustomerId, DealId, FieldValue, Fields, Label, Money, PipelineId, Probability,
+    Slug, StreamId, TeamId, Timestamp, Title, UserId, When,
     pipeline::{ForecastCategory, RequiredField, Stage},
     settings::{FieldDefinition, FieldKind, FieldOwner, LossReason},
     user::Role,
@@ -79,10 +79,10 @@ static POOL: LazyLock<Pool> = LazyLock::new(|| Pool {
 /// come.
 pub(super) fn company() -> Vec<(StreamId, Command)> {
     let set_up = settings::Change {
-        reporting_currency: Some(val("EUR")),
-        time_zone: None,
-        loss_reasons: Some(POOL.reasons.clone()),
-        fields: Some(POOL.fields.clone()),
+        reporting_currency: Patch::Set(val("EUR")),
+        time_zone: Patch::Keep,
+        loss_reasons: Patch::Set(POOL.reasons.clone()),
+        fields: Patch::Set(POOL.fields.clone()),
     };
     let mut wishes = vec![(StreamId::Settings, set_up.asked())];
     wishes.extend(company_without_settings());
@@ -161,14 +161,15 @@ fn for_deal(world: &World, tape: &mut Tape<'_>) -> (StreamId, Command) {
         return (stream, command);
     };
     let weights = match deal.outcome {
-        None => [9, 12, 4, 3, 4, 1, 1],
-        Some(_) => [1, 5, 1, 1, 1, 9, 1],
+        None => [9, 12, 4, 3, 4, 1, 1, 1, 6],
+        Some(_) => [1, 5, 1, 1, 1, 9, 1, 7, 4],
     };
     let command = match tape.weighed(&weights) {
         0 => move_deal(world, deal.pipeline, Some(&deal.stage), tape),
         1 => change_deal(tape).asked(),
-        2 => deal::Win { amount: maybe(tape, amount), contract: maybe(tape, label) }.asked(),
-        3 => lose(tape).asked(),
+        2 => deal::Win { amount: maybe(tape, amount), closed_at: closed_at(world, tape), contract: maybe(tape, label) }
+            .asked(),
+        3 => lose(world, tape).asked(),
         4 => {
             let pipeline = pipeline(tape);
             deal::Transfer { pipeline, stage: maybe(tape, |tape| stage_of(world, pipeline, tape)) }.asked()
@@ -177,6 +178,8 @@ fn for_deal(world: &World, tape: &mut Tape<'_>) -> (StreamId, Command) {
             let stage = maybe(tape, |tape| stage_of(world, deal.pipeline, tape));
             deal::Reopen { stage, reason: val("The budget came back") }.asked()
         }
+        7 => correct(world, tape).asked(),
+        8 => undo(world, stream, tape).asked(),
         _ => create(world, tape),
     };
     (stream, command)
@@ -212,8 +215,57 @@ fn move_deal(world: &World, pipeline: PipelineId, from: Option<&Slug>, tape: &mu
     deal::Move { stage, reason: None }.asked()
 }
 
-fn lose(tape: &mut Tape<'_>) -> deal::Lose {
+/// Mostly none, and otherwise about now: today, yesterday, a moment ago, now and then tomorrow.
+fn closed_at(world: &World, tape: &mut Tape<'_>) -> Option<When> {
+    tape.chance(96).then(|| when(world, tape))
+}
+
+fn when(world: &World, tape: &mut Tape<'_>) -> When {
+    let at = |seconds: i64| world.now().saturating_add_micros(seconds * 1_000_000);
+    let day = |days: i64| When::Day(at(days * 86_400).utc().date_naive());
+    match tape.weighed(&[12, 6, 12, 12, 3, 2]) {
+        0 => day(0),
+        1 => day(-1),
+        2 => When::Instant(at(-1)),
+        3 => When::Instant(at(-200)),
+        4 => When::Instant(at(3_600)),
+        _ => day(1),
+    }
+}
+
+/// Corrects one or two things.
+fn correct(world: &World, tape: &mut Tape<'_>) -> deal::CorrectClosing {
+    let mut correct = deal::CorrectClosing::default();
+    for _ in 0..=tape.below(2) {
+        match tape.below(5) {
+            0 => correct.closed_at = Patch::Set(when(world, tape)),
+            1 => correct.amount = Patch::Set(amount(tape)),
+            2 => correct.contract = patch(tape, label),
+            3 => correct.reason = Patch::Set(tape.pick(&POOL.reasons).slug),
+            _ => correct.owner = patch(tape, user),
+        }
+    }
+    if tape.chance(4) {
+        correct.amount = Patch::Clear;
+    }
+    correct
+}
+
+/// The last command, whichever it is; sometimes one by name, which may be another.
+fn undo(world: &World, stream: StreamId, tape: &mut Tape<'_>) -> deal::Undo {
+    let commands = world.commands(stream);
+    let command = match tape.weighed(&[24, 4, 3, 1]) {
+        0 => None,
+        1 => commands.first().copied(),
+        2 => commands.get(1).copied(),
+        _ => Some(CommandId(NOWHERE)),
+    };
+    deal::Undo { command, reason: None }
+}
+
+fn lose(world: &World, tape: &mut Tape<'_>) -> deal::Lose {
     deal::Lose {
+        closed_at: closed_at(world, tape),
         reason: if tape.chance(16) { POOL.nowhere.clone() } else { tape.pick(&POOL.reasons).slug },
         competitor: None,
         duplicate_of: tape.chance(64).then(|| tape.pick(&DEALS)),
@@ -226,7 +278,7 @@ fn change_deal(tape: &mut Tape<'_>) -> deal::Change {
     let mut change = deal::Change::default();
     for _ in 0..=tape.below(3) {
         match tape.below(13) {
-            0 => change.title = Some(tape.pick(&POOL.titles)),
+            0 => change.title = Patch::Set(tape.pick(&POOL.titles)),
             1 => change.customer = patch(tape, customer),
             2 => change.owner = patch(tape, user),
             3 | 11 | 12 => change.amount = patch(tape, amount),
@@ -329,10 +381,13 @@ fn reorder(world: &World, pipeline: PipelineId, tape: &mut Tape<'_>) -> pipeline
 fn for_settings(tape: &mut Tape<'_>) -> settings::Change {
     let mut change = settings::Change::default();
     match tape.weighed(&[7, 2, 6, 8]) {
-        0 => change.reporting_currency = Some(if tape.chance(90) { POOL.foreign } else { POOL.amounts[0] }.currency()),
-        1 => change.time_zone = Some(val(tape.pick(&["UTC", "Europe/Riga", "Asia/Tokyo"]))),
-        2 => change.loss_reasons = Some(loss_reasons(tape)),
-        _ => change.fields = Some(fields(tape)),
+        0 => {
+            change.reporting_currency =
+                Patch::Set(if tape.chance(90) { POOL.foreign } else { POOL.amounts[0] }.currency())
+        }
+        1 => change.time_zone = Patch::Set(val(tape.pick(&["UTC", "Europe/Riga", "Asia/Tokyo"]))),
+        2 => change.loss_reasons = Patch::Set(loss_reasons(tape)),
+        _ => change.fields = Patch::Set(fields(tape)),
     }
     change
 }
@@ -372,7 +427,7 @@ fn for_customer(world: &World, tape: &mut Tape<'_>) -> (StreamId, Command) {
         return (stream, register());
     }
     let mut change =
-        customer::Change { name: maybe(tape, |tape| tape.pick(&POOL.titles)), ..customer::Change::default() };
+        customer::Change { name: maybe(tape, |tape| tape.pick(&POOL.titles)).into(), ..customer::Change::default() };
     if tape.chance(192) {
         let (field, value) = field_value(FieldOwner::Customer, tape);
         change.fields.insert(field, patch(tape, |_| value));

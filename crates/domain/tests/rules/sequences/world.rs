@@ -6,10 +6,11 @@ use std::{
 };
 
 use dealog_domain::{
-    Command, Facts, Occurred, Rejection, Standing, State, customer, deal, decide, evolve, occurred_at, pipeline, reads,
-    settings, team, user,
+    Command, Facts, Occurred, Recorded, Rejection, Standing, State, customer, deal, decide, evolve, occurred_at,
+    pipeline, reads, reads_history, settings, team, user,
 };
-use dealog_events::{Event, StreamId, Timestamp, interpret};
+use dealog_events::{Actor, CommandId, Event, Position, StreamId, Timestamp, deal::DealEvent, interpret};
+use uuid::Uuid;
 
 use super::{tally::Tally, tape::Tape, wish, witness::Witness};
 use crate::support;
@@ -19,6 +20,11 @@ use crate::support;
 pub(super) struct World {
     states: HashMap<StreamId, Arc<State>>,
     last: HashMap<StreamId, Timestamp>,
+    /// All events of each stream.
+    history: HashMap<StreamId, Vec<Recorded>>,
+    /// The state of each stream before its last command.
+    before: HashMap<StreamId, State>,
+    position: u64,
     now: Timestamp,
     witness: Witness,
     /// What was asked so far, to tell when something is wrong.
@@ -30,6 +36,9 @@ static BEGINNINGS: LazyLock<[World; 3]> = LazyLock::new(|| {
     let nothing = World {
         states: HashMap::new(),
         last: HashMap::new(),
+        history: HashMap::new(),
+        before: HashMap::new(),
+        position: 0,
         now: support::now(),
         witness: Witness::default(),
         asked: Vec::new(),
@@ -60,6 +69,20 @@ impl World {
         self.states.get(&stream).map(AsRef::as_ref)
     }
 
+    /// The commands that events of a stream came of, the last one first.
+    pub(super) fn commands(&self, stream: StreamId) -> Vec<CommandId> {
+        let mut commands: Vec<CommandId> =
+            self.history.get(&stream).into_iter().flatten().map(|recorded| recorded.command).collect();
+        commands.dedup();
+        commands.reverse();
+        commands
+    }
+
+    /// The instant.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Some time passes, and someone asks for something.
     pub(super) fn ask(&mut self, tape: &mut Tape<'_>, tally: &mut Tally) -> Result<(), String> {
         self.now = self.now.saturating_add_micros(i64::from(tape.byte()) * 1_000_000);
@@ -86,7 +109,7 @@ impl World {
         let outcome = match decision {
             Ok(events) if !events.is_empty() => {
                 self.witness.stands(standing, stream, &events, time < self.now)?;
-                self.happen(stream, state, &command, &events, time)
+                self.happen(stream, state, &command, &events, (time, standing))
             }
             _ => Ok(()),
         };
@@ -107,8 +130,8 @@ impl World {
             Ok(time) => time,
             Err(rejection) => return (Err(rejection), self.now),
         };
-        let facts = self.facts(stream, state, standing, command);
-        if let Err(rejection) = facts.may_backdate(time, 0) {
+        let facts = self.facts(stream, state, standing, command).occurring(time).reaching_back(0);
+        if let Err(rejection) = facts.may_backdate("occurred_at", time) {
             return (Err(rejection), time);
         }
         let decision = decide(state, &facts, command);
@@ -118,7 +141,9 @@ impl World {
 
     /// What the rule is told: the streams that it said it reads, and no other.
     fn facts(&self, stream: StreamId, state: &State, standing: Standing, command: &Command) -> Facts {
-        let facts = Facts::new(stream, self.now).of(standing);
+        let history = self.history.get(&stream).filter(|_| reads_history(state, standing, command));
+        let history = history.map_or_else(Arc::default, |history| Arc::from(history.as_slice()));
+        let facts = Facts::new(stream, self.now).of(standing).with_history(history);
         reads(state, standing, command).into_iter().fold(facts, |facts, read| {
             let known = self.states.get(&read).cloned();
             facts.with(read, known.unwrap_or_else(|| Arc::new(State::empty(read.category()))))
@@ -131,16 +156,35 @@ impl World {
         mut state: State,
         command: &Command,
         events: &[Event],
-        time: Timestamp,
+        (time, standing): (Timestamp, Standing),
     ) -> Result<(), String> {
+        let before = state.clone();
+        self.witness.begins(stream, standing);
+        let id = CommandId(Uuid::from_u128(self.position.into()));
         for event in events {
             survives_json(event)?;
-            self.witness.see(stream, event).map_err(|wrong| format!("{wrong}: {event:?}"))?;
+            self.witness.see(stream, event, time).map_err(|wrong| format!("{wrong}: {event:?}"))?;
             state = evolve(state, event);
+            self.position += 1;
+            self.history.entry(stream).or_default().push(Recorded {
+                position: Position(self.position),
+                command: id,
+                actor: standing.own_deals_of.map_or(Actor::Local, Actor::User),
+                at: time,
+                event: event.clone(),
+            });
         }
+        self.witness.ends(stream, events)?;
         self.time_passes(stream, time)?;
+        // A sequence with an undo comes to the same as one without what was undone.
+        let undone = events.iter().any(|event| matches!(event, Event::Deal(DealEvent::Undone(_))));
+        if undone && self.before.get(&stream) != Some(&state) {
+            return Err(format!("undone, it is {state:?}, and it was {:?}", self.before.get(&stream)));
+        }
+        self.before.insert(stream, before);
 
-        let again = decide(&state, &self.facts(stream, &state, Standing::FULL, command), command);
+        let again = self.facts(stream, &state, Standing::FULL, command).occurring(time);
+        let again = decide(&state, &again, command);
         match again {
             Ok(more) if !more.is_empty() => return Err(format!("asked again, it happened again: {more:?}")),
             Ok(_) if !asks_for_a_state(command) => return Err("what can happen once was not refused twice".into()),
@@ -179,7 +223,9 @@ fn survives_json(event: &Event) -> Result<(), String> {
 /// Whether a command says how something should be, so that asking again finds it so; the others say what should happen.
 fn asks_for_a_state(command: &Command) -> bool {
     match command {
-        Command::Deal(command) => matches!(command, deal::Command::Move(_) | deal::Command::Change(_)),
+        Command::Deal(command) => {
+            matches!(command, deal::Command::Move(_) | deal::Command::Change(_) | deal::Command::CorrectClosing(_))
+        }
         Command::Pipeline(command) => !matches!(command, pipeline::Command::Define(_) | pipeline::Command::AddStage(_)),
         Command::Customer(command) => matches!(command, customer::Command::Change(_)),
         Command::User(command) => !matches!(command, user::Command::Invite(_)),

@@ -35,6 +35,18 @@ impl PipelineSeen {
         self.stages.iter().position(|(stage, _)| stage.slug == *slug).ok_or_else(|| format!("no stage {slug}"))
     }
 
+    /// A stage, retired or not.
+    pub(super) fn stage(&self, slug: &Slug) -> Option<&Stage> {
+        self.stages.iter().map(|(stage, _)| stage).find(|stage| stage.slug == *slug)
+    }
+
+    /// The stages that count as passed on the way into one, with this one.
+    pub(super) fn on_the_way(&self, from: Option<&Slug>, to: &Slug) -> Result<Vec<&Stage>, String> {
+        let to = self.place(to)?;
+        let from = from.map_or(Ok(0), |from| self.place(from).map(|from| if from < to { from + 1 } else { to }))?;
+        Ok(self.stages[from..=to].iter().filter(|(_, retired)| !retired).map(|(stage, _)| stage).collect())
+    }
+
     /// All that lies between on a way forward is retired, unless skipping is allowed.
     pub(super) fn skips_nothing_it_must_not(&self, from: &Slug, to: &Slug) -> Seen {
         let (from, to) = (self.place(from)?, self.place(to)?);
