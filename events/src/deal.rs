@@ -136,7 +136,6 @@ pub struct ClosingCorrected {
 }
 
 /// Some of what is said of a closing; what is absent was not corrected.
-#[expect(clippy::option_option, reason = "the outer says whether it was corrected, the inner may be none")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClosingPart {
@@ -181,6 +180,7 @@ pub struct Undone {
 }
 
 /// Something that is again as it was before a command that was undone.
+#[expect(clippy::large_enum_variant, reason = "an undo restores one or two things, mostly the course")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Restored {

@@ -13,7 +13,7 @@ use axum_extra::headers::{ContentType, HeaderMapExt as _};
 use dealog_app::{Caller, Terms};
 use dealog_commands::{Outcome, fingerprint};
 use dealog_domain::{Command, Occurred};
-use dealog_events::{Actor, Position, StreamId, Timestamp, Version};
+use dealog_events::{Actor, CommandId, Position, StreamId, Timestamp, Version};
 use mime::Mime;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
@@ -206,6 +206,8 @@ pub(crate) struct Answer {
     version: Version,
     /// Send this as `min_position` with a query that must include what the command did.
     position: Position,
+    /// The command's own id, as its events have it: to undo this command and no other.
+    command_id: CommandId,
     /// How many events were appended; 0 if nothing had to change.
     events: u32,
     /// Whether the command had been carried out before, and this is its outcome from then.
@@ -263,9 +265,10 @@ impl<T> Asked<T> {
 }
 
 fn answer(status: StatusCode, outcome: Outcome) -> Response {
-    let Outcome { stream, version, position, events, replayed } = outcome;
+    let Outcome { stream, version, position, command_id, events, replayed } = outcome;
     let mut response =
-        (status, Json(Answer { id: stream.id(), stream, version, position, events, replayed })).into_response();
+        (status, Json(Answer { id: stream.id(), stream, version, position, command_id, events, replayed }))
+            .into_response();
     response.headers_mut().extend(etag(version).map(|etag| (header::ETAG, etag)));
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

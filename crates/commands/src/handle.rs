@@ -132,16 +132,16 @@ impl Inner {
     ) -> Result<Outcome, CommandError> {
         let mut attempts = 1;
         loop {
-            let outcome = match appending {
+            let appended = match appending {
                 Ok(appending) => self.appended(appending).await,
                 Err(error) => return self.remembered_or(request, error).await,
             };
-            match outcome {
+            match appended {
                 Err(AppendError::Conflict { .. }) if attempts < self.limits.attempts_max => attempts += 1,
                 Err(AppendError::Conflict { .. }) => {
                     return Err(CommandError::Contended { stream: request.stream, attempts });
                 }
-                outcome => return outcome.map_err(CommandError::Append),
+                appended => return appended.map(|appended| outcome(request, appended)).map_err(CommandError::Append),
             }
             appending = self.load_decide_append(request, Source::Log).await;
         }
@@ -160,9 +160,10 @@ impl Inner {
         for stream in reads(&own.state, standing, command) {
             read.push(self.load_stream(stream, source).await?);
         }
-        let history = match reads_history(&own.state, standing, command) {
-            true => self.states.history(&own).await?,
-            false => Arc::default(),
+        let history = if reads_history(&own.state, standing, command) {
+            self.states.history(&own).await?
+        } else {
+            Arc::default()
         };
         Ok(Basis { own, read, history })
     }
@@ -217,14 +218,14 @@ impl Inner {
         Ok(Appending { appended, before, events, at })
     }
 
-    async fn appended(&self, appending: Appending) -> Result<Outcome, AppendError> {
+    async fn appended(&self, appending: Appending) -> Result<Appended, AppendError> {
         let Appending { appended, before, events, at } = appending;
         let appended = appended.await?;
         // What was looked up may have been decided elsewhere, on a state that this process has never seen.
         if !events.is_empty() && !appended.replayed && !appended.looked_up {
             self.states.keep(&before.after(&events, at, appended.version));
         }
-        Ok(outcome(appended))
+        Ok(appended)
     }
 
     /// Refuses events that a stream has no room for, or none for this caller. It is as sound as any rule: the append is refused
@@ -250,7 +251,7 @@ impl Inner {
             if remembered.fingerprint != request.meta.fingerprint {
                 return Err(CommandError::Append(AppendError::FingerprintMismatch(id)));
             }
-            return Ok(outcome(remembered.outcome));
+            return Ok(outcome(request, remembered.outcome));
         }
         Err(error)
     }
@@ -293,11 +294,12 @@ fn written(event: &Event, at: Timestamp) -> Result<NewEvent, CommandError> {
     Ok(NewEvent { event_type, schema, occurred_at: at, data })
 }
 
-fn outcome(appended: Appended) -> Outcome {
+fn outcome(request: &Request, appended: Appended) -> Outcome {
     Outcome {
         stream: appended.stream,
         version: appended.version,
         position: appended.position,
+        command_id: request.meta.command_id,
         events: appended.events,
         replayed: appended.replayed,
     }

@@ -124,6 +124,8 @@ pub struct Outcome {
     /// The position of the command's last event, or the end of the log where there was nothing to do: a query with this as
     /// `min_position` sees what the command did or found.
     pub position: Position,
+    /// The command's id, as its events have it.
+    pub command_id: CommandId,
     /// How many events were appended; none where all was already as the command asked.
     pub events: u32,
     /// Whether the command had been carried out before and this is what came of it then.

@@ -161,17 +161,25 @@ pub struct AddStage {
 #[serde(deny_unknown_fields)]
 pub struct ReviseStage {
     /// What people call it.
-    pub name: Option<Title>,
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Title>))]
+    pub name: Patch<Title>,
     /// The chance of a deal in it.
-    pub probability: Option<Probability>,
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Probability>))]
+    pub probability: Patch<Probability>,
     /// After how many days a deal in it is stale; null for never.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u16>))]
     pub stale_after_days: Patch<u16>,
     /// What a deal must have to enter it.
-    pub required_fields: Option<Vec<RequiredField>>,
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<RequiredField>>))]
+    pub required_fields: Patch<Vec<RequiredField>>,
     /// The forecast category of a deal in it.
-    pub forecast_category: Option<ForecastCategory>,
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<ForecastCategory>))]
+    pub forecast_category: Patch<ForecastCategory>,
 }
 
 /// Another order of the stages.
@@ -343,21 +351,23 @@ fn revise_stage(
 ) -> Result<Vec<Event>, crate::Rejection> {
     let from = pipeline.stage(slug)?.stage.clone();
     let mut to = from.clone();
-    if let Some(name) = &revise.name {
+    if let Some(name) = revise.name.given("name")? {
         to.name = name.clone();
     }
-    if let Some(probability) = revise.probability {
-        to.probability = probability;
+    if let Some(probability) = revise.probability.given("probability")? {
+        to.probability = *probability;
     }
     if let Some(days) = revise.stale_after_days.change(from.stale_after_days.as_ref()) {
         to.stale_after_days = days;
     }
-    if let Some(required) = &revise.required_fields {
-        check_required(settings, required)?;
+    if let Some(required) = revise.required_fields.given("required_fields")? {
+        let added: Vec<RequiredField> =
+            required.iter().filter(|field| !from.required_fields.contains(field)).cloned().collect();
+        check_required(settings, &added)?;
         to.required_fields.clone_from(required);
     }
-    if let Some(category) = revise.forecast_category {
-        to.forecast_category = category;
+    if let Some(category) = revise.forecast_category.given("forecast_category")? {
+        to.forecast_category = *category;
     }
     if from == to {
         return Ok(Vec::new());

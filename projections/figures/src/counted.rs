@@ -40,7 +40,6 @@ impl Counted<'_> {
     fn add(&mut self, step: Step) {
         let closing = self.closing.and_then(|closing| self.steps.get_mut(closing));
         match (step.change, closing) {
-            (Change::Undone(..), _) => {}
             (Change::ClosedAt(at), Some(closing)) => closing.at = at.get(),
             (Change::ClosedAt(at), None) => self.date = Some(at.get()),
             (Change::LostBecause { counted, reason }, Some(closing)) => {
@@ -55,7 +54,8 @@ impl Counted<'_> {
                 self.before_closing(Change::Owner(owner));
                 self.after_closing(Change::Owner(own));
             }
-            (Change::ClosedBy(_) | Change::ClosedFor(_) | Change::LostBecause { .. }, None) => {}
+            (Change::ClosedBy(_) | Change::ClosedFor(_) | Change::LostBecause { .. }, None)
+            | (Change::Undone(..), _) => {}
             (change, _) => {
                 match change {
                     Change::Won | Change::Lost { .. } => self.closing = Some(self.steps.len()),

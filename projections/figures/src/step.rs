@@ -217,10 +217,9 @@ impl State {
             Change::ExpectedClose(day) => self.expected_close = day,
             Change::Probability(probability) => self.probability = probability,
             Change::Category(category) => self.category = category,
-            // Few questions are about fields: those look for the step.
-            Change::Field(..) => {}
-            // They are carried out before steps are applied.
-            Change::ClosedAt(_)
+            // Few questions are about fields: those look for the step. The others are carried out before steps are applied.
+            Change::Field(..)
+            | Change::ClosedAt(_)
             | Change::ClosedBy(_)
             | Change::ClosedFor(_)
             | Change::LostBecause { .. }

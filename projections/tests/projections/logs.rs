@@ -63,6 +63,8 @@ fn random_logs(on: On, logs: u64) {
         "deal.transferred",
         "deal.reopened",
         "deal.lost",
+        "deal.closing_corrected",
+        "deal.undone",
         "deal.probability_cleared",
         "deal.field_set",
         "pipeline.stage_added",

@@ -195,7 +195,7 @@ async fn past_figures_stay_when_probabilities_stages_teams_and_the_time_zone_cha
 
     company.wait(1);
     let revise = pipeline::ReviseStage {
-        probability: Some(percent(77)),
+        probability: Patch::Set(percent(77)),
         stale_after_days: Patch::Set(0),
         ..pipeline::ReviseStage::default()
     };

@@ -237,11 +237,11 @@ impl Story {
             1 => {
                 let to = a_stage("lead", dice);
                 let revise = pipeline::ReviseStage {
-                    name: dice.maybe(40, |dice| val(dice.pick(&["Lead", "Enquiry"]))),
-                    probability: dice.maybe(60, |_| to.probability),
+                    name: dice.maybe(40, |dice| val(dice.pick(&["Lead", "Enquiry"]))).into(),
+                    probability: dice.maybe(60, |_| to.probability).into(),
                     stale_after_days: to.stale_after_days.map_or(Patch::Clear, Patch::Set),
-                    required_fields: None,
-                    forecast_category: dice.maybe(60, |_| to.forecast_category),
+                    required_fields: Patch::Keep,
+                    forecast_category: dice.maybe(60, |_| to.forecast_category).into(),
                 };
                 pipeline::Command::ReviseStage(dice.pick(&slugs), revise)
             }

@@ -118,7 +118,7 @@ fn a_trusted_proxy_says_whose_failures_are_counted_and_nobody_else_does() {
     }
     let told = Data::fresh();
     told.set("trusted_proxies = [\"everyone\"]");
-    assert!(told.run(["serve"]).fail().contains("`everyone` is not a proxy"));
+    assert!(told.run(["serve", "--listen", "127.0.0.1:0"]).fail().contains("`everyone` is not a proxy"));
 }
 
 #[test]
@@ -216,11 +216,11 @@ fn connections_are_encrypted_and_a_new_certificate_is_taken_without_dropping_any
 fn tls_that_is_set_up_by_half_or_with_something_else_is_told() {
     let data = Data::fresh();
     data.set("tls_certificate = \"certificate.pem\"");
-    assert!(data.run(["serve"]).fail().contains("tls_key"));
+    assert!(data.run(["serve", "--listen", "127.0.0.1:0"]).fail().contains("tls_key"));
     data.set("tls_certificate = \"certificate.pem\"\ntls_key = \"key.pem\"");
-    assert!(data.run(["serve"]).fail().contains("certificate.pem"));
+    assert!(data.run(["serve", "--listen", "127.0.0.1:0"]).fail().contains("certificate.pem"));
     for name in ["certificate.pem", "key.pem"] {
         fs::write(data.home().join(name), "nothing of the kind").unwrap();
     }
-    assert!(data.run(["serve"]).fail().contains("expected a certificate"));
+    assert!(data.run(["serve", "--listen", "127.0.0.1:0"]).fail().contains("expected a certificate"));
 }

@@ -472,10 +472,12 @@ fn check_gates(deal: &Deal, pipeline: &Pipeline, from: Option<&Slug>, to: &Slug)
 /// Refuses to empty what the stage of an open deal requires. What was empty all along may stay so.
 fn check_still_filled(deal: &Deal, pipeline: &Pipeline, events: &[Event]) -> Result<(), Rejection> {
     let Some(stage) = pipeline.stage_of(&deal.stage).filter(|_| deal.outcome.is_none()) else { return Ok(()) };
-    let changed = events.iter().fold(Some(deal.clone()), |deal, event| match event {
-        Event::Deal(event) => deal.evolve(event),
-        _ => deal,
-    });
+    let mut changed = Some(deal.clone());
+    for event in events {
+        if let Event::Deal(event) = event {
+            changed = changed.evolve(event);
+        }
+    }
     let emptied = |field: &&RequiredField| deal.has(field) && !changed.as_ref().is_some_and(|deal| deal.has(field));
     let needed: Vec<RequiredField> = stage.required_fields.iter().filter(emptied).cloned().collect();
     if needed.is_empty() { Ok(()) } else { Err(Rejection::StageNeeds { stage: deal.stage.clone(), needed }) }

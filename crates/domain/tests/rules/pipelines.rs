@@ -99,7 +99,7 @@ fn a_stage_requires_only_fields_that_are_defined() {
         .in_a_company()
         .when(revise(
             "contract",
-            ReviseStage { required_fields: Some(stage().required_fields), ..ReviseStage::default() },
+            ReviseStage { required_fields: Patch::Set(stage().required_fields), ..ReviseStage::default() },
         ))
         .rejected(unknown_field("colour"));
 }
@@ -176,11 +176,11 @@ fn a_stage_is_described_anew() {
         ..stage("contract")
     };
     let asked = ReviseStage {
-        name: Some(val("Signing")),
-        probability: Some(percent(90)),
+        name: Patch::Set(val("Signing")),
+        probability: Patch::Set(percent(90)),
         stale_after_days: Patch::Set(14),
-        required_fields: Some(vals(&["amount"])),
-        forecast_category: Some(ForecastCategory::Commit),
+        required_fields: Patch::Set(vals(&["amount"])),
+        forecast_category: Patch::Set(ForecastCategory::Commit),
     };
     let revised: Event = StageRevised { from: stage("contract"), to: to.clone() }.into();
     given([defined()]).when(revise("contract", asked.clone())).then([revised.clone()]);
@@ -192,7 +192,7 @@ fn a_stage_is_described_anew() {
 
 #[test]
 fn a_retired_stage_can_still_be_described_anew() {
-    let asked = ReviseStage { name: Some(val("Old contract")), ..ReviseStage::default() };
+    let asked = ReviseStage { name: Patch::Set(val("Old contract")), ..ReviseStage::default() };
     let to = Stage { name: val("Old contract"), ..stage("contract") };
     given([defined(), retired("contract")]).when(revise("contract", asked)).then([StageRevised {
         from: stage("contract"),

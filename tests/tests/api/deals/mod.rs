@@ -1,5 +1,6 @@
 //! Deals: their life, how they are found, and what surrounds a command.
 
+mod corrections;
 mod headers;
 mod life;
 mod lists;

@@ -108,7 +108,7 @@ pub(super) fn company_without_settings() -> Vec<(StreamId, Command)> {
 }
 
 fn requiring(stage: usize, fields: &[&str]) -> Command {
-    let required_fields = Some(vals(fields));
+    let required_fields = Patch::Set(vals(fields));
     let revise = pipeline::ReviseStage { required_fields, ..pipeline::ReviseStage::default() };
     pipeline::Command::ReviseStage(POOL.stages[stage].clone(), revise).asked()
 }
@@ -353,11 +353,11 @@ fn required(tape: &mut Tape<'_>) -> Vec<RequiredField> {
 fn revise(tape: &mut Tape<'_>) -> pipeline::ReviseStage {
     let mut revise = pipeline::ReviseStage::default();
     match tape.below(5) {
-        0 => revise.name = Some(tape.pick(&POOL.titles)),
-        1 => revise.probability = Some(probability(tape)),
+        0 => revise.name = Patch::Set(tape.pick(&POOL.titles)),
+        1 => revise.probability = Patch::Set(probability(tape)),
         2 => revise.stale_after_days = patch(tape, |tape| tape.pick(&[7, 14])),
-        3 => revise.required_fields = Some(required(tape)),
-        _ => revise.forecast_category = Some(category(tape)),
+        3 => revise.required_fields = Patch::Set(required(tape)),
+        _ => revise.forecast_category = Patch::Set(category(tape)),
     }
     revise
 }
@@ -383,7 +383,7 @@ fn for_settings(tape: &mut Tape<'_>) -> settings::Change {
     match tape.weighed(&[7, 2, 6, 8]) {
         0 => {
             change.reporting_currency =
-                Patch::Set(if tape.chance(90) { POOL.foreign } else { POOL.amounts[0] }.currency())
+                Patch::Set(if tape.chance(90) { POOL.foreign } else { POOL.amounts[0] }.currency());
         }
         1 => change.time_zone = Patch::Set(val(tape.pick(&["UTC", "Europe/Riga", "Asia/Tokyo"]))),
         2 => change.loss_reasons = Patch::Set(loss_reasons(tape)),
