@@ -48,6 +48,13 @@ impl Funnel {
         self.stages.get(index).ok_or_else(|| Invalid(format!("{} has no stage {index}", self.name)))
     }
 
+    /// What is required on the way into a stage: by all that are passed, from the first on where the deal comes from elsewhere.
+    pub(super) fn required_on_the_way(&self, from: Option<usize>, to: usize) -> Vec<RequiredField> {
+        let first = from.map_or(0, |from| to.min(from + 1));
+        let passed = self.stages.iter().take(to + 1).skip(first);
+        passed.flat_map(|stage| stage.required_fields.clone()).collect()
+    }
+
     /// What is required to win: all that any stage requires.
     pub(super) fn required_to_win(&self) -> Vec<RequiredField> {
         self.stages.iter().flat_map(|stage| stage.required_fields.clone()).collect()

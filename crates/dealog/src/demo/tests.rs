@@ -6,7 +6,7 @@ use std::{
 };
 
 use dealog_commands::{Commands, Limits, system_clock};
-use dealog_domain::{Facts, State, decide, evolve, occurred_at, reads};
+use dealog_domain::{Facts, Recorded, State, decide, evolve, occurred_at, reads};
 use dealog_events::{
     Envelope, Event, Position, StreamId, Timestamp,
     deal::{DealEvent, Outcome},
@@ -251,6 +251,7 @@ struct Told {
 /// What a sample comes to by the rules alone, without a log.
 fn tell(sample: Sample) -> Vec<Told> {
     let mut streams: HashMap<StreamId, (Arc<State>, Option<Timestamp>)> = HashMap::new();
+    let mut history: HashMap<StreamId, Vec<Recorded>> = HashMap::new();
     let mut told = Vec::new();
     for Step { name, now, request } in sample.plan().unwrap() {
         let stream = request.stream;
@@ -261,7 +262,8 @@ fn tell(sample: Sample) -> Vec<Told> {
         let (state, last) = state_of(&streams, stream);
         let standing = request.meta.standing;
         let at = occurred_at(request.meta.occurred, last, now).unwrap();
-        let facts = Facts::new(stream, now).of(standing).occurring(at);
+        let recorded = history.entry(stream).or_default();
+        let facts = Facts::new(stream, now).of(standing).occurring(at).with_history(recorded.as_slice().into());
         let facts = reads(&state, standing, &request.command)
             .into_iter()
             .fold(facts, |facts, read| facts.with(read, state_of(&streams, read).0));
@@ -270,6 +272,15 @@ fn tell(sample: Sample) -> Vec<Told> {
         assert!(!events.is_empty(), "seed {}, {name} changes nothing", sample.seed);
         let state = events.iter().fold((*state).clone(), evolve);
         streams.insert(stream, (Arc::new(state), Some(at)));
+        for event in &events {
+            history.entry(stream).or_default().push(Recorded {
+                position: Position(told.len() as u64 + 1),
+                command: request.meta.command_id,
+                actor: request.meta.cause.actor,
+                at,
+                event: event.clone(),
+            });
+        }
         told.extend(events.into_iter().map(|event| Told { event, at, now }));
     }
     told

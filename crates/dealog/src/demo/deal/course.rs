@@ -32,6 +32,8 @@ pub(super) struct Course<'a> {
     pub(super) funnel: &'a Funnel,
     pub(super) stage: usize,
     pub(super) open: bool,
+    /// When it was created, or reopened last.
+    pub(super) opened: Timestamp,
     pub(super) owner: Option<&'a Seller>,
     pub(super) title: String,
     /// To whom, once that is entered.
@@ -65,6 +67,7 @@ impl<'a> Course<'a> {
             funnel: lead.funnel,
             stage: 0,
             open: false,
+            opened: lead.begins,
             owner: None,
             title: lead.title(),
             customer: None,
@@ -160,7 +163,7 @@ impl<'a> Course<'a> {
         self.at = self.at.max(time);
     }
 
-    fn owned_by_leaver(&self) -> bool {
+    pub(super) fn owned_by_leaver(&self) -> bool {
         self.owner.is_some_and(|owner| owner.id == self.company.people.leaver)
     }
 

@@ -17,6 +17,7 @@ use self::{course::Course, lead::Lead};
 use super::{
     Step,
     company::Company,
+    dice::Dice,
     pipelines::{REGION, REGIONS},
 };
 
@@ -45,8 +46,8 @@ pub(super) fn steps(company: &Company, index: u32) -> Result<Vec<Step>, Invalid>
     let mut lead = Lead::new(company, index);
     let fate = if dice.per_mille(MISTAKES_PER_MILLE) {
         Fate::Mistake
-    } else if index > 0 && dice.per_mille(DUPLICATES_PER_MILLE) {
-        Fate::Duplicate(index - dice.within(1, index.min(80)))
+    } else if let Some(repeated) = repeated(index, &mut dice) {
+        Fate::Duplicate(original(company, repeated))
     } else if dice.per_mille(FORGOTTEN_PER_MILLE) {
         Fate::Forgotten
     } else if dice.percent(lead.win_percent) {
@@ -67,6 +68,25 @@ pub(super) fn steps(company: &Company, index: u32) -> Result<Vec<Step>, Invalid>
         Fate::Forgotten => course.go_and_be_forgotten()?,
     }
     Ok(course.steps())
+}
+
+/// The deal that the deal number `index` repeats, if it repeats one.
+fn repeated(index: u32, dice: &mut Dice) -> Option<u32> {
+    (index > 0 && dice.per_mille(DUPLICATES_PER_MILLE)).then(|| index - dice.within(1, index.min(80)))
+}
+
+/// This deal, or the first of those that it repeats: a duplicate is not one of a duplicate.
+fn original(company: &Company, mut index: u32) -> u32 {
+    loop {
+        let mut dice = Course::dice(company, index);
+        if dice.per_mille(MISTAKES_PER_MILLE) {
+            return index;
+        }
+        match repeated(index, &mut dice) {
+            Some(repeated) => index = repeated,
+            None => return index,
+        }
+    }
 }
 
 impl Course<'_> {
@@ -104,7 +124,7 @@ impl Course<'_> {
         };
         let owner = if unassigned { self.owner.take() } else { None };
         self.enter(deal::Command::Create(create));
-        self.open = true;
+        (self.open, self.opened) = (true, self.at);
         if let Some(owner) = owner {
             if self.dice.percent(50) {
                 self.wait_minutes(30, 600);

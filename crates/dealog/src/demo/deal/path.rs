@@ -1,7 +1,8 @@
 //! The way of a deal through the stages, and its ends.
 
+use chrono::Days;
 use dealog_domain::{Patch, deal};
-use dealog_events::{Invalid, Label, Slug};
+use dealog_events::{Invalid, Label, Slug, When};
 
 use super::{changes::rounded, course::Course};
 use crate::demo::{people::Seller, pipelines::Funnel};
@@ -34,6 +35,12 @@ const LOST_REOPENED: [&str; 4] =
 /// In percent: moves that pass over a stage, and moves that are followed by one back.
 const SKIP_PERCENT: u32 = 11;
 const BACK_PERCENT: u32 = 7;
+/// Of 1,000 stays in a stage, those that end with a slip.
+const SLIPS_PER_MILLE: u32 = 14;
+/// In percent: wins that are entered on a later day than that of the contract.
+const SIGNED_BEFORE_PERCENT: u32 = 8;
+/// Of 1,000 wins, those of which something is corrected later.
+const CORRECTED_PER_MILLE: u32 = 15;
 /// Of 1,000 moves, those that turn out to belong into the other pipeline.
 const TRANSFER_PER_MILLE: u32 = 9;
 /// Of 1,000 won and lost deals, those that are taken up again.
@@ -120,6 +127,9 @@ impl<'a> Course<'a> {
         let (mut backs, mut transferred) = (0, false);
         while self.stage < stage_at(self.funnel, depth) {
             self.stay()?;
+            if self.dice.per_mille(SLIPS_PER_MILLE) {
+                self.slip()?;
+            }
             if !transferred && self.dice.per_mille(TRANSFER_PER_MILLE) {
                 transferred = true;
                 self.transfer()?;
@@ -135,6 +145,22 @@ impl<'a> Course<'a> {
                 self.move_to(back, Some(&BACK_REASONS))?;
             }
         }
+        Ok(())
+    }
+
+    /// A card is dragged too far, and taken back.
+    fn slip(&mut self) -> Result<(), Invalid> {
+        let to = self.stage + 2;
+        let asked = self.funnel.required_on_the_way(Some(self.stage), to);
+        // Who leaves may be gone in between, and no deal waits for that.
+        if to > self.funnel.last() || !self.has_all(&asked) || self.owned_by_leaver() {
+            return Ok(());
+        }
+        let stage = self.funnel.stage(to)?.slug.clone();
+        self.enter(deal::Command::Move(deal::Move { stage, reason: None }));
+        self.wait_minutes(1, 20);
+        let reason = if self.dice.percent(30) { Some("Dragged too far".parse()?) } else { None };
+        self.enter(deal::Command::Undo(deal::Undo { command: None, reason }));
         Ok(())
     }
 
@@ -164,7 +190,7 @@ impl<'a> Course<'a> {
         };
         let to = self.funnel.stage(stage)?;
         if stage != self.stage {
-            self.fill_in(&to.required_fields)?;
+            self.fill_in(&self.funnel.required_on_the_way(Some(self.stage), stage))?;
             self.stage = stage;
             self.enter(deal::Command::Move(deal::Move { stage: to.slug.clone(), reason }));
         }
@@ -175,7 +201,7 @@ impl<'a> Course<'a> {
         let other = self.company.other(self.funnel);
         let stage = stage_at(other, depth_of(self.funnel, self.stage));
         let to = other.stage(stage)?;
-        self.fill_in(&to.required_fields)?;
+        self.fill_in(&other.required_on_the_way(None, stage))?;
         (self.funnel, self.stage) = (other, stage);
         self.enter(deal::Command::Transfer(deal::Transfer { pipeline: other.id, stage: Some(to.slug.clone()) }));
         Ok(())
@@ -188,9 +214,27 @@ impl<'a> Course<'a> {
         let amount = if self.euros == Some(to) { None } else { Some(self.money(to)?) };
         self.euros = Some(to);
         let contract = if self.dice.percent(80) { Some(self.contract()?) } else { None };
-        self.enter(deal::Command::Win(deal::Win { amount, closed_at: None, contract }));
+        let closed_at = self.signed_before();
+        self.enter(deal::Command::Win(deal::Win { amount, closed_at, contract }));
         self.open = false;
+        if self.dice.per_mille(CORRECTED_PER_MILLE) {
+            let days = self.dice.within(1, 9);
+            self.wait_days(days);
+            let contract = Patch::Set(format!("{}-A", self.contract()?).parse()?);
+            let correction = deal::CorrectClosing { contract, ..deal::CorrectClosing::default() };
+            self.enter(deal::Command::CorrectClosing(correction));
+        }
         Ok(())
+    }
+
+    /// Some contracts are signed days before anyone enters that.
+    fn signed_before(&mut self) -> Option<When> {
+        if !self.dice.percent(SIGNED_BEFORE_PERCENT) {
+            return None;
+        }
+        let (calendar, days) = (&self.company.calendar, self.dice.within(1, 3));
+        let day = calendar.date_of(self.at).checked_sub_days(Days::new(days.into()))?;
+        (day > calendar.date_of(self.opened)).then_some(When::Day(day))
     }
 
     fn contract(&self) -> Result<Label, Invalid> {
@@ -228,7 +272,7 @@ impl<'a> Course<'a> {
         self.stage = stage;
         let reason = self.dice.pick(reasons).copied().unwrap_or_default().parse()?;
         self.enter(deal::Command::Reopen(deal::Reopen { stage: Some(to), reason }));
-        self.open = true;
+        (self.open, self.opened) = (true, self.at);
         // Whoever had the deal may have left meanwhile.
         self.hand_over_at(self.at);
         Ok(())
