@@ -20,6 +20,7 @@ SHOWN = 8
 CROSS_CHECKS = 90
 # A log with fewer events gets every filter and group for every figure; a longer one for some.
 SHORT = 8000
+REVISING = ("deal.undone", "deal.closing_corrected")
 
 
 def ask(server, worlds, question):
@@ -79,9 +80,18 @@ def compare(name, server, seed, special, chance, progress):
     day = lambda at: when.local_day(at, zone).isoformat()
     instants = [when.write(pick(0.5)), day(pick(0.8)), day(pick(0.35)), when.write(pick(0.93) - 1)]
     instants += [when.write(at) for at in rng.sample(special, min(3, len(special)))]
-    instants += [day(at) for at in rng.sample(special, min(2, len(special)))] + [None]
+    instants += [day(at) for at in rng.sample(special, min(2, len(special)))]
+    by_kind = {}
+    for event in log.all:
+        by_kind.setdefault(event["type"], []).append(event)
+    revised = {kind: rng.sample(found, min(2, len(found))) for kind, found in by_kind.items() if kind in REVISING}
+    # Just before and just when something was taken back or corrected, and when a closing counts that was entered later.
+    instants += [when.write(event["at"] - number) for some in revised.values() for number, event in enumerate(some)]
+    late = [e for kind in ("deal.won", "deal.lost") for e in by_kind.get(kind, ()) if when.instant(e["data"]["closed_at"]) < e["at"]]
+    instants += [when.write(when.instant(event["data"]["closed_at"])) for event in rng.sample(late, min(2, len(late)))] + [None]
     figures = None if log.head < SHORT else 3
     positions = [log.head // 3, log.head * 3 // 4]
+    positions += [some[0]["position"] - 1 for some in revised.values() if some]
     if log.recorded[-1] - log.recorded[0] > 10**6 * 86400 * 30:
         positions += [day(log.recorded[log.head // 2]), when.write(log.recorded[log.head * 2 // 3])]
     maker = Maker(log, worlds, rng, instants, positions)

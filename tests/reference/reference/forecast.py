@@ -48,9 +48,8 @@ class History:
             order = pipeline.order
             last = len(order) - 1
             # When the deal first was in each stage or beyond it; a deal that was won is at the last by then.
-            steps = [(visit.start, order[visit.stage]) for visit in snap.visits() if visit.pipeline == pipeline.id]
-            steps += [(visit.end, last) for visit in snap.visits()
-                      if visit.pipeline == pipeline.id and snap.ended(visit) and visit.how == "won"]
+            steps = [(visit.start, order[visit.stage]) for visit in snap.deal.visits if visit.pipeline == pipeline.id]
+            steps += [(visit.end, last) for visit in snap.deal.visits if visit.pipeline == pipeline.id and visit.how == "won"]
             steps.sort()
             first = {}
             for at, place in steps:

@@ -18,7 +18,7 @@ def fate(world, snap, pipeline, until=None):
     `open`, `won` or `lost`."
     """
     deal = snap.deal
-    length = snap.length if until is None else min(snap.length, deal.length(until - 1, world.known_at))
+    length = len(deal.states) if until is None else deal.length(until - 1)
     state = deal.states[length - 1]
     order = world.definitions.pipelines[pipeline].order
     here = [visit for visit in deal.visits if visit.began < length and visit.pipeline == pipeline]
@@ -45,7 +45,7 @@ def rows(world, question):
     within = question.within_days
     for snap in world.snaps:
         seen = set()
-        for visit in snap.visits():
+        for visit in snap.deal.visits:
             if visit.pipeline in seen:
                 continue
             seen.add(visit.pipeline)

@@ -24,10 +24,10 @@ def rows(world, question):
             at = deal.occurred[number]
             result.append((Row(world, snap, deal.states[number], at, at, None, visit.pipeline, visit.stage), what))
 
-        for visit in snap.visits():
+        for visit in snap.deal.visits:
             if question.start <= visit.start < question.end:
                 row(visit.began, visit, ("entered", None, None))
-            if snap.ended(visit) and question.start <= visit.end < question.end:
+            if visit.ended is not None and question.start <= visit.end < question.end:
                 if visit.how == "moved":
                     order = world.order_at(visit.pipeline, visit.end)
                     how = "forward" if order[visit.to] > order[visit.stage] else "back"
@@ -36,7 +36,7 @@ def rows(world, question):
                     how = {"transferred": "transferred", "won": "won_from", "lost": "lost_from"}[visit.how]
                     row(visit.ended, visit, (how, None, None))
         for name, just_before in (("open_before", question.start), ("open_after", question.end)):
-            length = deal.length(just_before - 1, world.known_at)
+            length = deal.length(just_before - 1)
             if length and deal.states[length - 1].status == "open":
                 state = deal.states[length - 1]
                 moment = question.start if name == "open_before" else question.end - 1

@@ -1,4 +1,4 @@
-"""The log: every event, sorted into deals and definitions, with what a deal was like after each of its events."""
+"""The log: every event, sorted into deals and definitions, with the course of a deal that so many of its events make."""
 
 import copy
 from bisect import bisect_right
@@ -12,7 +12,7 @@ class State:
 
     __slots__ = (
         "pipeline", "stage", "status", "counted", "entered", "amount", "owner", "customer", "source", "campaign", "expected",
-        "probability", "category", "fields", "reason", "competitor", "closed", "closing",
+        "probability", "category", "fields", "reason", "competitor", "closed", "closing", "own",
     )
 
 
@@ -27,39 +27,97 @@ class Visit:
 
 
 class Deal:
-    """A deal: its events, and its state after each."""
+    """A deal: its events as they were recorded."""
 
     def __init__(self, identity):
         self.id = identity
-        self.occurred, self.positions, self.states, self.visits = [], [], [], []
+        self.events, self.occurred, self.positions, self._courses = [], [], [], {}
+
+    def append(self, event):
+        """Takes the next event."""
+        assert not self.occurred or self.occurred[-1] <= event["at"], "the events of a deal are in the order in which they happened"
+        self.events.append(event)
+        self.occurred.append(event["at"])
+        self.positions.append(event["position"])
+
+    def course(self, as_of, known_at):
+        """What the events make that had happened by `as_of` and been recorded by `known_at`; None before the first."""
+        length = min(bisect_right(self.occurred, as_of), bisect_right(self.positions, known_at))
+        if length and length not in self._courses:
+            self._courses[length] = Course(self.id, normal(self.events[:length]))
+        return self._courses[length] if length else None
+
+
+def normal(events):
+    """The events of a deal as they count, as (type, data, the instant at which it counts).
+
+    "`deal.undone` takes back the events at the positions that it lists: the figures are what they would be without these events and
+    without the undoing. `deal.closing_corrected` changes what its `to` names, and figures take the closing as if it had been recorded
+    like that. Whatever was recorded before the closing counts no later than `closed_at`. And whatever was recorded after the closing
+    counts no earlier."
+    """
+    undone = {position for event in events if event["type"] == "deal.undone" for position in event["data"]["events"]}
+    counting, closings = [], []
+    for event in events:
+        if event["position"] in undone or event["type"] == "deal.undone":
+            continue
+        kind, data = event["type"], event["data"]
+        if kind in ("deal.won", "deal.lost"):
+            closings.append(len(counting))
+        elif kind == "deal.closing_corrected":
+            closing, to = counting[closings[-1]], data["to"]
+            closing[1] = {**closing[1], **to}
+            if "amount" not in to:
+                continue
+            # "The deal keeps the corrected amount when it is reopened", whatever happened to it since the closing.
+            kind, data = "deal.amount_changed", {"to": to["amount"]}
+        counting.append([kind, data, event["at"]])
+    for place in closings:
+        closed = when.instant(counting[place][1]["closed_at"])
+        counting[place][2] = closed
+        for event in counting[:place]:
+            event[2] = min(event[2], closed)
+        for event in counting[place + 1:]:
+            event[2] = max(event[2], closed)
+    return counting
+
+
+class Course:
+    """What became of a deal: its events as they count, its state after each, and its visits to stages."""
+
+    def __init__(self, identity, events):
+        self.id = identity
+        self.occurred, self.states, self.visits = [], [], []
+        for kind, data, at in events:
+            self._apply(kind, data, at)
 
     @property
     def created(self):
         """When it was created."""
         return self.occurred[0]
 
-    def length(self, as_of, known_at):
-        """How many of its events count: those that had happened by `as_of` and been recorded by `known_at`."""
-        return min(bisect_right(self.occurred, as_of), bisect_right(self.positions, known_at))
+    def length(self, until):
+        """How many of its events count up to an instant."""
+        return bisect_right(self.occurred, until)
 
-    def apply(self, event):
-        """Takes the next event."""
-        kind, data, at = event["type"], event["data"], event["at"]
+    def _apply(self, kind, data, at):
         number = len(self.states)
-        assert not self.occurred or self.occurred[-1] <= at, "the events of a deal are in the order in which they happened"
+        assert not self.occurred or self.occurred[-1] <= at, "a closing was not before the creation or the last reopening"
         self.occurred.append(at)
-        self.positions.append(event["position"])
         if kind == "deal.created":
             state = State()
             state.pipeline, state.stage, state.status, state.counted = data["pipeline"], data["stage"], "open", True
             state.entered, state.amount = at, _amount(data["amount"])
-            state.owner, state.customer, state.source = data["owner"], data["customer"], data["source"]
+            state.owner = state.own = data["owner"]
+            state.customer, state.source = data["customer"], data["source"]
             state.campaign, state.fields = data["campaign"], dict(data["fields"])
             state.expected = data["expected_close"] and when.parse_day(data["expected_close"])
             state.probability = state.category = state.reason = state.competitor = state.closed = state.closing = None
             self._enter(state, at, number)
         else:
             state = copy.copy(self.states[-1])
+            # A corrected closing may be credited to someone else: "it keeps its own owner in any case".
+            state.owner = state.own
             getattr(self, "_" + kind.removeprefix("deal."))(state, data, at, number)
         self.states.append(state)
 
@@ -85,11 +143,13 @@ class Deal:
     def _won(self, state, data, at, number):
         self._leave("won", at, number)
         state.status, state.counted, state.amount = "won", True, _amount(data["amount"])
+        state.owner = data.get("owner", state.owner)
         state.closed, state.closing, state.reason, state.competitor = at, number, None, None
 
     def _lost(self, state, data, at, number):
         self._leave("lost", at, number)
         state.status, state.counted = "lost", data["counted"]
+        state.owner = data.get("owner", state.owner)
         state.closed, state.closing, state.reason, state.competitor = at, number, data["reason"], data["competitor"]
 
     def _reopened(self, state, data, at, number):
@@ -118,7 +178,7 @@ class Deal:
         state.category = data["to"]
 
     def _owner_assigned(self, state, data, at, number):
-        state.owner = data["to"]
+        state.owner = state.own = data["to"]
 
     def _probability_set(self, state, data, at, number):
         state.probability = data["to"]
@@ -151,7 +211,7 @@ class Log:
             self.newest = max(self.newest, event["at"])
             category, _, identity = event["stream"].partition("-")
             if category == "deal":
-                self.deals.setdefault(identity, Deal(identity)).apply(event)
+                self.deals.setdefault(identity, Deal(identity)).append(event)
             else:
                 self.streams.setdefault(category, {}).setdefault(identity, []).append(event)
         self.recorded = [event["recorded"] for event in events]

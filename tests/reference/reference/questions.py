@@ -34,7 +34,8 @@ class Maker:
         self.world = worlds.at(log.newest, log.head)
         # What is known when the first question about a past position is asked.
         self.known = min([log.head] + [p for p in positions if isinstance(p, int)])
-        states = [state for deal in log.deals.values() for state, at in zip(deal.states, deal.positions) if at <= self.known]
+        courses = [course for deal in log.deals.values() if (course := deal.course(log.newest, self.known))]
+        states = [state for course in courses for state in course.states]
         some = lambda name: sorted({getattr(state, name) for state in states if getattr(state, name) is not None})
         world = worlds.at(log.newest, self.known).definitions
         self.values = {name: some(name) for name in ("owner", "customer", "source", "campaign", "competitor")}
@@ -45,7 +46,10 @@ class Maker:
         self.amounts = some("amount")
         self.fields = {slug: f for slug, f in world.fields.items() if f["kind"] != "text"}
         self.used = {slug: sorted({str(s.fields[slug]) for s in states if slug in s.fields}) for slug in self.fields}
-        self.days = sorted({when.local_day(deal.created, self.world.zone) for deal in log.deals.values()})
+        snaps = self.world.snaps
+        self.days = sorted({when.local_day(snap.deal.created, self.world.zone) for snap in snaps})
+        # When something was recorded as having happened, and when it counts.
+        self.moments = [at for deal in log.deals.values() for at in deal.occurred] + [at for s in snaps for at in s.deal.occurred]
 
     def question(self, figure, parameters):
         """A question; the funnel by period is one of the modes of the funnel."""
@@ -157,8 +161,7 @@ class Maker:
             days = sorted(rng.choices(self.days, k=2))
             ends = [day.isoformat() for day in days]
             if name != "expected" and rng.random() < 0.4:
-                deal = rng.choice(list(self.log.deals.values()))
-                at = rng.choice(deal.occurred)
+                at = rng.choice(self.moments)
                 ends[1] = when.write(max(at, when.midnight(days[0], self.world.zone) + 40 * 3600 * 10**6))
         return rng.choice([{f"{name}_from": ends[0]}, {f"{name}_to": ends[1]}, {f"{name}_from": ends[0], f"{name}_to": ends[1]}])
 

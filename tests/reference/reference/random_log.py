@@ -2,8 +2,8 @@
 happened.
 
 It has what a company of a demonstration lacks: stages added, revised, reordered and retired; transfers and reopenings; losses that do
-not count; members who join and leave teams; a time zone that changes; custom fields of every kind; and events at the very instants
-that questions ask about.
+not count; closings that are dated back, corrected and taken back, and other commands that are undone; members who join and leave
+teams; a time zone that changes; custom fields of every kind; and events at the very instants that questions ask about.
 """
 
 import heapq
@@ -109,6 +109,8 @@ class _Company:
         self.changed_zone = when.instant("2024-02-14T11:30:00Z")
         self.special += [self.changed_zone, self.changed_zone - 1]
         self.pipelines, self.users, self.teams, self.customers, self.open = {}, [], [], [], []
+        # What each deal was like before its last command, as `act` takes it, if that command can be undone.
+        self.before = {}
         self.campaigns = [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(3)]
 
     # Sending -----------------------------------------------------------------------------------------------------------------
@@ -174,8 +176,10 @@ class _Company:
             _, _, step, rest = heapq.heappop(self.queue)
             step(*rest)
         # What happens now, at the server's own time.
-        for deal in rng.sample(self.open, min(6, len(self.open))):
-            self.send("POST", f"deals/{deal}/win", {})
+        for number, deal in enumerate(rng.sample(self.open, min(9, len(self.open)))):
+            self.send("POST", f"deals/{deal}/win", {"closed_at": LAST} if number % 3 == 1 else {})
+            if number % 3 == 2:
+                self.send("POST", f"deals/{deal}/undo", {})
         self.send("DELETE", f"teams/{self.teams[0]}/members/{self.users[0]}", {})
 
     def define(self, name, stages, skipping, at):
@@ -289,22 +293,53 @@ class _Company:
         made = self.send("POST", "deals", body, at)
         if made:
             self.open.append(made["id"])
-            self.plan(made["id"], pipeline, "open", at, lag)
+            self.plan(made["id"], pipeline, "open", at, at, lag)
 
-    def plan(self, deal, pipeline, status, at, lag):
+    def plan(self, deal, pipeline, status, since, at, lag):
         """What happens to a deal next, after a while, until its time is over."""
         rng = self.rng
         then = at if rng.random() < 0.08 else self.moment(at, at + rng.choice([1, 12, 40, 90]) * DAY)
-        if then < self.end and rng.random() < (0.93 if status == "open" else 0.55):
-            self.later(then + lag, self.act, deal, pipeline, status, then, lag)
+        if then < self.end and rng.random() < (0.93 if status == "open" else 0.7):
+            self.later(then + lag, self.act, deal, pipeline, status, since, then, lag)
 
-    def act(self, deal, pipeline, status, at, lag):
-        rng, path, send = self.rng, f"deals/{deal}", self.send
-        if status == "open":
-            what = rng.choices(["move", "change", "win", "lose", "transfer"], [40, 28, 12, 16, 6])[0]
+    def closed_at(self, since, at):
+        """When a deal was closed that has been open since then: an instant, to the ends of what is allowed, or a day."""
+        rng = self.rng
+        on = rng.choice([since, at, self.moment(since, at), self.moment(since, at), self.moment(max(since, at - 9 * DAY), at)])
+        return when.write(on) if rng.random() < 0.6 else when.local_day(on, rng.choice(self.zones)).isoformat()
+
+    def correction(self, status, since, at):
+        """One or several parts of what is said of a closing."""
+        rng = self.rng
+        parts = {"closed_at": lambda: self.closed_at(since, at), "owner": lambda: rng.choice(self.users + [None])}
+        if status == "won":
+            parts |= {"amount": lambda: self.amount() or {"amount": "7", "currency": self.currency},
+                      "contract": lambda: rng.choice(["C-2024/17", None])}
         else:
-            what = rng.choice(["reopen", "reopen", "change"])
-        if what == "move":
+            parts["reason"] = lambda: rng.choice(LATER_REASONS)["slug"]
+        return {name: parts[name]() for name in rng.sample(list(parts), rng.choice([1, 1, 2, len(parts)]))}
+
+    def act(self, deal, pipeline, status, since, at, lag):
+        """One command on a deal, which has been open, or was until it was closed, since an instant."""
+        rng, path, before, done = self.rng, f"deals/{deal}", (pipeline, status, since), []
+
+        def send(*command):
+            done.append(answer := self.send(*command))
+            return answer
+
+        if status == "open":
+            what = rng.choices(["move", "change", "win", "lose", "transfer", "undo"], [40, 28, 13, 17, 6, 12])[0]
+        else:
+            what = rng.choices(["reopen", "change", "correct", "undo"], [30, 12, 30, 20])[0]
+        if what == "undo":
+            # Refused after the creation and after another undoing.
+            if send("POST", f"{path}/undo", {} if rng.random() < 0.7 else {"reason": "A slip"}, at):
+                pipeline, status, since = before = self.before[deal]
+                if (deal in self.open) != (status == "open"):
+                    (self.open.append if status == "open" else self.open.remove)(deal)
+        elif what == "correct":
+            send("PATCH", f"{path}/closing", self.correction(status, since, at), at)
+        elif what == "move":
             send("POST", f"{path}/move", {"stage": rng.choice(self.pipelines[pipeline])}, at)
         elif what == "transfer":
             other = rng.choice(list(self.pipelines))
@@ -313,19 +348,22 @@ class _Company:
                 pipeline = other
         elif what == "win":
             amount = self.amount() if rng.random() < 0.5 else None
-            if send("POST", f"{path}/win", {"amount": amount} if amount else {}, at):
+            body = ({"amount": amount} if amount else {}) | ({"closed_at": self.closed_at(since, at)} if rng.random() < 0.6 else {})
+            if send("POST", f"{path}/win", body, at):
                 status = "won"
                 self.open.remove(deal)
         elif what == "lose":
             reason = rng.choice(LATER_REASONS)["slug"]
             body = {"reason": reason, "competitor": rng.choice(COMPETITORS)}
+            if rng.random() < 0.6:
+                body["closed_at"] = self.closed_at(since, at)
             if send("POST", f"{path}/lose", {k: v for k, v in body.items() if v}, at):
                 status = "lost"
                 self.open.remove(deal)
         elif what == "reopen":
             body = {"reason": "It goes on"} | ({"stage": rng.choice(self.pipelines[pipeline])} if rng.random() < 0.5 else {})
             if send("POST", f"{path}/reopen", body, at):
-                status = "open"
+                status, since = "open", at
                 self.open.append(deal)
         else:
             change = rng.choice([
@@ -342,4 +380,7 @@ class _Company:
                 lambda: {"owner": rng.choice(self.users), "amount": self.amount(), "fields": self.field()},
             ])()
             send("PATCH", path, change, at)
-        self.plan(deal, pipeline, status, at, lag)
+        if done[0] and done[0]["events"]:
+            # A command that changes nothing is not the last.
+            self.before[deal] = before
+        self.plan(deal, pipeline, status, since, at, lag)

@@ -20,9 +20,9 @@ def rows(world, question):
         row = copy.copy(current)
         row.passing = next(iter(question.pipelines or [None]))
         times = {}
-        for visit in row.snap.visits():
+        for visit in row.snap.deal.visits:
             place = (visit.pipeline, visit.stage)
-            end = visit.end if row.snap.ended(visit) else world.as_of
+            end = world.as_of if visit.ended is None else visit.end
             times[place] = times.get(place, 0) + end - visit.start
         state = row.snap.state
         result.append((row, times, (state.pipeline, state.stage) if row.snap.open else None))

@@ -10,20 +10,20 @@ from .numbers import DAY
 
 
 class Snap:
-    """A deal at `as_of`.
+    """A deal at `as_of`, with its course until then.
 
     "An open deal counts with its attributes at `as_of`. A closed deal counts with the attributes that it had when it was closed, and
     for the teams that its owner was in at that time."
     """
 
-    __slots__ = ("deal", "length", "state", "attributes", "at", "stale", "overdue")
+    __slots__ = ("deal", "state", "attributes", "at", "stale", "overdue")
 
-    def __init__(self, deal, length, as_of):
-        self.deal, self.length = deal, length
-        self.state = deal.states[length - 1]
+    def __init__(self, course, as_of):
+        self.deal = course
+        self.state = course.states[-1]
         closing = self.state.closing
-        self.attributes = self.state if closing is None else deal.states[closing]
-        self.at = as_of if closing is None else deal.occurred[closing]
+        self.attributes = self.state if closing is None else course.states[closing]
+        self.at = as_of if closing is None else self.state.closed
 
     @property
     def open(self):
@@ -34,14 +34,6 @@ class Snap:
     def excluded(self):
         """"It is excluded if it was lost for a reason that is not `counted`.\""""
         return not self.state.counted
-
-    def visits(self):
-        """Its visits to stages, as far as they had begun."""
-        return [visit for visit in self.deal.visits if visit.began < self.length]
-
-    def ended(self, visit):
-        """Whether a visit had ended."""
-        return visit.ended is not None and visit.ended < self.length
 
 
 class Row:
@@ -107,11 +99,10 @@ class World:
         """Every deal that had been created, oldest in the log first."""
         snaps, visited = [], set()
         for deal in self.log.deals.values():
-            length = deal.length(self.as_of, self.known_at)
-            if length:
-                snap = Snap(deal, length, self.as_of)
-                snaps.append(snap)
-                visited.update((visit.pipeline, visit.stage) for visit in snap.visits())
+            course = deal.course(self.as_of, self.known_at)
+            if course:
+                snaps.append(Snap(course, self.as_of))
+                visited.update((visit.pipeline, visit.stage) for visit in course.visits)
         for pipeline in self.definitions.pipelines.values():
             pipeline.keep(visited)
         for snap in snaps:
