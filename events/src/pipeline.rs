@@ -15,7 +15,10 @@ events!(
         StageRevised = "pipeline.stage_revised" v 1,
         StageRetired = "pipeline.stage_retired" v 1,
         StagesReordered = "pipeline.stages_reordered" v 1,
+        StageReinstated = "pipeline.stage_reinstated" v 1,
+        Renamed = "pipeline.renamed" v 1,
         Archived = "pipeline.archived" v 1,
+        Unarchived = "pipeline.unarchived" v 1,
     }
 );
 
@@ -160,6 +163,24 @@ pub struct StageRetired {
     pub stage: Slug,
 }
 
+/// A retired stage takes deals again, in the place that it kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageReinstated {
+    /// The stage.
+    pub stage: Slug,
+}
+
+/// A pipeline is called something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Renamed {
+    /// Before.
+    pub from: Title,
+    /// After.
+    pub to: Title,
+}
+
 /// The stages stand in another order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -174,3 +195,8 @@ pub struct StagesReordered {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Archived {}
+
+/// An archived pipeline takes deals again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unarchived {}

@@ -9,6 +9,7 @@ events!(
     /// An event of a team's stream.
     TeamEvent {
         Formed = "team.formed" v 1,
+        Renamed = "team.renamed" v 1,
         MemberAdded = "team.member_added" v 1,
         MemberRemoved = "team.member_removed" v 1,
     }
@@ -20,6 +21,16 @@ events!(
 pub struct Formed {
     /// What it is called.
     pub name: Title,
+}
+
+/// A team is called something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Renamed {
+    /// Before.
+    pub from: Title,
+    /// After.
+    pub to: Title,
 }
 
 /// A user joined.

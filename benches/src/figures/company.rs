@@ -145,7 +145,7 @@ impl Company {
         for (number, id) in self.sellers.iter().enumerate() {
             let stream = StreamId::User(*id);
             let name = Personal::new(stream, format!("Seller {number}").parse()?);
-            first(stream, UserEvent::Invited(user::Invited { name, email: None, role: Role::Seller }).into());
+            first(stream, UserEvent::Invited(user::Invited { name, email: None, roles: Role::Seller.into() }).into());
         }
         for (number, id) in self.customers.iter().enumerate() {
             let name = format!("Customer {number}").parse()?;

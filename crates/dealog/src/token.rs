@@ -10,7 +10,7 @@ use dealog_commands::{Commands, Meta, Request};
 use dealog_domain::{Command, State, user};
 use dealog_events::{
     Actor, Event, StreamId, Timestamp, Title, UserId, Version,
-    user::{Role, UserEvent},
+    user::{Role, Roles, UserEvent},
 };
 use dealog_store::{Log, Token};
 use uuid::Uuid;
@@ -33,7 +33,7 @@ pub(crate) enum TokenCommand {
             dealog token create --invite 'Anna Berg' --role admin\n  \
             dealog token create --user 0190e5a2-7b6e-7c1d-9c55-3a5e6f7a8b9c --expires-days 90\n  \
             dealog token create --service ledger --allow read,log\n\n\
-            A person may do what their role says: a seller works own deals and reads all, a manager works all deals and \
+            A person may do what their roles say: a seller works own deals and reads all, a manager works all deals and \
             teams, an analyst asks, an auditor asks and reads the log, an admin sees to settings, pipelines and users. A \
             service may do what --allow lists. Only the token goes to standard output."
     )]
@@ -54,15 +54,15 @@ pub(crate) enum TokenCommand {
 /// A token to make.
 #[derive(Debug, Args)]
 pub(crate) struct Create {
-    /// For this user of the company, who may do what their role says
+    /// For this user of the company, who may do what their roles say
     #[arg(long, value_name = "ID")]
     user: Option<UserId>,
     /// For a new user of this name
     #[arg(long, value_name = "NAME", requires = "role")]
     invite: Option<Title>,
-    /// The new user's role: seller, manager, analyst, auditor or admin
-    #[arg(long, value_parser = role, requires = "invite")]
-    role: Option<Role>,
+    /// The new user's role: seller, manager, analyst, auditor or admin; several are separated by commas
+    #[arg(long, value_name = "ROLE", value_delimiter = ',', requires = "invite")]
+    role: Vec<Role>,
     /// For the service of this name, which may do what --allow lists
     #[arg(long, value_name = "NAME", requires = "allow")]
     service: Option<Title>,
@@ -79,11 +79,6 @@ pub(crate) struct Create {
     /// Who creates it, kept with the token [default: the user of the system]
     #[arg(long, value_name = "NAME")]
     by: Option<Title>,
-}
-
-fn role(text: &str) -> Result<Role, String> {
-    let unfit = || format!("`{text}` is not a role; these are: seller, manager, analyst, auditor, admin");
-    serde_json::from_value(text.into()).map_err(|_| unfit())
 }
 
 /// Carries out one of them on the log of the data folder, beside a server or without one.
@@ -111,7 +106,7 @@ async fn create(settings: &Settings, store: &Arc<dyn Log>, commands: &Commands, 
         }
     };
     let may = match &invited {
-        Some((_, invite)) => word(invite.role),
+        Some((_, invite)) => words(&invite.roles),
         None => may(commands, actor, &create.allow).await?,
     };
     let name = create.name.or(create.service).map(|name| name.to_string()).unwrap_or_default();
@@ -154,9 +149,9 @@ async fn create(settings: &Settings, store: &Arc<dyn Log>, commands: &Commands, 
     })
 }
 
-fn to_invite(name: Option<Title>, role: Option<Role>) -> Result<user::Invite, Failure> {
-    match (name, role) {
-        (Some(name), Some(role)) => Ok(user::Invite { name, email: None, role }),
+fn to_invite(name: Option<Title>, roles: Vec<Role>) -> Result<user::Invite, Failure> {
+    match (name, Roles::try_from(roles)) {
+        (Some(name), Ok(roles)) => Ok(user::Invite { name, email: None, roles }),
         _ => Err(Failure::Folder("name a user with --user, or invite one with --invite and --role".into())),
     }
 }
@@ -177,14 +172,14 @@ async fn may(commands: &Commands, actor: Actor, permissions: &[Permission]) -> R
         return Ok(permissions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     };
     match &*commands.state(StreamId::User(user)).await? {
-        State::User(Some(state)) if state.active => Ok(word(state.role)),
+        State::User(Some(state)) if state.active => Ok(words(&state.roles)),
         State::User(Some(_)) => Err(Failure::Folder(format!("user {user} has been deactivated and may do nothing"))),
         _ => Err(Failure::Folder(format!("there is no user {user}: invite one with --invite NAME --role ROLE"))),
     }
 }
 
-fn word(role: Role) -> String {
-    serde_json::to_value(role).ok().and_then(|role| role.as_str().map(ToOwned::to_owned)).unwrap_or_default()
+fn words(roles: &Roles) -> String {
+    roles.iter().map(|role| role.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 async fn list(store: &Arc<dyn Log>, commands: &Commands) -> Result<(), Failure> {
@@ -224,7 +219,7 @@ async fn holder(store: &Arc<dyn Log>, commands: &Commands, token: &Token) -> Res
         _ => user.to_string(),
     };
     let (role, active) = match &*commands.state(stream).await? {
-        State::User(Some(state)) => (word(state.role), state.active),
+        State::User(Some(state)) => (words(&state.roles), state.active),
         _ => (String::new(), false),
     };
     Ok((name, role, active))

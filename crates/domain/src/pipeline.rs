@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use dealog_events::{
     Event, Probability, Slug, Title,
     pipeline::{
-        Archived, Defined, ForecastCategory, PipelineEvent, RequiredField, Stage, StageAdded, StageRetired,
-        StageRevised, StagesReordered,
+        Archived, Defined, ForecastCategory, PipelineEvent, Renamed, RequiredField, Stage, StageAdded, StageReinstated,
+        StageRetired, StageRevised, StagesReordered, Unarchived,
     },
     settings::FieldOwner,
 };
@@ -119,10 +119,16 @@ pub enum Command {
     ReviseStage(Slug, ReviseStage),
     /// Let nothing enter a stage any more.
     RetireStage(Slug),
+    /// Let deals enter a retired stage again.
+    ReinstateStage(Slug),
     /// Put the stages into another order.
     Reorder(Reorder),
+    /// Describe it anew.
+    Change(Change),
     /// Take no more deals.
     Archive,
+    /// Take deals again.
+    Unarchive,
 }
 
 /// A pipeline to set up.
@@ -180,6 +186,18 @@ pub struct ReviseStage {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<ForecastCategory>))]
     pub forecast_category: Patch<ForecastCategory>,
+}
+
+/// What to change about a pipeline; what is absent stays as it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ChangePipeline))]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// What people call it.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Title>))]
+    pub name: Patch<Title>,
 }
 
 /// Another order of the stages.
@@ -250,8 +268,11 @@ impl Aggregate for Option<Pipeline> {
             Command::AddStage(_)
             | Command::ReviseStage(..)
             | Command::RetireStage(_)
+            | Command::ReinstateStage(_)
             | Command::Reorder(_)
-            | Command::Archive => false,
+            | Command::Change(_)
+            | Command::Archive
+            | Command::Unarchive => false,
         }
     }
 
@@ -268,10 +289,22 @@ impl Aggregate for Option<Pipeline> {
                 revise_stage(facts.begun(self.as_ref())?, &settings, stage, command)
             }),
             Command::RetireStage(stage) => Rule::alone(move |facts| retire_stage(facts.begun(self.as_ref())?, stage)),
+            Command::ReinstateStage(stage) => {
+                Rule::alone(move |facts| reinstate_stage(facts.begun(self.as_ref())?, stage))
+            }
+            Command::Change(command) => Rule::alone(move |facts| {
+                let pipeline = facts.begun(self.as_ref())?;
+                let name = command.name.given("name")?.filter(|to| **to != pipeline.name);
+                Ok(name.map(|to| Renamed { from: pipeline.name.clone(), to: to.clone() }.into()).into_iter().collect())
+            }),
             Command::Reorder(command) => Rule::alone(move |facts| reorder(facts.begun(self.as_ref())?, command)),
             Command::Archive => Rule::alone(move |facts| {
                 let archived = facts.begun(self.as_ref())?.archived;
                 Ok(if archived { Vec::new() } else { vec![Archived {}.into()] })
+            }),
+            Command::Unarchive => Rule::alone(move |facts| {
+                let archived = facts.begun(self.as_ref())?.archived;
+                Ok(if archived { vec![Unarchived {}.into()] } else { Vec::new() })
             }),
         }
     }
@@ -300,15 +333,18 @@ impl Aggregate for Option<Pipeline> {
                     placed.stage = event.to.clone();
                 }
             }
-            PipelineEvent::StageRetired(event) => {
-                if let Some(placed) = stages.iter_mut().find(|placed| placed.stage.slug == event.stage) {
-                    placed.retired = true;
+            PipelineEvent::StageRetired(StageRetired { stage })
+            | PipelineEvent::StageReinstated(StageReinstated { stage }) => {
+                if let Some(placed) = stages.iter_mut().find(|placed| placed.stage.slug == *stage) {
+                    placed.retired = matches!(event, PipelineEvent::StageRetired(_));
                 }
             }
             PipelineEvent::StagesReordered(event) => {
                 stages.sort_by_key(|placed| event.to.iter().position(|slug| *slug == placed.stage.slug));
             }
+            PipelineEvent::Renamed(event) => pipeline.name = event.to.clone(),
             PipelineEvent::Archived(_) => pipeline.archived = true,
+            PipelineEvent::Unarchived(_) => pipeline.archived = false,
         }
         Some(pipeline)
     }
@@ -383,6 +419,11 @@ fn retire_stage(pipeline: &Pipeline, slug: &Slug) -> Result<Vec<Event>, crate::R
         return Err(Rejection::NoStageLeft.into());
     }
     Ok(vec![StageRetired { stage: slug.clone() }.into()])
+}
+
+fn reinstate_stage(pipeline: &Pipeline, slug: &Slug) -> Result<Vec<Event>, crate::Rejection> {
+    let retired = pipeline.stage(slug)?.retired;
+    Ok(if retired { vec![StageReinstated { stage: slug.clone() }.into()] } else { Vec::new() })
 }
 
 fn reorder(pipeline: &Pipeline, reorder: &Reorder) -> Result<Vec<Event>, crate::Rejection> {

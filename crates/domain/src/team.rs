@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use dealog_events::{
     Event, Title, UserId,
-    team::{Formed, MemberAdded, MemberRemoved, TeamEvent},
+    team::{Formed, MemberAdded, MemberRemoved, Renamed, TeamEvent},
 };
 use serde::Deserialize;
 
 use crate::{
-    Common, Details, Standing,
+    Common, Details, Patch, Standing,
     aggregates::Aggregate,
     facts::{Found, Rule},
 };
@@ -31,6 +31,8 @@ pub struct Team {
 pub enum Command {
     /// Set it up.
     Form(Form),
+    /// Describe it anew.
+    Change(Change),
     /// Take someone in.
     AddMember(UserId),
     /// Let someone go.
@@ -45,6 +47,18 @@ pub enum Command {
 pub struct Form {
     /// What it is called.
     pub name: Title,
+}
+
+/// What to change about a team; what is absent stays as it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ChangeTeam))]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// What it is called.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Title>))]
+    pub name: Patch<Title>,
 }
 
 /// A team is refused nothing but for a reason in [`Common`](crate::Common), or for its members' sake.
@@ -64,7 +78,7 @@ impl Aggregate for Option<Team> {
     fn begins_stream(command: &Command) -> bool {
         match command {
             Command::Form(_) => true,
-            Command::AddMember(_) | Command::RemoveMember(_) => false,
+            Command::Change(_) | Command::AddMember(_) | Command::RemoveMember(_) => false,
         }
     }
 
@@ -73,6 +87,11 @@ impl Aggregate for Option<Team> {
             Command::Form(form) => Rule::alone(move |facts| {
                 facts.not_begun(self.as_ref())?;
                 Ok(vec![Formed { name: form.name.clone() }.into()])
+            }),
+            Command::Change(command) => Rule::alone(move |facts| {
+                let team = facts.begun(self.as_ref())?;
+                let name = command.name.given("name")?.filter(|to| **to != team.name);
+                Ok(name.map(|to| Renamed { from: team.name.clone(), to: to.clone() }.into()).into_iter().collect())
             }),
             Command::AddMember(user) => {
                 Rule::reading(*user, move |facts, user| add_member(facts.begun(self.as_ref())?, &user))
@@ -93,6 +112,7 @@ impl Aggregate for Option<Team> {
         let mut team = self?;
         match event {
             TeamEvent::Formed(_) => {}
+            TeamEvent::Renamed(event) => team.name = event.to.clone(),
             TeamEvent::MemberAdded(event) => drop(team.members.insert(event.user)),
             TeamEvent::MemberRemoved(event) => drop(team.members.remove(&event.user)),
         }

@@ -2,12 +2,12 @@
 
 use dealog_events::{
     Email, Event, Personal, StreamId, Title, UserId,
-    user::{Deactivated, Invited, Role, RoleChanged, UserEvent},
+    user::{Deactivated, Invited, Reactivated, Renamed, Role, Roles, RolesChanged, UserEvent},
 };
 use serde::Deserialize;
 
 use crate::{
-    Details, Facts, Kind, Standing,
+    Details, Facts, Kind, Patch, Standing,
     aggregates::Aggregate,
     facts::{Found, Rule},
 };
@@ -15,8 +15,10 @@ use crate::{
 /// A user as they stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
+    /// What they are called.
+    pub name: Personal<Title>,
     /// What they may do.
-    pub role: Role,
+    pub roles: Roles,
     /// Whether they may do anything.
     pub active: bool,
 }
@@ -26,10 +28,12 @@ pub struct User {
 pub enum Command {
     /// Let them in.
     Invite(Invite),
-    /// Let them do something else.
-    ChangeRole(ChangeRole),
+    /// Call them something else, or let them do something else.
+    Change(Change),
     /// Let them do nothing any more.
     Deactivate,
+    /// Let them do again what their roles say.
+    Reactivate,
 }
 
 /// A user to let in.
@@ -42,17 +46,24 @@ pub struct Invite {
     pub name: Title,
     /// Where mail reaches the person.
     pub email: Option<Email>,
-    /// What the person may do.
-    pub role: Role,
+    /// What the person may do: one role or several.
+    pub roles: Roles,
 }
 
-/// Another role for a user.
-#[derive(Debug, Clone, Deserialize)]
+/// What to change about a user; what is absent stays as it is.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ChangeUser))]
 #[serde(deny_unknown_fields)]
-pub struct ChangeRole {
-    /// What the person may do.
-    pub role: Role,
+pub struct Change {
+    /// What the person is called.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Title>))]
+    pub name: Patch<Title>,
+    /// What the person may do: all roles.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Roles>))]
+    pub roles: Patch<Roles>,
 }
 
 /// Why a command about a user was refused.
@@ -61,6 +72,14 @@ pub enum Rejection {
     /// A user who may do nothing any more.
     #[error("user {user} has been deactivated")]
     Inactive {
+        /// The field that names the user.
+        field: &'static str,
+        /// The user.
+        user: UserId,
+    },
+    /// A user who works no deals.
+    #[error("user {user} works no deals; name one who is a seller or a manager")]
+    WorksNoDeals {
         /// The field that names the user.
         field: &'static str,
         /// The user.
@@ -75,7 +94,8 @@ impl Rejection {
     pub(crate) fn details(&self) -> Details {
         match self {
             Self::Inactive { field, .. } => Details::new(Kind::Invalid, "inactive_user").field(*field),
-            Self::OwnRole => Details::new(Kind::Forbidden, "own_role").field("role"),
+            Self::WorksNoDeals { field, .. } => Details::new(Kind::Invalid, "works_no_deals").field(*field),
+            Self::OwnRole => Details::new(Kind::Forbidden, "own_role").field("roles"),
         }
     }
 }
@@ -88,6 +108,16 @@ impl Found<UserId> {
         }
         Err(Rejection::Inactive { field, user: self.id() }.into())
     }
+
+    /// A rejection if the user cannot own deals.
+    pub(crate) fn works_deals(&self, field: &'static str) -> Result<(), crate::Rejection> {
+        self.active(field)?;
+        let roles = &self.existing(field)?.roles;
+        if roles.has(Role::Seller) || roles.has(Role::Manager) {
+            return Ok(());
+        }
+        Err(Rejection::WorksNoDeals { field, user: self.id() }.into())
+    }
 }
 
 impl Aggregate for Option<User> {
@@ -97,7 +127,7 @@ impl Aggregate for Option<User> {
     fn begins_stream(command: &Command) -> bool {
         match command {
             Command::Invite(_) => true,
-            Command::ChangeRole(_) | Command::Deactivate => false,
+            Command::Change(_) | Command::Deactivate | Command::Reactivate => false,
         }
     }
 
@@ -107,14 +137,7 @@ impl Aggregate for Option<User> {
                 facts.not_begun(self.as_ref())?;
                 Ok(invite(facts.stream(), command))
             }),
-            Command::ChangeRole(command) => Rule::alone(move |facts| {
-                let user = facts.begun(self.as_ref())?;
-                if user.role == command.role {
-                    return Ok(Vec::new());
-                }
-                check_access(facts)?;
-                Ok(vec![RoleChanged { from: user.role, to: command.role }.into()])
-            }),
+            Command::Change(command) => Rule::alone(move |facts| change(facts, facts.begun(self.as_ref())?, command)),
             Command::Deactivate => Rule::alone(move |facts| {
                 if !facts.begun(self.as_ref())?.active {
                     return Ok(Vec::new());
@@ -122,23 +145,49 @@ impl Aggregate for Option<User> {
                 check_access(facts)?;
                 Ok(vec![Deactivated {}.into()])
             }),
+            Command::Reactivate => Rule::alone(move |facts| {
+                let active = facts.begun(self.as_ref())?.active;
+                Ok(if active { Vec::new() } else { vec![Reactivated {}.into()] })
+            }),
         }
     }
 
     fn evolve(self, event: &UserEvent) -> Self {
-        match event {
-            UserEvent::Invited(event) => Some(User { role: event.role, active: true }),
-            UserEvent::RoleChanged(event) => self.map(|user| User { role: event.to, ..user }),
-            UserEvent::Deactivated(_) => self.map(|user| User { active: false, ..user }),
+        if let UserEvent::Invited(event) = event {
+            return Some(User { name: event.name.clone(), roles: event.roles.clone(), active: true });
         }
+        let mut user = self?;
+        match event {
+            UserEvent::Invited(_) => {}
+            UserEvent::Renamed(event) => user.name = event.to.clone(),
+            UserEvent::RolesChanged(event) => user.roles = event.to.clone(),
+            UserEvent::Deactivated(_) => user.active = false,
+            UserEvent::Reactivated(_) => user.active = true,
+        }
+        Some(user)
     }
 }
 
 fn invite(about: StreamId, command: &Invite) -> Vec<Event> {
-    let Invite { name, email, role } = command.clone();
+    let Invite { name, email, roles } = command.clone();
     let name = Personal::new(about, name);
     let email = email.map(|email| Personal::new(about, email));
-    vec![Invited { name, email, role }.into()]
+    vec![Invited { name, email, roles }.into()]
+}
+
+fn change(facts: &Facts, user: &User, command: &Change) -> Result<Vec<Event>, crate::Rejection> {
+    let mut events: Vec<Event> = Vec::new();
+    if let Some(name) = command.name.given("name")? {
+        let to = Personal::new(facts.stream(), name.clone());
+        if to != user.name {
+            events.push(Renamed { from: user.name.clone(), to }.into());
+        }
+    }
+    if let Some(to) = command.roles.given("roles")?.filter(|to| **to != user.roles) {
+        check_access(facts)?;
+        events.push(RolesChanged { from: user.roles.clone(), to: to.clone() }.into());
+    }
+    Ok(events)
 }
 
 /// Refuses a change of the caller's own role or access, which somebody else must make.

@@ -136,7 +136,8 @@ impl Pipeline {
         }
         let mut pipeline = before.cloned().ok_or("the pipeline was never defined")?;
         match event {
-            PipelineEvent::Defined(_) | PipelineEvent::Archived(_) => {}
+            PipelineEvent::Defined(_) | PipelineEvent::Archived(_) | PipelineEvent::Unarchived(_) => {}
+            PipelineEvent::Renamed(event) => pipeline.name = event.to.to_string(),
             PipelineEvent::StageAdded(event) => {
                 let place = match &event.after {
                     None => 0,
@@ -149,6 +150,7 @@ impl Pipeline {
                 *stage = StageDefinition { retired: stage.retired, ..define(&event.to) };
             }
             PipelineEvent::StageRetired(event) => pipeline.stage(&event.stage)?.retired = true,
+            PipelineEvent::StageReinstated(event) => pipeline.stage(&event.stage)?.retired = false,
             PipelineEvent::StagesReordered(event) => {
                 let place = |stage: &StageDefinition| event.to.iter().position(|slug| *slug == stage.slug);
                 pipeline.stages.sort_by_key(place);
@@ -189,7 +191,7 @@ impl Memberships {
         }
         let Some(memberships) = self.of.get_mut(user.index()) else { return };
         match event {
-            TeamEvent::Formed(_) => {}
+            TeamEvent::Formed(_) | TeamEvent::Renamed(_) => {}
             TeamEvent::MemberAdded(_) => memberships.push(Membership { team, joined: (at, position), left: None }),
             TeamEvent::MemberRemoved(_) => {
                 let live = memberships.iter_mut().rev().find(|found| found.team == team && found.left.is_none());

@@ -175,6 +175,9 @@ impl Image {
                     TeamEvent::Formed(formed) => {
                         history(&mut self.team_names, team).push(at, position, formed.name.to_string());
                     }
+                    TeamEvent::Renamed(renamed) => {
+                        history(&mut self.team_names, team).push(at, position, renamed.to.to_string());
+                    }
                     TeamEvent::MemberAdded(change) => {
                         let user = self.users.name(&change.user);
                         self.memberships.apply(team, event, user, at, position);
@@ -192,7 +195,11 @@ impl Image {
                         let user = self.users.name(&id);
                         history(&mut self.user_names, user).push(at, position, event.name.shown());
                     }
-                    UserEvent::RoleChanged(_) | UserEvent::Deactivated(_) => {}
+                    UserEvent::Renamed(event) => {
+                        let user = self.users.name(&id);
+                        history(&mut self.user_names, user).push(at, position, event.to.shown());
+                    }
+                    UserEvent::RolesChanged(_) | UserEvent::Deactivated(_) | UserEvent::Reactivated(_) => {}
                 }
                 Ok(())
             }

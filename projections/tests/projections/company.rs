@@ -156,7 +156,7 @@ impl Company {
     }
 
     pub(crate) async fn invite(&mut self, user: UserId, name: &str) {
-        let invite = user::Invite { name: val(name), email: None, role: Role::Seller };
+        let invite = user::Invite { name: val(name), email: None, roles: Role::Seller.into() };
         self.ask(StreamId::User(user), Command::User(user::Command::Invite(invite))).await;
     }
 

@@ -72,7 +72,7 @@ fn random_logs(on: On, logs: u64) {
         "customer.renamed",
         "customer.field_set",
         "team.member_removed",
-        "user.role_changed",
+        "user.roles_changed",
         "settings.time_zone_set",
         "as of",
         "known",

@@ -114,12 +114,14 @@ impl Log {
                         version: Version(1),
                         name: event.name.shown(),
                         email: event.email.as_ref().and_then(|email| Some(email.open().ok()?.to_string())),
-                        role: event.role,
+                        roles: event.roles.clone(),
                         active: true,
                     });
                 }
-                UserEvent::RoleChanged(event) => user.as_mut().unwrap().role = event.to,
+                UserEvent::Renamed(event) => user.as_mut().unwrap().name = event.to.shown(),
+                UserEvent::RolesChanged(event) => user.as_mut().unwrap().roles = event.to.clone(),
                 UserEvent::Deactivated(_) => user.as_mut().unwrap().active = false,
+                UserEvent::Reactivated(_) => user.as_mut().unwrap().active = true,
             }
             user.as_mut().unwrap().version = envelope.version;
         }
@@ -140,6 +142,7 @@ impl Log {
                     let name = event.name.to_string();
                     team = Some(Team { id, version: Version(1), name, members: Vec::new() });
                 }
+                TeamEvent::Renamed(event) => team.as_mut().unwrap().name = event.to.to_string(),
                 TeamEvent::MemberAdded(event) => team.as_mut().unwrap().members.push(event.user),
                 TeamEvent::MemberRemoved(event) => {
                     team.as_mut().unwrap().members.retain(|member| *member != event.user);
@@ -350,7 +353,13 @@ fn pipeline(id: PipelineId, events: &[&(Envelope, Event)]) -> Option<Pipeline> {
         let place = |stages: &[PipelineStage], slug: &Slug| stages.iter().position(|known| known.stage.slug == *slug);
         match event {
             PipelineEvent::Defined(_) => unreachable!(),
+            PipelineEvent::Renamed(event) => pipeline.name = event.to.to_string(),
             PipelineEvent::Archived(_) => pipeline.archived = true,
+            PipelineEvent::Unarchived(_) => pipeline.archived = false,
+            PipelineEvent::StageReinstated(event) => {
+                let at = place(stages, &event.stage).unwrap();
+                stages[at].retired = false;
+            }
             PipelineEvent::StageAdded(event) => {
                 let at = event.after.as_ref().map_or(0, |after| place(stages, after).unwrap() + 1);
                 stages.insert(at, new(&event.stage));

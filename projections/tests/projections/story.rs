@@ -229,7 +229,7 @@ impl Story {
     fn for_pipeline(&self, id: PipelineId, dice: &mut Dice) -> Command {
         let Some(known) = Log::read(&self.company.log()).pipeline(id, &Seeing::default()) else { return define(dice) };
         let slugs: Vec<Slug> = known.stages.into_iter().map(|stage| stage.stage.slug).collect();
-        let command = match dice.weighed(&[40, 25, 12, 22, 1]) {
+        let command = match dice.weighed(&[40, 25, 12, 22, 1, 6, 1, 4]) {
             0 => pipeline::Command::AddStage(pipeline::AddStage {
                 stage: a_stage(dice.pick(&SLUGS), dice),
                 after: dice.maybe(70, |dice| dice.pick(&slugs)),
@@ -253,7 +253,10 @@ impl Story {
                 }
                 pipeline::Command::Reorder(pipeline::Reorder { stages })
             }
-            _ => pipeline::Command::Archive,
+            4 => pipeline::Command::Archive,
+            5 => pipeline::Command::ReinstateStage(dice.pick(&slugs)),
+            6 => pipeline::Command::Unarchive,
+            _ => pipeline::Command::Change(pipeline::Change { name: Patch::Set(val(dice.pick(&["Sales", "Trade"]))) }),
         };
         Command::Pipeline(command)
     }
@@ -295,14 +298,18 @@ fn for_customer(dice: &mut Dice) -> Command {
 }
 
 fn for_user(dice: &mut Dice) -> Command {
-    let command = match dice.weighed(&[6, 6, 1]) {
+    let command = match dice.weighed(&[6, 6, 1, 1]) {
         0 => user::Command::Invite(user::Invite {
             name: val(dice.pick(&["Boris", "Clara"])),
             email: dice.maybe(50, |_| val("someone@example.com")),
-            role: Role::Seller,
+            roles: Role::Seller.into(),
         }),
-        1 => user::Command::ChangeRole(user::ChangeRole { role: dice.pick(&[Role::Seller, Role::Manager]) }),
-        _ => user::Command::Deactivate,
+        1 => user::Command::Change(user::Change {
+            name: dice.maybe(30, |dice| val(dice.pick(&["Dora", "Emil"]))).into(),
+            roles: Patch::Set(dice.pick(&[Role::Seller, Role::Manager]).into()),
+        }),
+        2 => user::Command::Deactivate,
+        _ => user::Command::Reactivate,
     };
     Command::User(command)
 }

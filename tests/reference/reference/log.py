@@ -62,15 +62,13 @@ def normal(events):
         if event["position"] in undone or event["type"] == "deal.undone":
             continue
         kind, data = event["type"], event["data"]
+        if kind == "deal.closing_corrected":
+            # A closed deal's amount does not change but like that, so it is also the one that "the deal keeps".
+            closing = counting[closings[-1]]
+            closing[1] = {**closing[1], **data["to"]}
+            continue
         if kind in ("deal.won", "deal.lost"):
             closings.append(len(counting))
-        elif kind == "deal.closing_corrected":
-            closing, to = counting[closings[-1]], data["to"]
-            closing[1] = {**closing[1], **to}
-            if "amount" not in to:
-                continue
-            # "The deal keeps the corrected amount when it is reopened", whatever happened to it since the closing.
-            kind, data = "deal.amount_changed", {"to": to["amount"]}
         counting.append([kind, data, event["at"]])
     for place in closings:
         closed = when.instant(counting[place][1]["closed_at"])

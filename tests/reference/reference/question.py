@@ -88,11 +88,16 @@ class Question:
             self.troubles.append(text)
 
     def names_unknown_stage(self, worlds):
-        """Whether a filter names a stage that no pipeline had at `as_of`."""
+        """Whether a filter names a stage that no pipeline had at `as_of`, or at the instant of a point of a series."""
         known_at = known_position(worlds.log, self.parameters.get("known_at"), lambda day: worlds.end_of_day(day, worlds.log.head))
         world = worlds.at(self._as_of(worlds, known_at, when.write(worlds.log.newest)), known_at)
-        stages = {stage.slug for p in world.definitions.pipelines.values() for stage in p.stages if not stage.later}
-        return not set(values_of(self.parameters.get("stage", ""))) <= stages
+        asked = [world]
+        if "series" in self.parameters and self.figure in AT_AN_INSTANT:
+            asked += [worlds.at(ends - 1, known_at) for _, _, ends in self._intervals(world)]
+        named = set(values_of(self.parameters.get("stage", "")))
+        return any(
+            not named <= {stage.slug for p in then.definitions.pipelines.values() for stage in p.stages if not stage.later}
+            for then in asked)
 
     def _as_of(self, worlds, known_at, answered):
         text = self.parameters.get("as_of", answered)
@@ -165,17 +170,23 @@ class Question:
         return [{"deal": deal, "adds": adds} for deal, adds in
                 behind(world, self, self._rows(world), self.parameters["number"], self.parameters.get("at_stage"))]
 
-    def _series(self, worlds, world):
-        """"`series` gives the figure for each interval from `from` to `to`. The last interval ends at `as_of` if that comes first.\""""
+    def _intervals(self, world):
+        """"`series` gives the figure for each interval from `from` to `to`. The last interval ends at `as_of` if that comes first.\"
+
+        For each: its first day, and the instants at which it begins and ends."""
         kind, given = self.parameters["series"], self.parameters
         end = self._instant(world, given["to"]) if "to" in given else world.as_of + 1
         start = self._instant(world, given["from"]) if "from" in given else world.midnight(when.year_before(world.day_of(end)))
         end = min(end, world.as_of + 1)
-        points = []
         day = when.first_day(world.day_of(start), kind)
         while world.midnight(day) < end:
             after = when.next_first_day(day, kind)
-            begins, ends = world.midnight(day), min(world.midnight(after), world.as_of + 1)
+            yield day, world.midnight(day), min(world.midnight(after), world.as_of + 1)
+            day = after
+
+    def _series(self, worlds, world):
+        kind, points = self.parameters["series"], []
+        for day, begins, ends in self._intervals(world):
             point = {"interval": when.label(day, kind), "from": when.write(begins), "to": when.write(ends)}
             if self.figure in AT_AN_INSTANT:
                 then = worlds.at(ends - 1, world.known_at)
@@ -191,7 +202,6 @@ class Question:
             else:
                 self.start, self.end = begins, ends
                 points.append({**point, **self._grouped(world)})
-            day = after
         return {"series": kind, "points": points}
 
 

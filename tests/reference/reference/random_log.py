@@ -152,7 +152,7 @@ class _Company:
         # Defined later than deals in it are created: before its first definition, the first one counts.
         late = self.define("Renewals", ["due", "talk", "agreed"], False, day("2023-05-10"))
         for number in range(7):
-            made = self.send("POST", "users", {"name": f"{'GDACFBE'[number]} Person", "role": "seller"}, day("2022-11-04"))
+            made = self.send("POST", "users", {"name": f"{'GDACFBE'[number]} Person", "roles": ["seller"]}, day("2022-11-04"))
             self.users.append(made["id"])
         for name in ("South", "North", "East"):
             self.teams.append(self.send("POST", "teams", {"name": name}, day("2022-11-05"))["id"])
@@ -204,13 +204,15 @@ class _Company:
         """Users join teams, some late, some several, some never; and leave them."""
         rng = self.rng
         for team in self.teams:
-            at, plan = self.begin - 30 * DAY, []
+            at, plan, members = self.begin - 30 * DAY, [], set()
             for user in rng.sample(self.users[:-1], 4):
                 at += rng.choice([0, 5, 60]) * DAY
                 plan.append((at, "PUT", user))
-            for _ in range(5):
-                at = self.moment(at + 1, at + 150 * DAY)
-                plan.append((at, rng.choice(["DELETE", "DELETE", "PUT"]), rng.choice(self.users[:-1])))
+                members.add(user)
+            for _ in range(16):
+                at, user = self.moment(at + 1, at + 80 * DAY), rng.choice(self.users[:-1])
+                plan.append((at, "DELETE" if user in members else "PUT", user))
+                members ^= {user}
             lag = rng.choice([0, 0, 90]) * DAY
             for at, method, user in plan:
                 if at < self.end:

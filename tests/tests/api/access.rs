@@ -36,7 +36,7 @@ impl Company {
     pub(crate) fn over(data: Data) -> Self {
         let server = Server::start(&data, &[]);
         let invite =
-            |name: &str, role: &str| server.post("/v1/users", &json!({"name": name, "role": role})).expect(201).id();
+            |name: &str, role: &str| server.post("/v1/users", &json!({"name": name, "roles": [role]})).expect(201).id();
         let [admin_id, anna_id, boris_id, manager, analyst, auditor] = [
             invite("Olga Stern", "admin"),
             invite("Anna Berg", "seller"),
@@ -181,7 +181,7 @@ fn each_role_may_do_what_it_is_for_and_nothing_else() {
         ("customers", "/v1/customers".into(), json!({"kind": "organisation", "name": "Acme"})),
         ("teams", "/v1/teams".into(), json!({"name": "North"})),
         ("pipelines", "/v1/pipelines".into(), json!({"name": "Other", "stages": [stage]})),
-        ("users", "/v1/users".into(), json!({"name": "New", "role": "seller"})),
+        ("users", "/v1/users".into(), json!({"name": "New", "roles": ["seller"]})),
         ("settings", "/v1/settings".into(), json!({"time_zone": "Europe/Berlin"})),
     ];
     let roles = [
@@ -310,6 +310,29 @@ fn the_list_says_who_made_a_token_and_who_revoked_it() {
 }
 
 #[test]
+fn a_person_with_several_roles_may_do_what_any_of_them_may() {
+    let company = Company::new();
+    let token = token(&company.data, &["--invite", "Greta Lind", "--role", "seller,admin"]);
+    let greta = company.server.client().with_token(&token);
+    let own = greta.post("/v1/deals", &deal("Greta's", &json!({}))).expect(201).id();
+    greta.patch("/v1/settings", &json!({"time_zone": "Europe/Riga"})).expect(200);
+    greta.post(&format!("/v1/deals/{own}/move"), &json!({"stage": "qualified"})).expect(200);
+    // A seller's deals are still the own ones only, until she manages, too.
+    let annas = company.anna.post("/v1/deals", &deal("Anna's", &json!({}))).expect(201).id();
+    let work = || greta.post(&format!("/v1/deals/{annas}/move"), &json!({"stage": "qualified"}));
+    forbidden(work(), "not_your_deal");
+    let shown = company.run(&["token", "list"]).stdout;
+    assert!(shown.lines().any(|line| line.contains("Greta Lind") && line.contains("seller, admin")), "{shown}");
+    let head = greta.head();
+    let users = company.admin.get(&format!("/v1/users?min_position={head}")).expect(200).body;
+    let user = users["items"].as_array().unwrap().iter().find(|user| user["name"] == "Greta Lind").unwrap().clone();
+    let path = format!("/v1/users/{}", user["id"].as_str().unwrap());
+    company.admin.patch(&path, &json!({"roles": ["seller", "manager"]})).expect(200);
+    until("Greta should manage", FELT, || (work().status == 200).then_some(()));
+    forbidden(greta.patch("/v1/settings", &json!({"time_zone": "UTC"})), "forbidden");
+}
+
+#[test]
 fn a_revoked_token_is_worth_nothing() {
     let company = Company::new();
     company.anna.get("/v1/deals").expect(200);
@@ -345,7 +368,7 @@ fn a_change_of_role_and_a_deactivation_hold_for_tokens_given_out_before() {
     let company = Company::new();
     let path = format!("/v1/users/{}", company.anna_id);
     company.anna.get("/v1/events").expect(200);
-    company.admin.patch(&path, &json!({"role": "analyst"})).expect(200);
+    company.admin.patch(&path, &json!({"roles": ["analyst"]})).expect(200);
     until("an analyst should not read the log", FELT, || (company.anna.get("/v1/events").status == 403).then_some(()));
     company.admin.post(&format!("{path}/deactivate"), &json!({})).expect(200);
     until("a deactivated user should be refused", FELT, || {

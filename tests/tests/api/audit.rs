@@ -176,13 +176,13 @@ fn an_admin_does_not_change_their_own_role_unless_nobody_else_could_and_then_it_
     let path = format!("/v1/users/{}", company.admin_id);
     let second = token(&company.data, &["--invite", "Ines Roth", "--role", "admin"]);
     for (method, path, body) in
-        [("PATCH", path.clone(), json!({"role": "manager"})), ("POST", format!("{path}/deactivate"), json!({}))]
+        [("PATCH", path.clone(), json!({"roles": ["manager"]})), ("POST", format!("{path}/deactivate"), json!({}))]
     {
         forbidden(company.admin.call(method, &path).json(&body).send(), "own_role");
     }
     // The other one has no way in any more: she could not undo it.
     company.data.run(["token", "revoke", second.split('_').nth(1).unwrap()]).succeed();
-    company.admin.patch(&path, &json!({"role": "manager"})).expect(200);
+    company.admin.patch(&path, &json!({"roles": ["manager"]})).expect(200);
     let entries = audit(&company.auditor);
     let told = entry(&entries, &json!({"why": "only_admin", "route": "/v1/users/{id}"}));
     assert_eq!(told["actor"], format!("user:{}", company.admin_id));

@@ -213,14 +213,15 @@ fn settings_are_changed_one_by_one_and_customers_carry_the_companys_own_fields()
 #[test]
 fn a_user_who_was_deactivated_gets_no_more_deals() {
     let server = server();
-    let invited = server.post("/v1/users", &json!({"name": "Boris", "email": "boris@example.com", "role": "seller"}));
+    let invited =
+        server.post("/v1/users", &json!({"name": "Boris", "email": "boris@example.com", "roles": ["seller"]}));
     let invited = invited.expect(201);
     let (id, path) = (invited.id(), format!("/v1/users/{}", invited.id()));
     let user = after(&invited, &path).body;
     assert_eq!((&user["email"], &user["active"]), (&json!("boris@example.com"), &json!(true)));
-    let changed = server.patch(&path, &json!({"role": "manager"})).expect(200);
-    assert_eq!(after(&changed, &path).body["role"], "manager");
-    assert_eq!(server.patch(&path, &json!({"role": "manager"})).expect(200).body["events"], 0);
+    let changed = server.patch(&path, &json!({"roles": ["manager"]})).expect(200);
+    assert_eq!(after(&changed, &path).body["roles"], json!(["manager"]));
+    assert_eq!(server.patch(&path, &json!({"roles": ["manager"]})).expect(200).body["events"], 0);
 
     let his = server.post("/v1/deals", &deal("His", &json!({"owner": id}))).expect(201);
     let deactivated = server.call("POST", &format!("{path}/deactivate")).send().expect(200);
@@ -240,9 +241,96 @@ fn a_user_who_was_deactivated_gets_no_more_deals() {
 }
 
 #[test]
+fn what_was_archived_retired_or_deactivated_comes_back() {
+    let server = server();
+    let id = new_pipeline("Reversed", &json!({}));
+    let path = format!("/v1/pipelines/{id}");
+    let post = |path: &str| server.call("POST", path).send().expect(200);
+    let begin = || server.post("/v1/deals", &json!({"title": "In it", "pipeline": id, "stage": "two"}));
+    post(&format!("{path}/archive"));
+    begin().problem(409, "pipeline_archived");
+    post(&format!("{path}/unarchive"));
+    assert_eq!(post(&format!("{path}/unarchive")).body["events"], 0);
+    begin().expect(201);
+    post(&format!("{path}/stages/two/retire"));
+    begin().problem(422, "stage_not_open");
+    let reinstated = post(&format!("{path}/stages/two/reinstate"));
+    begin().expect(201);
+    let shown = after(&reinstated, &path).body;
+    assert_eq!((&shown["archived"], &shown["stages"][1]["retired"]), (&json!(false), &json!(false)));
+
+    let user = server.post("/v1/users", &json!({"name": "Dora", "roles": ["seller"]})).expect(201).id();
+    let owned = || server.post("/v1/deals", &deal("Dora's", &json!({"owner": user})));
+    post(&format!("/v1/users/{user}/deactivate"));
+    owned().problem(422, "inactive_user");
+    let reactivated = post(&format!("/v1/users/{user}/reactivate"));
+    assert_eq!(after(&reactivated, &format!("/v1/users/{user}")).body["active"], true);
+    owned().expect(201);
+}
+
+#[test]
+fn names_are_corrected_wherever_they_are_shown() {
+    let server = server();
+    let pipeline = new_pipeline("Reneawls", &json!({}));
+    let user = server.post("/v1/users", &json!({"name": "Emil Fsicher", "roles": ["seller"]})).expect(201).id();
+    let team = server.post("/v1/teams", &json!({"name": "Nroth"})).expect(201).id();
+    server.call("PUT", &format!("/v1/teams/{team}/members/{user}")).send().expect(200);
+    let open = json!({"title": "Named", "pipeline": pipeline, "owner": user});
+    server.post("/v1/deals", &open).expect(201);
+    let rename = |path: String, name: &str| {
+        let renamed = server.patch(&path, &json!({"name": name})).expect(200);
+        assert_eq!(after(&renamed, &path).body["name"], name);
+        assert_eq!(server.patch(&path, &json!({"name": name})).expect(200).body["events"], 0);
+        renamed.position()
+    };
+    rename(format!("/v1/pipelines/{pipeline}"), "Renewals");
+    rename(format!("/v1/users/{user}"), "Emil Fischer");
+    let position = rename(format!("/v1/teams/{team}"), "North");
+    let path = format!("/v1/pipeline?pipeline={pipeline}&by=owner,team&min_position={position}");
+    let figures = server.get(&path).expect(200).body;
+    assert_eq!(figures["pipelines"][0]["name"], "Renewals");
+    let names: Vec<_> = figures["groups"][0]["key"].as_array().unwrap().iter().map(|key| &key["name"]).collect();
+    assert_eq!(names, ["Emil Fischer", "North"]);
+}
+
+#[test]
+fn a_person_has_several_roles_and_only_those_who_sell_or_manage_own_deals() {
+    let server = server();
+    let several = json!({"name": "Greta", "roles": ["admin", "seller", "admin"]});
+    let invited = server.post("/v1/users", &several).expect(201);
+    let path = format!("/v1/users/{}", invited.id());
+    assert_eq!(after(&invited, &path).body["roles"], json!(["seller", "admin"]));
+    let problem = server.post("/v1/users", &json!({"name": "Nobody", "roles": []})).problem(400, "bad_request");
+    assert_eq!(problem.body["field"], "roles");
+    assert!(problem.text.contains("seller, manager, analyst, auditor or admin"), "{}", problem.text);
+
+    let owned = || server.post("/v1/deals", &deal("Greta's", &json!({"owner": invited.id()})));
+    let id = owned().expect(201).id();
+    server.patch(&path, &json!({"roles": ["analyst"]})).expect(200);
+    assert_eq!(owned().problem(422, "works_no_deals").body["field"], "owner");
+    // What is hers already stays hers.
+    let same = server.patch(&format!("/v1/deals/{id}"), &json!({"owner": invited.id()})).expect(200);
+    assert_eq!(same.body["events"], 0);
+}
+
+#[test]
+fn two_deals_are_not_duplicates_of_each_other() {
+    let server = server();
+    let create = |title: &str| server.post("/v1/deals", &deal(title, &json!({}))).expect(201).id();
+    let (one, other) = (create("One"), create("Other"));
+    let repeats = |id: &str, original: &str| {
+        let lose = json!({"reason": "price", "duplicate_of": original});
+        server.post(&format!("/v1/deals/{id}/lose"), &lose)
+    };
+    repeats(&one, &other).expect(200);
+    let problem = repeats(&other, &one).problem(422, "duplicate_of_duplicate");
+    assert_eq!((&problem.body["field"], &problem.body["allowed"]), (&json!("duplicate_of"), &json!([other])));
+}
+
+#[test]
 fn users_join_and_leave_teams() {
     let server = server();
-    let user = server.post("/v1/users", &json!({"name": "Clara", "role": "seller"})).expect(201).id();
+    let user = server.post("/v1/users", &json!({"name": "Clara", "roles": ["seller"]})).expect(201).id();
     let formed = server.post("/v1/teams", &json!({"name": "South"})).expect(201);
     let member = format!("/v1/teams/{}/members/{user}", formed.id());
     let members = |answer: &Answer| {

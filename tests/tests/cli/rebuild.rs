@@ -32,8 +32,8 @@ fn questions(ids: &[String]) -> Vec<String> {
 /// A company that has made something of everything.
 fn work(server: &Server) -> Vec<String> {
     let new = |path: &str, body: &Value| server.post(path, body).expect(201).id();
-    let anna = new("/v1/users", &json!({"name": "Anna", "role": "seller", "occurred_at": "2024-01-01T00:00:00Z"}));
-    let boris = new("/v1/users", &json!({"name": "Boris", "role": "seller", "occurred_at": "2024-01-01T00:00:00Z"}));
+    let anna = new("/v1/users", &json!({"name": "Anna", "roles": ["seller"], "occurred_at": "2024-01-01T00:00:00Z"}));
+    let boris = new("/v1/users", &json!({"name": "Boris", "roles": ["seller"], "occurred_at": "2024-01-01T00:00:00Z"}));
     let team = new("/v1/teams", &json!({"name": "North"}));
     server.put(&format!("/v1/teams/{team}/members/{anna}"), &json!({})).expect(200);
     server.call("POST", &format!("/v1/users/{boris}/deactivate")).send().expect(200);

@@ -23,11 +23,13 @@ use crate::{
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(define, list))
-        .routes(routes!(get))
+        .routes(routes!(get, change))
         .routes(routes!(add_stage, reorder))
         .routes(routes!(revise_stage))
         .routes(routes!(retire_stage))
+        .routes(routes!(reinstate_stage))
         .routes(routes!(archive))
+        .routes(routes!(unarchive))
 }
 
 fn pipeline_of(ids: &PathIds) -> Result<StreamId, Problem> {
@@ -80,12 +82,45 @@ async fn retire_stage(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<No
     asked.send(&app, pipeline_of(&ids)?, |_| Command::Pipeline(pipeline::Command::RetireStage(stage))).await
 }
 
-/// Retire a pipeline: it takes no more deals.
+/// Reinstate a retired stage: deals can enter it again, in the place that it kept.
+#[utoipa::path(post, path = "/v1/pipelines/{id}/stages/{stage}/reinstate", tag = "pipelines",
+    params(("id" = PipelineId, Path), ("stage" = Slug, Path), CommandHeaders), request_body = Option<Nothing>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn reinstate_stage(
+    State(app): State<Arc<App>>,
+    ids: PathIds,
+    asked: Asked<Nothing>,
+) -> Result<Response, Problem> {
+    let stage: Slug = ids.get("stage")?;
+    asked.send(&app, pipeline_of(&ids)?, |_| Command::Pipeline(pipeline::Command::ReinstateStage(stage))).await
+}
+
+/// Change a pipeline's name.
+#[utoipa::path(patch, path = "/v1/pipelines/{id}", tag = "pipelines",
+    params(("id" = PipelineId, Path), CommandHeaders), request_body = pipeline::Change,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn change(
+    State(app): State<Arc<App>>,
+    ids: PathIds,
+    asked: Asked<pipeline::Change>,
+) -> Result<Response, Problem> {
+    asked.send(&app, pipeline_of(&ids)?, |body| Command::Pipeline(pipeline::Command::Change(body))).await
+}
+
+/// Archive a pipeline: it takes no more deals.
 #[utoipa::path(post, path = "/v1/pipelines/{id}/archive", tag = "pipelines",
     params(("id" = PipelineId, Path), CommandHeaders), request_body = Option<Nothing>,
     responses((status = 200, body = Answer), CommandProblems))]
 async fn archive(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
     asked.send(&app, pipeline_of(&ids)?, |_| Command::Pipeline(pipeline::Command::Archive)).await
+}
+
+/// Unarchive a pipeline: it takes deals again.
+#[utoipa::path(post, path = "/v1/pipelines/{id}/unarchive", tag = "pipelines",
+    params(("id" = PipelineId, Path), CommandHeaders), request_body = Option<Nothing>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn unarchive(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+    asked.send(&app, pipeline_of(&ids)?, |_| Command::Pipeline(pipeline::Command::Unarchive)).await
 }
 
 /// All pipelines as they are now, oldest first.

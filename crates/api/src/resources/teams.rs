@@ -21,7 +21,10 @@ use crate::{
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(form, list)).routes(routes!(get)).routes(routes!(add_member, remove_member))
+    OpenApiRouter::new()
+        .routes(routes!(form, list))
+        .routes(routes!(get, change))
+        .routes(routes!(add_member, remove_member))
 }
 
 /// Set up a team.
@@ -30,6 +33,13 @@ pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
 async fn form(State(app): State<Arc<App>>, asked: Asked<Form>) -> Result<Response, Problem> {
     let stream = StreamId::Team(TeamId(Uuid::now_v7()));
     asked.create(&app, stream, "/v1/teams", |body| Command::Team(team::Command::Form(body))).await
+}
+
+/// Change a team's name.
+#[utoipa::path(patch, path = "/v1/teams/{id}", tag = "teams", params(("id" = TeamId, Path), CommandHeaders),
+    request_body = team::Change, responses((status = 200, body = Answer), CommandProblems))]
+async fn change(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<team::Change>) -> Result<Response, Problem> {
+    asked.send(&app, StreamId::Team(ids.get("id")?), |body| Command::Team(team::Command::Change(body))).await
 }
 
 /// Add a user to a team.

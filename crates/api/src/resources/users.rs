@@ -8,8 +8,8 @@ use axum::{
     response::Response,
 };
 use dealog_domain::{
-    Command,
-    user::{self, ChangeRole, Invite},
+    Command, Patch,
+    user::{self, Invite},
 };
 use dealog_events::{StreamId, UserId};
 use dealog_projections::models::{Named, company::User};
@@ -26,7 +26,11 @@ use crate::{
 };
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(invite, list)).routes(routes!(get, change_role)).routes(routes!(deactivate))
+    OpenApiRouter::new()
+        .routes(routes!(invite, list))
+        .routes(routes!(get, change))
+        .routes(routes!(deactivate))
+        .routes(routes!(reactivate))
 }
 
 /// Invite a user.
@@ -37,20 +41,24 @@ async fn invite(State(app): State<Arc<App>>, asked: Asked<Invite>) -> Result<Res
     asked.create(&app, stream, "/v1/users", |body| Command::User(user::Command::Invite(body))).await
 }
 
-/// Change a user's role. Nobody can change their own, except the only admin.
+/// Change a user's name or roles. Nobody can change their own roles, except the only admin.
 #[utoipa::path(patch, path = "/v1/users/{id}", tag = "users", params(("id" = UserId, Path), CommandHeaders),
-    request_body = ChangeRole, responses((status = 200, body = Answer), CommandProblems))]
-async fn change_role(
+    request_body = user::Change, responses((status = 200, body = Answer), CommandProblems))]
+async fn change(
     State(app): State<Arc<App>>,
     Extension(about): Extension<Arc<About>>,
     ids: PathIds,
-    asked: Asked<ChangeRole>,
+    asked: Asked<user::Change>,
 ) -> Result<Response, Problem> {
-    change(&app, &about, &ids, asked, |body| Command::User(user::Command::ChangeRole(body))).await
+    let command = |body| Command::User(user::Command::Change(body));
+    if asked.body.roles == Patch::Keep {
+        return asked.send(&app, StreamId::User(ids.get("id")?), command).await;
+    }
+    change_access(&app, &about, &ids, asked, command).await
 }
 
 /// Changes a user's role or access. Nobody does so for themselves, except the only admin; then the audit log says so.
-async fn change<T>(
+async fn change_access<T>(
     app: &App,
     about: &About,
     ids: &PathIds,
@@ -77,7 +85,15 @@ async fn deactivate(
     ids: PathIds,
     asked: Asked<Nothing>,
 ) -> Result<Response, Problem> {
-    change(&app, &about, &ids, asked, |_| Command::User(user::Command::Deactivate)).await
+    change_access(&app, &about, &ids, asked, |_| Command::User(user::Command::Deactivate)).await
+}
+
+/// Let a deactivated user do again what their roles say.
+#[utoipa::path(post, path = "/v1/users/{id}/reactivate", tag = "users",
+    params(("id" = UserId, Path), CommandHeaders), request_body = Option<Nothing>,
+    responses((status = 200, body = Answer), CommandProblems))]
+async fn reactivate(State(app): State<Arc<App>>, ids: PathIds, asked: Asked<Nothing>) -> Result<Response, Problem> {
+    asked.send(&app, StreamId::User(ids.get("id")?), |_| Command::User(user::Command::Reactivate)).await
 }
 
 /// Users as they are now, the newest first.

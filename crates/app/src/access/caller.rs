@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use dealog_domain::Standing;
-use dealog_events::{Actor, UserId, user::Role};
+use dealog_events::{
+    Actor, UserId,
+    user::{Role, Roles},
+};
 
 use super::{Permission, Refused, rate::Rate};
 use crate::Limits;
@@ -25,15 +28,16 @@ impl Caller {
         Self { actor: Actor::Local, permissions: None, standing: Standing::FULL, rate: None }
     }
 
-    pub(super) fn of_role(user: UserId, role: Role, limits: &Limits) -> Self {
-        let permissions = Permission::of_role(role);
+    pub(super) fn of_roles(user: UserId, roles: &Roles, limits: &Limits) -> Self {
+        let permissions = Permission::of_roles(roles);
         let standing = Standing {
-            own_deals_of: (role == Role::Seller).then_some(user),
+            // Who manages, too, works all deals.
+            own_deals_of: (roles.has(Role::Seller) && !roles.has(Role::Manager)).then_some(user),
             own_role_of: Some(user),
-            uses_reserve: matches!(role, Role::Manager | Role::Admin),
-            ..Permission::standing(permissions)
+            uses_reserve: roles.has(Role::Manager) || roles.has(Role::Admin),
+            ..Permission::standing(&permissions)
         };
-        let rate = Some(Rate::of(Some(role), limits));
+        let rate = Some(Rate::of(Some(roles), limits));
         Self { actor: Actor::User(user), permissions: Some(permissions.into()), standing, rate }
     }
 

@@ -217,7 +217,7 @@ impl Access {
                 && other != user
                 && let StreamState::User(Some(state)) = &*self.commands.state(StreamId::User(other)).await?
                 && state.active
-                && state.role == Role::Admin
+                && state.roles.has(Role::Admin)
             {
                 return Ok(false);
             }
@@ -296,7 +296,7 @@ impl Access {
             return Ok(Ok(Caller::of_service(token.actor, permissions, &self.limits)));
         };
         Ok(match &*self.commands.state(StreamId::User(user)).await? {
-            StreamState::User(Some(state)) if state.active => Ok(Caller::of_role(user, state.role, &self.limits)),
+            StreamState::User(Some(state)) if state.active => Ok(Caller::of_roles(user, &state.roles, &self.limits)),
             _ => Err("the user of this token may do nothing any more"),
         })
     }

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use dealog_domain::Standing;
-use dealog_events::user::Role;
+use dealog_events::user::{Role, Roles};
 
 /// Something that a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +43,8 @@ impl Permission {
     pub const ALL: [Self; 12] =
         [Read, Log, Deals, Customers, Teams, Pipelines, Users, Settings, Metrics, Backdate, ClosedDeals, Audit];
 
-    /// What a person may do.
-    pub(super) fn of_role(role: Role) -> &'static [Self] {
+    /// What a person may do by one role.
+    fn of_role(role: Role) -> &'static [Self] {
         match role {
             Role::Seller => &[Read, Log, Deals, Customers],
             Role::Manager => &[Read, Log, Deals, Customers, Teams, Backdate, ClosedDeals],
@@ -52,6 +52,12 @@ impl Permission {
             Role::Auditor => &[Read, Log, Audit],
             Role::Admin => &[Read, Log, Pipelines, Users, Settings, Metrics, Backdate, Audit],
         }
+    }
+
+    /// What a person may do who has these roles: all that any of them may.
+    pub(super) fn of_roles(roles: &Roles) -> Vec<Self> {
+        let may = |permission: &Self| roles.iter().any(|role| Self::of_role(role).contains(permission));
+        Self::ALL.into_iter().filter(may).collect()
     }
 
     /// What rules let a caller do who may do this.

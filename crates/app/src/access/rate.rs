@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dealog_events::{Actor, user::Role};
+use dealog_events::{
+    Actor,
+    user::{Role, Roles},
+};
 use dealog_store::TOKENS_MAX;
 use moka::sync::Cache;
 
@@ -23,10 +26,12 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// How fast a person of this role may send commands, or a service.
-    pub(super) fn of(role: Option<Role>, limits: &Limits) -> Self {
-        let (per_second, burst) = match role {
-            Some(Role::Seller) => (limits.seller_commands_per_second, limits.seller_commands_burst),
+    /// How fast a person of these roles may send commands, or a service.
+    pub(super) fn of(roles: Option<&Roles>, limits: &Limits) -> Self {
+        let (per_second, burst) = match roles {
+            Some(roles) if roles.iter().all(|role| role == Role::Seller) => {
+                (limits.seller_commands_per_second, limits.seller_commands_burst)
+            }
             Some(_) => (limits.person_commands_per_second, limits.person_commands_burst),
             None => (limits.service_commands_per_second, limits.service_commands_burst),
         };

@@ -1,6 +1,6 @@
 //! Who works at the sample company. The names are made up, syllable by syllable, and belong to nobody.
 
-use dealog_domain::{Command, team, user};
+use dealog_domain::{Command, Patch, team, user};
 use dealog_events::{Actor, Invalid, StreamId, TeamId, Timestamp, UserId, user::Role};
 
 use super::{
@@ -112,7 +112,8 @@ impl People {
             let name = format!("user:{id}:{name}");
             sample.step(name, Actor::User(self.manager), now, StreamId::User(id), Command::User(command))
         };
-        let role = user::Command::ChangeRole(user::ChangeRole { role: Role::Analyst });
+        let role =
+            user::Command::Change(user::Change { roles: Patch::Set(Role::Analyst.into()), ..user::Change::default() });
         let mut steps = vec![of_user(self.analyst, "role", day(ANALYST_DAY), role)];
 
         if let (Some((_, from, ..)), Some(changer)) = (SELLERS.get(CHANGER), self.sellers.get(CHANGER)) {
@@ -142,7 +143,7 @@ fn days_before(time: Timestamp, days: u32) -> Timestamp {
 
 fn invite(sample: &Sample, name: &str, id: UserId, role: Role, now: Timestamp) -> Result<Step, Invalid> {
     let email = format!("{}@example.com", name.to_lowercase().replace(' ', "."));
-    let invite = user::Invite { name: name.parse()?, email: Some(email.parse()?), role };
+    let invite = user::Invite { name: name.parse()?, email: Some(email.parse()?), roles: role.into() };
     let command = Command::User(user::Command::Invite(invite));
     Ok(sample.step(format!("user:{id}:invite"), Actor::Local, now, StreamId::User(id), command))
 }

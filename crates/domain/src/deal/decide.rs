@@ -165,7 +165,7 @@ fn create(
         customer.existing("customer")?;
     }
     if let Some(owner) = owner {
-        owner.active("owner")?;
+        owner.works_deals("owner")?;
     }
     if let Some((amount, settings)) = amount {
         check_currency(&settings, None, amount)?;
@@ -403,7 +403,7 @@ fn change(
     }
     if let Some(to) = change.owner.change(deal.owner.as_ref()) {
         if let Some(owner) = owner {
-            owner.active("owner")?;
+            owner.works_deals("owner")?;
         }
         events.push(OwnerAssigned { from: deal.owner, to }.into());
     }

@@ -24,7 +24,7 @@ fn beginnings() -> [Command; 6] {
             fields: [].into(),
         }
         .asked(),
-        user::Invite { name: val("Anna"), email: None, role: Role::Seller }.asked(),
+        user::Invite { name: val("Anna"), email: None, roles: Role::Seller.into() }.asked(),
         team::Form { name: val("North") }.asked(),
         settings::Change::default().asked(),
     ]

@@ -2,11 +2,14 @@
 
 use dealog_domain::{
     Patch,
-    pipeline::{AddStage, Command, Define, Reorder, ReviseStage, STAGES_MAX},
+    pipeline::{AddStage, Change, Command, Define, Reorder, ReviseStage, STAGES_MAX},
 };
 use dealog_events::{
     Event, StreamId,
-    pipeline::{Archived, ForecastCategory, Stage, StageAdded, StageRevised, StagesReordered},
+    pipeline::{
+        Archived, ForecastCategory, Renamed, Stage, StageAdded, StageReinstated, StageRevised, StagesReordered,
+        Unarchived,
+    },
 };
 
 use crate::support::*;
@@ -259,4 +262,24 @@ fn the_order_names_each_stage_once() {
 fn a_pipeline_is_archived_once() {
     given([defined()]).when(Command::Archive).then([Archived {}.into()]);
     given([defined(), Archived {}.into()]).when(Command::Archive).then_nothing();
+}
+
+#[test]
+fn a_pipeline_is_renamed() {
+    let rename = |name: &str| Change { name: Patch::Set(val(name)) };
+    let renamed = Renamed { from: val("Sales"), to: val("New business") };
+    given([defined()]).when(rename("New business")).then([renamed.into()]);
+    given([defined()]).when(rename("Sales")).then_nothing();
+}
+
+#[test]
+fn archiving_and_retiring_can_be_reversed() {
+    given([defined(), Archived {}.into()]).when(Command::Unarchive).then([Unarchived {}.into()]);
+    given([defined()]).when(Command::Unarchive).then_nothing();
+    let reinstate = || Command::ReinstateStage(val("qualified"));
+    let reinstated = StageReinstated { stage: val("qualified") };
+    given([defined(), retired("qualified")]).when(reinstate()).then([reinstated.clone().into()]);
+    given([defined(), retired("qualified"), reinstated.into()]).when(reinstate()).then_nothing();
+    let unknown = || PipelineRejection::StageNotOpen { stage: val("nowhere"), allowed: vals(&STAGES) };
+    given([defined()]).when(Command::ReinstateStage(val("nowhere"))).rejected(unknown());
 }

@@ -77,7 +77,8 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
         R::Deal(D::NoSuchCommand { .. }) => D::NotTheLast { since: vec!["deal.title_changed"] }.into(),
         R::Deal(D::NotTheLast { .. }) => D::StageNeeds { stage: val("qualified"), needed: vals(&["amount"]) }.into(),
         R::Deal(D::StageNeeds { .. }) => D::DuplicateOfDuplicate { original: OTHER_DEAL }.into(),
-        R::Deal(D::DuplicateOfDuplicate { .. }) => return None,
+        R::Deal(D::DuplicateOfDuplicate { .. }) => U::WorksNoDeals { field: "owner", user: ANNA }.into(),
+        R::User(U::WorksNoDeals { .. }) => return None,
         R::Customer(none) => match *none {},
         R::Team(none) => match *none {},
     })
@@ -86,7 +87,7 @@ fn following(rejection: &Rejection) -> Option<Rejection> {
 /// The code, the kind, the field and what would have been allowed.
 type Described = (&'static str, Kind, Option<&'static str>, &'static [&'static str]);
 
-const DESCRIBED: [Described; 45] = [
+const DESCRIBED: [Described; 46] = [
     ("not_found", Kind::NotFound, None, &[]),
     ("already_exists", Kind::Conflict, None, &[]),
     ("wrong_stream", Kind::Invalid, None, &[]),
@@ -95,7 +96,7 @@ const DESCRIBED: [Described; 45] = [
     ("not_your_deal", Kind::Forbidden, Some("owner"), &[]),
     ("closed_deal_not_yours", Kind::Forbidden, Some("status"), &[]),
     ("backdated", Kind::Forbidden, Some("occurred_at"), &[]),
-    ("own_role", Kind::Forbidden, Some("role"), &[]),
+    ("own_role", Kind::Forbidden, Some("roles"), &[]),
     ("deal_closed", Kind::Conflict, None, &["reopen"]),
     ("deal_open", Kind::Conflict, None, &[]),
     ("stage_not_open", Kind::Invalid, Some("stage"), &["qualified", "contract"]),
@@ -132,6 +133,7 @@ const DESCRIBED: [Described; 45] = [
     ("not_the_last", Kind::Conflict, Some("command"), &[]),
     ("stage_needs", Kind::Invalid, Some("amount"), &[]),
     ("duplicate_of_duplicate", Kind::Invalid, Some("duplicate_of"), &["00000000-0000-0000-0000-0000000000d2"]),
+    ("works_no_deals", Kind::Invalid, Some("owner"), &[]),
 ];
 
 #[test]

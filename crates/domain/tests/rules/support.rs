@@ -280,7 +280,9 @@ asked!(
     customer::Change => |command| Command::Customer(customer::Command::Change(command)),
     user::Command => |command| Command::User(command),
     user::Invite => |command| Command::User(user::Command::Invite(command)),
-    user::ChangeRole => |command| Command::User(user::Command::ChangeRole(command)),
+    user::Change => |command| Command::User(user::Command::Change(command)),
+    team::Change => |command| Command::Team(team::Command::Change(command)),
+    pipeline::Change => |command| Command::Pipeline(pipeline::Command::Change(command)),
     team::Command => |command| Command::Team(command),
     team::Form => |command| Command::Team(team::Command::Form(command)),
     settings::Change => |command| Command::Settings(settings::Command::Change(command)),
@@ -473,7 +475,7 @@ pub(crate) fn registered() -> Event {
 
 pub(crate) fn invited(user: UserId) -> Event {
     let name = Personal::new(StreamId::User(user), val("Anna"));
-    Invited { name, email: None, role: Role::Seller }.into()
+    Invited { name, email: None, roles: Role::Seller.into() }.into()
 }
 
 pub(crate) fn deactivated() -> Event {

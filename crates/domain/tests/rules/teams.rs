@@ -1,9 +1,12 @@
 //! The rules of a team.
 
-use dealog_domain::team::{Command, Form, MEMBERS_MAX};
+use dealog_domain::{
+    Patch,
+    team::{Change, Command, Form, MEMBERS_MAX},
+};
 use dealog_events::{
     Event, StreamId, UserId,
-    team::{Formed, MemberAdded, MemberRemoved},
+    team::{Formed, MemberAdded, MemberRemoved, Renamed},
 };
 use uuid::Uuid;
 
@@ -28,6 +31,15 @@ fn removed(user: UserId) -> Event {
 #[test]
 fn a_team_is_formed() {
     given([]).when(form()).then([formed()]);
+}
+
+#[test]
+fn a_team_is_renamed() {
+    let rename = |name: &str| Change { name: Patch::Set(val(name)) };
+    let renamed = Renamed { from: val("North"), to: val("Northern") };
+    given([formed()]).when(rename("Northern")).then([renamed.into()]);
+    given([formed()]).when(rename("North")).then_nothing();
+    given([formed()]).when(Change { name: Patch::Clear }).rejected(Common::NeverEmpty { field: "name" });
 }
 
 #[test]

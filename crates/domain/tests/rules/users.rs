@@ -1,18 +1,24 @@
 //! The rules of a user.
 
 use dealog_domain::{
-    Standing,
-    user::{ChangeRole, Command, Invite},
+    Patch, Standing,
+    deal::{Change as ChangeDeal, Create},
+    user::{Change, Command, Invite},
 };
 use dealog_events::{
     Personal, StreamId, UserId,
-    user::{Invited, Role, RoleChanged},
+    deal::Created,
+    user::{Invited, Reactivated, Renamed, Role, Roles, RolesChanged},
 };
 
 use crate::support::*;
 
 fn invite() -> Invite {
-    Invite { name: val("Anna"), email: None, role: Role::Seller }
+    Invite { name: val("Anna"), email: None, roles: Role::Seller.into() }
+}
+
+fn to(role: Role) -> Change {
+    Change { roles: Patch::Set(role.into()), ..Change::default() }
 }
 
 #[test]
@@ -26,10 +32,10 @@ fn what_is_known_of_a_user_is_personal_and_about_that_user() {
     let happened = Invited {
         name: Personal::new(about, val("Anna")),
         email: Some(Personal::new(about, val("anna@example.com"))),
-        role: Role::Admin,
+        roles: Role::Admin.into(),
     };
     given([])
-        .when(Invite { email: Some(val("anna@example.com")), role: Role::Admin, ..invite() })
+        .when(Invite { email: Some(val("anna@example.com")), roles: Role::Admin.into(), ..invite() })
         .then([happened.into()]);
 }
 
@@ -43,25 +49,67 @@ fn a_user_is_invited_once() {
 #[test]
 fn only_a_user_who_was_invited_changes() {
     let missing = || Common::NotFound(StreamId::User(ANNA));
-    given([]).when(ChangeRole { role: Role::Admin }).rejected(missing());
+    given([]).when(to(Role::Admin)).rejected(missing());
     given([]).when(Command::Deactivate).rejected(missing());
 }
 
 #[test]
 fn a_user_gets_another_role() {
-    given([invited(ANNA)]).when(ChangeRole { role: Role::Manager }).then([RoleChanged {
-        from: Role::Seller,
-        to: Role::Manager,
+    given([invited(ANNA)]).when(to(Role::Manager)).then([RolesChanged {
+        from: Role::Seller.into(),
+        to: Role::Manager.into(),
     }
     .into()]);
 }
 
 #[test]
 fn the_present_role_is_no_event() {
-    given([invited(ANNA)]).when(ChangeRole { role: Role::Seller }).then_nothing();
-    given([invited(ANNA), RoleChanged { from: Role::Seller, to: Role::Manager }.into()])
-        .when(ChangeRole { role: Role::Manager })
+    given([invited(ANNA)]).when(to(Role::Seller)).then_nothing();
+    given([invited(ANNA), RolesChanged { from: Role::Seller.into(), to: Role::Manager.into() }.into()])
+        .when(to(Role::Manager))
         .then_nothing();
+}
+
+#[test]
+fn a_person_may_have_several_roles_and_has_at_least_one() {
+    let roles = |roles: &[Role]| Roles::try_from(roles.to_vec());
+    let several = roles(&[Role::Admin, Role::Seller, Role::Admin]).unwrap();
+    assert_eq!(Ok(several.clone()), roles(&[Role::Seller, Role::Admin]));
+    let asked = Change { roles: Patch::Set(several.clone()), ..Change::default() };
+    let changed = RolesChanged { from: Role::Seller.into(), to: several };
+    given([invited(ANNA)]).when(asked).then([changed.into()]);
+    assert!(roles(&[]).is_err());
+    let nothing = Change { roles: Patch::Clear, ..Change::default() };
+    given([invited(ANNA)]).when(nothing).rejected(Common::NeverEmpty { field: "roles" });
+}
+
+#[test]
+fn a_name_is_corrected_by_whoever_may_change_users_also_their_own() {
+    let about = StreamId::User(ANNA);
+    let rename = |name: &str| Change { name: Patch::Set(val(name)), ..Change::default() };
+    let renamed = Renamed { from: Personal::new(about, val("Anna")), to: Personal::new(about, val("Anna Berg")) };
+    given([invited(ANNA)]).of(admin(ANNA)).when(rename("Anna Berg")).then([renamed.clone().into()]);
+    given([invited(ANNA), renamed.into()]).when(rename("Anna Berg")).then_nothing();
+}
+
+#[test]
+fn a_deactivated_user_can_be_reactivated() {
+    given([invited(ANNA), deactivated()]).when(Command::Reactivate).then([Reactivated {}.into()]);
+    given([invited(ANNA)]).when(Command::Reactivate).then_nothing();
+    given([invited(ANNA), deactivated(), Reactivated {}.into()]).when(Command::Deactivate).then([deactivated()]);
+}
+
+#[test]
+fn only_a_seller_or_a_manager_owns_deals() {
+    let analyst = || RolesChanged { from: Role::Seller.into(), to: Role::Analyst.into() }.into();
+    let refused = || UserRejection::WorksNoDeals { field: "owner", user: ANNA };
+    let company =
+        |events: Vec<dealog_events::Event>| given(events).in_a_company().and(StreamId::User(ANNA), [analyst()]);
+    company(Vec::new()).when(Create { owner: Some(ANNA), ..create() }).rejected(refused());
+    let assign = || ChangeDeal { owner: Patch::Set(ANNA), ..ChangeDeal::default() };
+    company(vec![created()]).when(assign()).rejected(refused());
+    // Whose it is already may stay so.
+    company(vec![Created { owner: Some(ANNA), ..bare() }.into()]).when(assign()).then_nothing();
 }
 
 #[test]
@@ -72,7 +120,7 @@ fn a_user_is_deactivated_once() {
 
 #[test]
 fn another_role_does_not_make_a_deactivated_user_active() {
-    let changed = RoleChanged { from: Role::Seller, to: Role::Admin };
+    let changed = RolesChanged { from: Role::Seller.into(), to: Role::Admin.into() };
     given([invited(ANNA), deactivated(), changed.into()]).when(Command::Deactivate).then_nothing();
 }
 
@@ -83,7 +131,7 @@ fn admin(user: UserId) -> Standing {
 
 #[test]
 fn nobody_changes_their_own_role_or_deactivates_themselves() {
-    let demote = || ChangeRole { role: Role::Manager };
+    let demote = || to(Role::Manager);
     given([invited(ANNA)]).of(admin(ANNA)).when(demote()).rejected(UserRejection::OwnRole);
     given([invited(ANNA)]).of(admin(ANNA)).when(Command::Deactivate).rejected(UserRejection::OwnRole);
     assert!(given([invited(ANNA)]).of(admin(BORIS)).when(demote()).is_accepted());
@@ -94,5 +142,5 @@ fn nobody_changes_their_own_role_or_deactivates_themselves() {
 
 #[test]
 fn to_ask_for_ones_own_present_role_changes_nothing_and_is_not_refused() {
-    given([invited(ANNA)]).of(admin(ANNA)).when(ChangeRole { role: Role::Seller }).then_nothing();
+    given([invited(ANNA)]).of(admin(ANNA)).when(to(Role::Seller)).then_nothing();
 }

@@ -5,7 +5,7 @@ use dealog_events::{
     pipeline::{PipelineEvent, Stage},
     settings::SettingsEvent,
     team::TeamEvent,
-    user::{Role, UserEvent},
+    user::UserEvent,
 };
 use sqlx::AnyConnection;
 
@@ -77,10 +77,13 @@ impl Fold for PipelineRow {
     fn change(&mut self, envelope: &Envelope, event: &PipelineEvent) -> Result<(), ProjectionError> {
         match event {
             PipelineEvent::Defined(_) => return Err(unapplicable(envelope, "the pipeline was defined before")),
+            PipelineEvent::Renamed(event) => self.name = event.to.to_string(),
             PipelineEvent::Archived(_) => self.archived = 1,
+            PipelineEvent::Unarchived(_) => self.archived = 0,
             PipelineEvent::StageAdded(_)
             | PipelineEvent::StageRevised(_)
             | PipelineEvent::StageRetired(_)
+            | PipelineEvent::StageReinstated(_)
             | PipelineEvent::StagesReordered(_) => {}
         }
         Ok(())
@@ -95,7 +98,7 @@ impl Fold for UserRow {
         let UserEvent::Invited(event) = event else { return Err(unapplicable(envelope, "the user was never invited")) };
         self.name = event.name.shown();
         self.email = event.email.as_ref().and_then(|email| Some(email.open().ok()?.to_string()));
-        role_name(event.role).clone_into(&mut self.role);
+        self.roles = json(&event.roles)?;
         self.active = 1;
         Ok(())
     }
@@ -103,8 +106,10 @@ impl Fold for UserRow {
     fn change(&mut self, envelope: &Envelope, event: &UserEvent) -> Result<(), ProjectionError> {
         match event {
             UserEvent::Invited(_) => return Err(unapplicable(envelope, "the user was invited before")),
-            UserEvent::RoleChanged(event) => role_name(event.to).clone_into(&mut self.role),
+            UserEvent::Renamed(event) => self.name = event.to.shown(),
+            UserEvent::RolesChanged(event) => self.roles = json(&event.to)?,
             UserEvent::Deactivated(_) => self.active = 0,
+            UserEvent::Reactivated(_) => self.active = 1,
         }
         Ok(())
     }
@@ -122,9 +127,11 @@ impl Fold for TeamRow {
 
     fn change(&mut self, envelope: &Envelope, event: &TeamEvent) -> Result<(), ProjectionError> {
         match event {
-            TeamEvent::Formed(_) => Err(unapplicable(envelope, "the team was formed before")),
-            TeamEvent::MemberAdded(_) | TeamEvent::MemberRemoved(_) => Ok(()),
+            TeamEvent::Formed(_) => return Err(unapplicable(envelope, "the team was formed before")),
+            TeamEvent::Renamed(event) => self.name = event.to.to_string(),
+            TeamEvent::MemberAdded(_) | TeamEvent::MemberRemoved(_) => {}
         }
+        Ok(())
     }
 }
 
@@ -147,16 +154,6 @@ impl Fold for SettingsRow {
     }
 }
 
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Seller => "seller",
-        Role::Manager => "manager",
-        Role::Analyst => "analyst",
-        Role::Auditor => "auditor",
-        Role::Admin => "admin",
-    }
-}
-
 /// Ends the stages of a pipeline's definition, and begins those of the next.
 async fn stages(db: &mut AnyConnection, envelope: &Envelope, event: &PipelineEvent) -> Result<(), ProjectionError> {
     let pipeline = key(envelope.stream);
@@ -169,7 +166,10 @@ async fn stages(db: &mut AnyConnection, envelope: &Envelope, event: &PipelineEve
     stages.sort_by_key(|stage| stage.ordinal);
     let place = |stages: &[StageRow], slug: &Slug| stages.iter().position(|stage| stage.stage == slug.as_str());
     match event {
-        PipelineEvent::Defined(_) | PipelineEvent::Archived(_) => {}
+        PipelineEvent::Defined(_)
+        | PipelineEvent::Renamed(_)
+        | PipelineEvent::Archived(_)
+        | PipelineEvent::Unarchived(_) => {}
         PipelineEvent::StageAdded(event) => {
             let at = event.after.as_ref().and_then(|after| place(&stages, after)).map_or(0, |index| index + 1);
             stages.insert(at, stage_row(&event.stage)?);
@@ -183,6 +183,11 @@ async fn stages(db: &mut AnyConnection, envelope: &Envelope, event: &PipelineEve
         PipelineEvent::StageRetired(event) => {
             if let Some(stage) = stages.iter_mut().find(|stage| stage.stage == event.stage.as_str()) {
                 stage.retired = 1;
+            }
+        }
+        PipelineEvent::StageReinstated(event) => {
+            if let Some(stage) = stages.iter_mut().find(|stage| stage.stage == event.stage.as_str()) {
+                stage.retired = 0;
             }
         }
         PipelineEvent::StagesReordered(event) => {
@@ -233,7 +238,7 @@ async fn write_stages(
 async fn member(db: &mut AnyConnection, envelope: &Envelope, event: &TeamEvent) -> Result<(), ProjectionError> {
     let (team, at) = (key(envelope.stream), envelope.occurred_at.micros());
     match event {
-        TeamEvent::Formed(_) => {}
+        TeamEvent::Formed(_) | TeamEvent::Renamed(_) => {}
         TeamEvent::MemberAdded(event) => {
             let member = MemberRow {
                 began: position(envelope),

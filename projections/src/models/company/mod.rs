@@ -21,7 +21,7 @@ pub use teams::Team;
 pub use users::User;
 
 /// Its name and version.
-pub const MODEL: Model = Model { name: "company", version: 1 };
+pub const MODEL: Model = Model { name: "company", version: 2 };
 
 /// The model.
 #[derive(Default)]

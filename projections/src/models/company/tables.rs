@@ -44,7 +44,8 @@ history!(
     "users" of user_id, UserRow {
         name: String,
         email: Option<String>,
-        role: String,
+        /// JSON array.
+        roles: String,
         active: i64,
     }
 );

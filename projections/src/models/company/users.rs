@@ -1,6 +1,6 @@
 //! Users: a list, and one of them.
 
-use dealog_events::{UserId, Version, user::Role};
+use dealog_events::{UserId, Version, user::Roles};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,7 +11,7 @@ use crate::{
         Found, ListPage, Lists, Named, Seeing,
         page::page,
         statement::Statement,
-        stored::{parse, version, word},
+        stored::{json, parse, version},
     },
 };
 
@@ -28,7 +28,7 @@ pub struct User {
     /// Where mail reaches them.
     pub email: Option<String>,
     /// What they may do.
-    pub role: Role,
+    pub roles: Roles,
     /// Whether they may do anything.
     pub active: bool,
 }
@@ -67,7 +67,7 @@ fn user(row: UserRow) -> Result<User, ProjectionError> {
         version: version(row.version),
         name: row.name,
         email: row.email,
-        role: word(&row.role)?,
+        roles: json(&row.roles)?,
         active: row.active == 1,
     })
 }

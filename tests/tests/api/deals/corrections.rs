@@ -50,7 +50,7 @@ fn a_contract_signed_in_september_and_entered_in_october_counts_in_september() {
 #[test]
 fn what_was_said_of_a_closing_is_corrected_and_figures_of_the_past_follow() {
     let server = company();
-    let invite = |name: &str| server.post("/v1/users", &json!({"name": name, "role": "seller"})).expect(201).id();
+    let invite = |name: &str| server.post("/v1/users", &json!({"name": name, "roles": ["seller"]})).expect(201).id();
     let (anna, boris) = (invite("Anna Berg"), invite("Boris Weiss"));
     let create = json!({"amount": euro("900.00"), "owner": anna, "occurred_at": "2025-09-01T08:00:00Z"});
     let id = server.post("/v1/deals", &deal("Corrected", &create)).expect(201).id();

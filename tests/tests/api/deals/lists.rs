@@ -24,7 +24,7 @@ fn listed() -> &'static Listed {
     LISTED.get_or_init(|| {
         let server = Server::shared(&["--time-zone", "Europe/Riga"]);
         let new = |path: &str, body: Value| server.post(path, &body).expect(201).id();
-        let anna = new("/v1/users", json!({"name": "Anna", "role": "seller"}));
+        let anna = new("/v1/users", json!({"name": "Anna", "roles": ["seller"]}));
         let team = new("/v1/teams", json!({"name": "North"}));
         server.put(&format!("/v1/teams/{team}/members/{anna}"), &json!({})).expect(200);
         let acme = new("/v1/customers", json!({"name": "Acme"}));

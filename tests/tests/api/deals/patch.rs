@@ -9,7 +9,7 @@ use crate::server;
 fn absent_attributes_stay_and_null_empties() {
     let server = server();
     let customer = server.post("/v1/customers", &json!({"name": "Harbour Telecom"})).expect(201).id();
-    let owner = server.post("/v1/users", &json!({"name": "Anna", "role": "seller"})).expect(201).id();
+    let owner = server.post("/v1/users", &json!({"name": "Anna", "roles": ["seller"]})).expect(201).id();
     let campaign = "0192f3a4-5b6c-7d8e-9f00-112233445566";
     let all = json!({
         "customer": customer, "owner": owner, "amount": euro("700.00"), "expected_close": "2027-05-01",

@@ -67,7 +67,7 @@ fn types_are_chosen_as_in_pages_of_events_before_and_after_catching_up() {
     let one_round = |name: &str| {
         let customer = server.post("/v1/customers", &json!({"name": name})).expect(201).id();
         server.patch(&format!("/v1/customers/{customer}"), &json!({"name": format!("{name} & Sons")})).expect(200);
-        server.post("/v1/users", &json!({"name": name, "role": "seller"})).expect(201);
+        server.post("/v1/users", &json!({"name": name, "roles": ["seller"]})).expect(201);
         let deal = create(&server, name).id();
         server.post(&format!("/v1/deals/{deal}/lose"), &json!({"reason": "price"})).expect(200);
     };

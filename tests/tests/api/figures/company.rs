@@ -156,7 +156,7 @@ impl Company {
             self.begin(name, "/v1/customers", begin, json!({"name": name}));
         }
         for (user, team) in [("anna", "north"), ("boris", "south")] {
-            self.begin(user, "/v1/users", begin, json!({"name": user, "role": "seller"}));
+            self.begin(user, "/v1/users", begin, json!({"name": user, "roles": ["seller"]}));
             self.begin(team, "/v1/teams", begin, json!({"name": team}));
             let path = format!("/v1/teams/{}/members/{}", self.id(team), self.id(user));
             self.position = self.server.put(&path, &json!({"occurred_at": at_ten(begin)})).expect(200).position();

@@ -87,8 +87,12 @@ fn bodies_that_do_not_fit() {
             "occurred_at",
         ),
         Bad::post("bad fields", DEALS, with("fields", json!([]))).gives(400, "bad_request", "fields"),
-        Bad::post("bad role", "/v1/users", json!({"name": "A", "role": "king"})).gives(400, "bad_request", "role"),
-        Bad::post("bad email", "/v1/users", json!({"name": "A", "role": "seller", "email": "a@b"})).gives(
+        Bad::post("bad role", "/v1/users", json!({"name": "A", "roles": ["king"]})).gives(
+            400,
+            "bad_request",
+            "roles[0]",
+        ),
+        Bad::post("bad email", "/v1/users", json!({"name": "A", "roles": ["seller"], "email": "a@b"})).gives(
             400,
             "bad_request",
             "email",
@@ -187,7 +191,7 @@ fn commands_about_what_is_not_there() {
         ),
         Bad::post("no such deal to win", path(&format!("{NOBODY}/win")), json!({})).gives(404, "not_found", None),
         Bad::patch("no such deal to change", path(NOBODY), json!({"title": "x"})).gives(404, "not_found", None),
-        Bad::patch("no such user", format!("/v1/users/{NOBODY}"), json!({"role": "seller"})).gives(
+        Bad::patch("no such user", format!("/v1/users/{NOBODY}"), json!({"roles": ["seller"]})).gives(
             404,
             "not_found",
             None,

@@ -177,7 +177,7 @@ fn world() -> &'static World {
         let in_strict = new("/v1/deals", &json!({"title": "Strict", "pipeline": strict}));
         let archived = new("/v1/pipelines", &json!({"name": "Archived", "stages": [stage("one", json!([]))]}));
         server.post(&format!("/v1/pipelines/{archived}/archive"), &json!({})).expect(200);
-        let inactive = new("/v1/users", &json!({"name": "Gone", "role": "seller"}));
+        let inactive = new("/v1/users", &json!({"name": "Gone", "roles": ["seller"]}));
         server.post(&format!("/v1/users/{inactive}/deactivate"), &json!({})).expect(200);
         World { server, open, unpriced, won, lost, strict, in_strict, archived, inactive }
     })

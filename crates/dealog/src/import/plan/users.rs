@@ -59,17 +59,20 @@ impl Planner<'_> {
                 && !rows.contains(id.as_str())
                 && !planned.known.contains_key(id)
             {
-                let invite = user::Invite { name: name.clone(), email: None, role: Role::Manager };
+                let invite = user::Invite { name: name.clone(), email: None, roles: Role::Manager.into() };
                 self.invite_one(planned, id, invite, person.place);
             }
-            let role = if managers.contains(person.id.as_str()) { Role::Manager } else { person.invite.role };
-            self.invite_one(planned, &person.id, user::Invite { role, ..person.invite.clone() }, person.place);
+            let mut invite = person.invite.clone();
+            if managers.contains(person.id.as_str()) {
+                invite.roles = Role::Manager.into();
+            }
+            self.invite_one(planned, &person.id, invite, person.place);
         }
     }
 
     fn invite_one(&self, planned: &mut Planned, id: &str, invite: user::Invite, place: Place) {
         let user = UserId(self.ids.of("user", id));
-        let content = (invite.name.clone(), invite.email.clone(), invite.role);
+        let content = (invite.name.clone(), invite.email.clone(), invite.roles.clone());
         let command = Command::User(user::Command::Invite(invite));
         let key = format!("user.invite:{id}");
         let step = self.step((StreamId::User(user), command), (&key, &content), self.reading.since(), Some(place));
@@ -100,8 +103,11 @@ impl Planner<'_> {
 }
 
 fn person(users: &Users, row: &Row<'_>, id: String, place: Place) -> Result<Person, Bad> {
-    let invite =
-        user::Invite { name: needed(row, &users.name)?, email: optional(row, users.email.as_ref())?, role: users.role };
+    let invite = user::Invite {
+        name: needed(row, &users.name)?,
+        email: optional(row, users.email.as_ref())?,
+        roles: users.role.into(),
+    };
     let name: Option<Title> = optional(row, users.manager.as_ref())?;
     let manager = users.manager.as_ref().zip(name).map(|(column, name)| (row.cell(column).to_owned(), name));
     let team = match users.team.as_ref().and_then(|team| Some((team, row.filled(&team.id)?))) {

@@ -119,7 +119,7 @@ fn register() -> Command {
 }
 
 fn invite() -> Command {
-    user::Invite { name: val("Anna"), email: Some(val("anna@example.com")), role: Role::Seller }.asked()
+    user::Invite { name: val("Anna"), email: Some(val("anna@example.com")), roles: Role::Seller.into() }.asked()
 }
 
 // What is asked next.
@@ -304,7 +304,8 @@ fn patch<T>(tape: &mut Tape<'_>, choose: impl FnOnce(&mut Tape<'_>) -> T) -> Pat
 fn for_pipeline(world: &World, tape: &mut Tape<'_>) -> (StreamId, Command) {
     let id = tape.pick(&PIPELINES);
     let stream = StreamId::Pipeline(id);
-    let weights = if world.state(stream).is_some() { [5, 7, 4, 3, 1, 1] } else { [1, 1, 1, 1, 1, 24] };
+    let weights =
+        if world.state(stream).is_some() { [5, 7, 4, 3, 1, 1, 2, 2, 1] } else { [1, 1, 1, 1, 1, 24, 1, 1, 1] };
     let command = match tape.weighed(&weights) {
         0 => {
             let stage = a_stage(tape);
@@ -314,7 +315,10 @@ fn for_pipeline(world: &World, tape: &mut Tape<'_>) -> (StreamId, Command) {
         2 => pipeline::Command::RetireStage(stage_of(world, id, tape)).asked(),
         3 => reorder(world, id, tape).asked(),
         4 => pipeline::Command::Archive.asked(),
-        _ => define(tape).asked(),
+        5 => define(tape).asked(),
+        6 => pipeline::Command::ReinstateStage(stage_of(world, id, tape)).asked(),
+        7 => pipeline::Command::Unarchive.asked(),
+        _ => pipeline::Change { name: Patch::Set(tape.pick(&POOL.titles)) }.asked(),
     };
     (stream, command)
 }
@@ -437,21 +441,29 @@ fn for_customer(world: &World, tape: &mut Tape<'_>) -> (StreamId, Command) {
 
 fn for_user(world: &World, tape: &mut Tape<'_>) -> (StreamId, Command) {
     let stream = StreamId::User(tape.pick(&USERS));
-    let weights = if world.state(stream).is_some() { [1, 8, 3] } else { [9, 1, 1] };
+    let weights = if world.state(stream).is_some() { [1, 8, 3, 2] } else { [9, 1, 1, 1] };
     let command = match tape.weighed(&weights) {
         0 => invite(),
-        1 => user::ChangeRole { role: tape.pick(&[Role::Seller, Role::Manager, Role::Analyst, Role::Admin]) }.asked(),
-        _ => user::Command::Deactivate.asked(),
+        1 => {
+            let role = tape.pick(&[Role::Seller, Role::Manager, Role::Seller, Role::Analyst, Role::Admin]);
+            let more = maybe(tape, |tape| tape.pick(&[Role::Seller, Role::Manager]));
+            let roles = [Some(role), more].into_iter().flatten().collect::<Vec<_>>().try_into().unwrap();
+            let name = maybe(tape, |tape| tape.pick(&POOL.titles)).into();
+            user::Change { name, roles: Patch::Set(roles) }.asked()
+        }
+        2 => user::Command::Deactivate.asked(),
+        _ => user::Command::Reactivate.asked(),
     };
     (stream, command)
 }
 
 fn for_team(world: &World, tape: &mut Tape<'_>) -> Command {
-    let weights = if world.state(StreamId::Team(TEAM)).is_some() { [1, 9, 6] } else { [9, 1, 1] };
+    let weights = if world.state(StreamId::Team(TEAM)).is_some() { [1, 9, 6, 2] } else { [9, 1, 1, 1] };
     match tape.weighed(&weights) {
         0 => team::Form { name: tape.pick(&POOL.titles) }.asked(),
         1 => team::Command::AddMember(user(tape)).asked(),
-        _ => team::Command::RemoveMember(user(tape)).asked(),
+        2 => team::Command::RemoveMember(user(tape)).asked(),
+        _ => team::Change { name: Patch::Set(tape.pick(&POOL.titles)) }.asked(),
     }
 }
 

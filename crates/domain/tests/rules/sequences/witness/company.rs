@@ -8,13 +8,14 @@ use dealog_events::{
     pipeline::{PipelineEvent, RequiredField, Stage},
     settings::{FieldDefinition, FieldKind, FieldOwner, LossReason, SettingsEvent},
     team::TeamEvent,
-    user::{Role, UserEvent},
+    user::{Role, Roles, UserEvent},
 };
 
 use super::{Seen, Witness, change, ensure};
 
 #[derive(Clone)]
 pub(super) struct PipelineSeen {
+    name: Title,
     /// In order, with whether each is retired.
     stages: Vec<(Stage, bool)>,
     skipping_allowed: bool,
@@ -64,12 +65,14 @@ pub(super) struct CustomerSeen {
 
 #[derive(Clone)]
 pub(super) struct UserSeen {
-    role: Role,
+    name: Personal<Title>,
+    roles: Roles,
     active: bool,
 }
 
 #[derive(Clone)]
 pub(super) struct TeamSeen {
+    name: Title,
     members: HashSet<UserId>,
 }
 
@@ -108,7 +111,12 @@ impl Witness {
     pub(super) fn see_pipeline(&mut self, id: PipelineId, event: &PipelineEvent) -> Seen {
         if let PipelineEvent::Defined(event) = event {
             let stages = event.stages.iter().map(|stage| (stage.clone(), false)).collect();
-            let pipeline = PipelineSeen { stages, skipping_allowed: event.skipping_allowed, archived: false };
+            let pipeline = PipelineSeen {
+                name: event.name.clone(),
+                stages,
+                skipping_allowed: event.skipping_allowed,
+                archived: false,
+            };
             for stage in &event.stages {
                 self.requires_what_is_defined(stage)?;
             }
@@ -140,6 +148,12 @@ impl Witness {
                 let place = pipeline.place(&event.stage)?;
                 change(&mut pipeline.stages[place].1, &false, &true)?;
             }
+            PipelineEvent::StageReinstated(event) => {
+                let place = pipeline.place(&event.stage)?;
+                change(&mut pipeline.stages[place].1, &true, &false)?;
+            }
+            PipelineEvent::Renamed(event) => change(&mut pipeline.name, &event.from, &event.to)?,
+            PipelineEvent::Unarchived(_) => change(&mut pipeline.archived, &true, &false)?,
             PipelineEvent::StagesReordered(event) => {
                 change(&mut pipeline.order(), &event.from, &event.to)?;
                 let placed = |slug| pipeline.place(slug).map(|place| pipeline.stages[place].clone());
@@ -190,10 +204,15 @@ impl Witness {
                 let about = StreamId::User(id);
                 let subjects = [Some(event.name.subject()), event.email.as_ref().map(Personal::subject)];
                 ensure(subjects.into_iter().flatten().all(|subject| subject == about), || "about another".into())?;
-                let user = UserSeen { role: event.role, active: true };
+                let user = UserSeen { name: event.name.clone(), roles: event.roles.clone(), active: true };
                 ensure(self.users.insert(id, user).is_none(), || "invited twice".into())
             }
-            UserEvent::RoleChanged(event) => change(&mut self.user(id)?.role, &event.from, &event.to),
+            UserEvent::Renamed(event) => {
+                ensure(event.to.subject() == StreamId::User(id), || "about another".into())?;
+                change(&mut self.user(id)?.name, &event.from, &event.to)
+            }
+            UserEvent::RolesChanged(event) => change(&mut self.user(id)?.roles, &event.from, &event.to),
+            UserEvent::Reactivated(_) => change(&mut self.user(id)?.active, &false, &true),
             UserEvent::Deactivated(_) => change(&mut self.user(id)?.active, &true, &false),
         }
     }
@@ -207,11 +226,23 @@ impl Witness {
         ensure(user.is_none_or(active), || "no such user, or a deactivated one".into())
     }
 
+    /// An active user who sells or manages.
+    pub(super) fn works_deals(&self, user: Option<UserId>) -> Seen {
+        self.user_is_active(user)?;
+        let works =
+            |id| self.users.get(&id).is_some_and(|user| user.roles.has(Role::Seller) || user.roles.has(Role::Manager));
+        ensure(user.is_none_or(works), || "a user who works no deals".into())
+    }
+
     pub(super) fn see_team(&mut self, id: TeamId, event: &TeamEvent) -> Seen {
         match event {
-            TeamEvent::Formed(_) => {
-                let team = TeamSeen { members: HashSet::new() };
+            TeamEvent::Formed(event) => {
+                let team = TeamSeen { name: event.name.clone(), members: HashSet::new() };
                 ensure(self.teams.insert(id, team).is_none(), || "formed twice".into())
+            }
+            TeamEvent::Renamed(event) => {
+                let team = self.teams.get_mut(&id).ok_or("not formed")?;
+                change(&mut team.name, &event.from, &event.to)
             }
             TeamEvent::MemberAdded(event) => {
                 self.user_is_active(Some(event.user))?;

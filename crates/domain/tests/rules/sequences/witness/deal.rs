@@ -95,7 +95,7 @@ impl Witness {
     fn created(&mut self, id: DealId, event: &Created, at: Timestamp) -> Seen {
         let event = event.clone();
         self.customer_exists(event.customer)?;
-        self.user_is_active(event.owner)?;
+        self.works_deals(event.owner)?;
         for (field, value) in &event.fields {
             self.settings.takes(FieldOwner::Deal, field, value)?;
         }
@@ -324,7 +324,7 @@ impl Witness {
                 change(&mut self.deal(id)?.customer, &event.from, &event.to)
             }
             DealEvent::OwnerAssigned(event) => {
-                self.user_is_active(event.to)?;
+                self.works_deals(event.to)?;
                 change(&mut self.deal(id)?.owner, &event.from, &event.to)
             }
             DealEvent::FieldSet(event) => {

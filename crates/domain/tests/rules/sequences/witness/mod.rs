@@ -37,7 +37,7 @@ impl Witness {
     pub(super) fn stands(&self, standing: Standing, stream: StreamId, events: &[Event], past: bool) -> Seen {
         ensure(!past || standing.backdates, || format!("{stream} was backdated"))?;
         let own = standing.own_role_of.map(StreamId::User) == Some(stream);
-        let access = |event: &Event| ["user.role_changed", "user.deactivated"].contains(&event.event_type().0);
+        let access = |event: &Event| ["user.roles_changed", "user.deactivated"].contains(&event.event_type().0);
         ensure(!own || !events.iter().any(access), || format!("{stream} changed their own access"))?;
         let StreamId::Deal(id) = stream else { return Ok(()) };
         let closed = self.deals.get(&id).is_some_and(DealSeen::is_closed);
