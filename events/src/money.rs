@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
 
 use crate::{Invalid, text::shorten};
 
@@ -67,7 +70,7 @@ pub struct Money {
 /// An amount of money: a decimal number as a text, and its currency.
 #[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "Money")]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an amount such as {\"amount\":\"1200.00\",\"currency\":\"EUR\"}")]
 struct MoneyText {
     /// The amount with the digits of its currency, such as `1200.00`.
     amount: String,
@@ -179,8 +182,8 @@ impl utoipa::PartialSchema for Money {
 impl utoipa::ToSchema for Money {}
 
 /// A probability in basis points, 0 to 10,000. In JSON a number from 0 to 1 with at most four decimals: `0.35`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(into = "f64")]
 pub struct Probability(u16);
 
 impl Probability {
@@ -221,6 +224,35 @@ impl TryFrom<f64> for Probability {
         // Whole and within 0..=10,000, as just checked.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         Ok(Self(whole as u16))
+    }
+}
+
+impl<'de> Deserialize<'de> for Probability {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_f64(Number)
+    }
+}
+
+/// Takes any number that is a probability.
+struct Number;
+
+impl Visitor<'_> for Number {
+    type Value = Probability;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number from 0 to 1 with at most four decimals, such as 0.35")
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Probability, E> {
+        number.try_into().map_err(E::custom)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Probability, E> {
+        u32::try_from(number).map_or(f64::MAX, f64::from).try_into().map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Probability, E> {
+        i32::try_from(number).map_or(f64::MIN, f64::from).try_into().map_err(E::custom)
     }
 }
 

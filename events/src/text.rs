@@ -107,6 +107,13 @@ impl fmt::Display for Slug {
     }
 }
 
+/// A slug is short, and has something to see in it.
+impl From<&Slug> for Label {
+    fn from(slug: &Slug) -> Self {
+        Self(slug.0.clone())
+    }
+}
+
 impl FromStr for Slug {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {

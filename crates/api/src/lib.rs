@@ -290,6 +290,11 @@ fn described(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .merge(resources::health::router())
 }
 
+/// Says what the API measures, once a recorder of metrics is there.
+pub fn describe_metrics() {
+    resources::metrics::describe();
+}
+
 /// The API with its page to read and try it.
 pub fn router(app: App) -> Router {
     let app = Arc::new(app);

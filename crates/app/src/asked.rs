@@ -52,5 +52,9 @@ pub(crate) fn amounts(
             .map_err(|error| Wrong::Malformed { field: field.into(), message: error.to_string() })?;
         Ok(Some(money.minor()))
     };
-    Ok(AmountRange { from: minor("amount_from", from)?, to: minor("amount_to", to)? })
+    let range = AmountRange { from: minor("amount_from", from)?, to: minor("amount_to", to)? };
+    if range.from.zip(range.to).is_some_and(|(from, to)| from > to) {
+        return Err(Wrong::field("amount_to", "the range ends before it begins: exchange its ends"));
+    }
+    Ok(range)
 }

@@ -75,7 +75,7 @@ pub struct Card {
 }
 
 impl Queries {
-    /// A page of the board of the filter's pipeline; without one, of the oldest pipeline. With stages in the filter it has these
+    /// A page of the board of the filter's pipeline; without one, of the oldest pipeline that takes deals. With stages in the filter it has these
     /// columns alone.
     pub async fn board(&self, asked: Asked, page: BoardPage) -> Result<Board, QueryError> {
         let is_past = asked.as_of.is_some();

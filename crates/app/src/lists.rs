@@ -1,7 +1,7 @@
 //! Asking for lists, and for one thing in them.
 
 use dealog_events::{DealId, Position, Slug, Version, When};
-use dealog_figures::{Moment, Range};
+use dealog_figures::{self as figures, Moment, Range};
 use dealog_projections::models::{
     Found, ListPage, Seeing,
     deals::{Deal, DealList, DealQuery, DealStatus, Filter},
@@ -49,8 +49,44 @@ impl Queries {
             let amount = amounts(amount_from.as_deref(), amount_to.as_deref(), || Ok(moment))?;
             (filter.amount_from, filter.amount_to) = (amount.from, amount.to);
         }
+        self.names_are_known(min_position, &filter, stage.as_ref()).await?;
         let lists = self.lists(min_position.max(seeing.known)).await?;
         Ok(lists.deals(&DealQuery { filter, status, stage, page }, &seeing).await?)
+    }
+
+    /// Refuses a filter that names something unknown, as figures do. Where the figures cannot say, nothing is refused.
+    async fn names_are_known(
+        &self,
+        min_position: Option<Position>,
+        filter: &Filter,
+        stage: Option<&Slug>,
+    ) -> Result<(), QueryError> {
+        let named = figures::Filter {
+            pipelines: filter.pipeline.into_iter().collect(),
+            stages: stage.cloned().into_iter().collect(),
+            owners: filter.owner.map(Some).into_iter().collect(),
+            teams: filter.team.into_iter().collect(),
+            customers: filter.customer.into_iter().collect(),
+            sources: filter.source.clone().into_iter().collect(),
+            campaigns: filter.campaign.into_iter().collect(),
+            ..figures::Filter::default()
+        };
+        if named == figures::Filter::default() {
+            return Ok(());
+        }
+        // Something that came a moment ago may not be in the image yet, so a name is unknown only at the end of the log.
+        for (is_the_end, position) in [(false, min_position), (true, Some(self.store.head().await?.position))] {
+            if self.wait_for(position).await.is_err() {
+                return Ok(());
+            }
+            let (now, named) = ((self.clock)(), named.clone());
+            match self.figures.ask(move |image| figures::check_filter(image, named, now)).await {
+                Err(_) | Ok(Ok(())) => return Ok(()),
+                Ok(Err(unknown)) if is_the_end => return Err(Wrong::from(unknown).into()),
+                Ok(Err(_)) => {}
+            }
+        }
+        Ok(())
     }
 
     /// A deal, as it was and as it was known.

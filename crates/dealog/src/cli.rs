@@ -11,7 +11,7 @@ use crate::{
     backup, check, copy, demo, import, migrate,
     open::Failure,
     projections, replay, serve,
-    settings::{DatabaseUrl, Flags, Settings},
+    settings::{DatabaseUrl, Flags, Settings, listen_address},
     telemetry::{self, Stderr},
     token::{self, TokenCommand},
 };
@@ -203,8 +203,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Listen {
-    /// The address to listen on; without tokens only a loopback one [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
+    /// The address to listen on, or a port of this machine alone; without tokens only a loopback one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     listen: Option<SocketAddr>,
 }
 

@@ -4,8 +4,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use dealog_api::{App, Budget, Feed, Followed, Order, Readiness, Room, Tls, Turns, access::Bearers, audit::Audit};
 use dealog_app::{Access, Queries};
-use dealog_commands::system_clock;
-use dealog_events::Position;
+use dealog_commands::{Commands, system_clock};
+use dealog_domain::State;
+use dealog_events::{Position, StreamId};
 use dealog_followers::follow;
 use dealog_projections::{Database, Figures, ImageFollower, Status, models::Lists};
 use dealog_store::{EventStore, Log, Place, TokenStore, sqlite::SqliteStore};
@@ -48,6 +49,7 @@ pub(crate) async fn serve(settings: &Settings, with_worker: bool) -> Result<(), 
     if found(&commands, settings.currency, settings.time_zone).await? {
         tracing::info!(currency = %settings.currency, time_zone = %settings.time_zone, "a new company was set up");
     }
+    is_as_asked(settings, &commands).await?;
     let database = open::views(settings).await?;
     files::report_loose(settings);
     let stop = watch::Sender::new(false);
@@ -278,6 +280,27 @@ impl Signals {
             _ = self.terminate.recv() => {}
         }
     }
+}
+
+/// Refuses a currency or a time zone of the command line that a company has not: these are for a new one, and to serve another
+/// silently would not be what was asked.
+async fn is_as_asked(settings: &Settings, commands: &Commands) -> Result<(), Failure> {
+    let State::Settings(company) = &*commands.state(StreamId::Settings).await? else { return Ok(()) };
+    let is_other = |flag: &str, asked: &str, is: Option<String>| {
+        let is = is.unwrap_or_else(|| "none yet".into());
+        let change = "change it with PATCH /v1/settings";
+        Failure::Settings(format!(
+            "--{flag} {asked} is for a new company, and this one has {is}: leave it out, or {change}"
+        ))
+    };
+    if let Some(asked) = settings.currency_asked.filter(|asked| company.reporting_currency != Some(*asked)) {
+        let is = company.reporting_currency.map(|currency| currency.to_string());
+        return Err(is_other("currency", asked.code(), is));
+    }
+    if let Some(asked) = settings.time_zone_asked.filter(|asked| company.time_zone != Some(*asked)) {
+        return Err(is_other("time-zone", &asked.to_string(), company.time_zone.map(|zone| zone.to_string())));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

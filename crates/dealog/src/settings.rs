@@ -3,6 +3,8 @@
 mod database_url;
 
 use std::{
+    collections::HashMap,
+    env,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -12,7 +14,7 @@ use dealog_api::audit::Mode;
 use dealog_events::{Currency, TimeZone};
 use dealog_store::Place;
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub(crate) use self::database_url::{DatabaseUrl, redacted};
 use crate::{limits::Limits, open::Failure};
@@ -44,7 +46,14 @@ pub(crate) struct Settings {
     /// The database that holds the read models.
     pub(crate) views_database: Option<DatabaseUrl>,
     /// The address to listen on.
+    #[serde(deserialize_with = "listen")]
     pub(crate) listen: SocketAddr,
+    /// The currency that the command line names.
+    #[serde(skip)]
+    pub(crate) currency_asked: Option<Currency>,
+    /// The time zone that the command line names.
+    #[serde(skip)]
+    pub(crate) time_zone_asked: Option<TimeZone>,
     /// The reporting currency of a new company.
     pub(crate) currency: Currency,
     /// The time zone of a new company.
@@ -71,6 +80,39 @@ pub(crate) struct Settings {
     /// Limits, by the names that docs/settings.md lists.
     #[serde(default)]
     pub(crate) limits: Limits,
+}
+
+/// An address to listen on, as people write it: a port alone is one of this machine's own.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let own = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    let port = text.strip_prefix("localhost:").unwrap_or(text);
+    text.parse().or_else(|_| port.parse().map(own)).map_err(|_| {
+        format!(
+            "`{text}` is not an address to listen on: expected 127.0.0.1:8080, or just 8080, for this machine alone, or \
+             0.0.0.0:8080 for all of its addresses"
+        )
+    })
+}
+
+fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    listen_address(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// The variables of the environment, without those that Kubernetes sets for a service that happens to be called `dealog`, such as
+/// `DEALOG_PORT=tcp://10.0.0.11:8080`.
+fn environment() -> HashMap<String, String> {
+    let is_of_a_service = |name: &str| {
+        let Some(name) = name.strip_prefix("DEALOG_") else { return false };
+        let of_a_port = |rest: &str| rest.split('_').next().is_some_and(|port| port.parse::<u16>().is_ok());
+        name == "PORT"
+            || name == "SERVICE_HOST"
+            || name == "SERVICE_PORT"
+            || name.starts_with("SERVICE_PORT_")
+            || name.strip_prefix("PORT_").is_some_and(of_a_port)
+    };
+    let readable =
+        env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    readable.filter(|(name, _)| !is_of_a_service(name)).collect()
 }
 
 /// Who needs a token.
@@ -135,6 +177,7 @@ impl Settings {
             .add_source(source)
             .add_source(
                 Environment::with_prefix("DEALOG")
+                    .source(Some(environment()))
                     .separator("__")
                     .prefix_separator("_")
                     .try_parsing(true)
@@ -149,7 +192,8 @@ impl Settings {
             .set_override_option("currency", flags.currency.map(|currency| currency.to_string()))?
             .set_override_option("time_zone", flags.time_zone.map(|zone| zone.to_string()))?
             .build()?;
-        config.try_deserialize()
+        let settings: Self = config.try_deserialize()?;
+        Ok(Self { currency_asked: flags.currency, time_zone_asked: flags.time_zone, ..settings })
     }
 
     /// Where the log is.

@@ -57,6 +57,7 @@ pub(crate) fn measure() -> Result<PrometheusHandle, Failure> {
         .map_err(failed)?;
     stderr::describe();
     supervised::describe();
+    dealog_api::describe_metrics();
     let upkept = handle.clone();
     tokio::spawn(async move { while supervised::run("metrics", upkeep(&upkept)).await.is_none() {} });
     Ok(handle)

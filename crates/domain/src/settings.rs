@@ -3,7 +3,7 @@
 use std::{collections::HashSet, ops::Deref, sync::LazyLock};
 
 use dealog_events::{
-    Currency, Event, Slug, StreamId, TimeZone,
+    Currency, Event, Label, Slug, StreamId, TimeZone,
     settings::{
         FieldDefinition, FieldKind, FieldsDefined, LossReason, LossReasonsSet, ReportingCurrencySet, SettingsEvent,
         TimeZoneSet,
@@ -41,9 +41,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn loss_reason(&self, slug: &Slug) -> Result<&LossReason, Rejection> {
-        self.loss_reasons.iter().find(|reason| reason.slug == *slug).ok_or_else(|| Rejection::UnknownLossReason {
-            reason: slug.clone(),
+    /// A loss reason by its slug, or by what people call it.
+    pub(crate) fn loss_reason(&self, named: &Label) -> Result<&LossReason, Rejection> {
+        let by_slug = self.loss_reasons.iter().find(|reason| reason.slug.as_str() == named.as_str());
+        let by_name = || self.loss_reasons.iter().find(|reason| reason.name.as_str() == named.as_str());
+        by_slug.or_else(by_name).ok_or_else(|| Rejection::UnknownLossReason {
+            reason: named.clone(),
             allowed: self.loss_reasons.iter().map(|reason| reason.slug.clone()).collect(),
         })
     }
@@ -106,7 +109,7 @@ pub enum Rejection {
     #[error("`{reason}` is not a loss reason; these are: {}", list(allowed))]
     UnknownLossReason {
         /// What was given.
-        reason: Slug,
+        reason: Label,
         /// The company's list.
         allowed: Vec<Slug>,
     },

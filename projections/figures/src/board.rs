@@ -83,12 +83,13 @@ pub struct BoardCard {
     pub overdue: bool,
 }
 
-/// A page of the board of the question's pipeline; without one, of the oldest pipeline. With stages in the filter it has these columns
+/// A page of the board of the question's pipeline; without one, of the oldest pipeline that takes deals. With stages in the filter it has these columns
 /// alone.
 pub fn columns(image: &Image, question: &Question, page: BoardPage) -> Result<Columns, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let number = match question.filter.pipelines.as_slice() {
-        [] => 0,
+        // One that nobody works in any more is shown to those who ask for it.
+        [] => resolved.pipelines.iter().position(|pipeline| !pipeline.archived).unwrap_or(0),
         [wanted] => resolved.pipelines.iter().position(|pipeline| pipeline.id == *wanted).unwrap_or(usize::MAX),
         _ => return Err(Unanswerable::field("pipeline", "a board shows one pipeline: name one")),
     };

@@ -90,6 +90,8 @@ pub(crate) struct Pipeline {
     pub(crate) name: String,
     /// In order.
     pub(crate) stages: Vec<StageDefinition>,
+    /// Whether it takes no more deals.
+    pub(crate) archived: bool,
 }
 
 /// A stage as it was defined.
@@ -132,11 +134,13 @@ impl Pipeline {
         let mut define = |stage: &Stage| StageDefinition::new(stages.name(&(id, stage.slug.clone())), stage);
         if let PipelineEvent::Defined(event) = event {
             let stages = event.stages.iter().map(define).collect();
-            return Ok(Self { name: event.name.to_string(), stages });
+            return Ok(Self { name: event.name.to_string(), stages, archived: false });
         }
         let mut pipeline = before.cloned().ok_or("the pipeline was never defined")?;
         match event {
-            PipelineEvent::Defined(_) | PipelineEvent::Archived(_) | PipelineEvent::Unarchived(_) => {}
+            PipelineEvent::Defined(_) => {}
+            PipelineEvent::Archived(_) => pipeline.archived = true,
+            PipelineEvent::Unarchived(_) => pipeline.archived = false,
             PipelineEvent::Renamed(event) => pipeline.name = event.to.to_string(),
             PipelineEvent::StageAdded(event) => {
                 let place = match &event.after {

@@ -4,15 +4,15 @@ use std::{hash::Hash, str::FromStr as _};
 
 use chrono::NaiveDate;
 use dealog_events::{
-    Slug, parse_day,
+    Slug, Timestamp, parse_day,
     settings::{FieldDefinition, FieldKind, FieldOwner},
 };
 use rust_decimal::Decimal;
 
 use crate::{
-    image::Value,
+    image::{Image, Value},
     names::{Name, Names},
-    question::{AmountRange, FieldFilter, Filter, Range, Unanswerable},
+    question::{AmountRange, FieldFilter, Filter, Grouping, Question, Range, Unanswerable},
     resolved::{Resolved, listed},
     step::{State, Status, field as field_after},
     walk::DealAt,
@@ -109,6 +109,12 @@ fn in_order<T: PartialOrd>(field: &'static str, from: Option<&T>, to: Option<&T>
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a filter that names something that is not known, or contradicts itself.
+pub fn check_filter(image: &Image, filter: Filter, now: Timestamp) -> Result<(), Unanswerable> {
+    let question = Question { now, as_of: None, known_at: None, filter, grouping: Grouping::default() };
+    Resolved::new(image, &question).map(drop)
 }
 
 impl Passes {

@@ -56,6 +56,7 @@ pub use self::{
     board::{BoardCard, BoardCursor, BoardPage, Column, Columns, columns},
     calendar::Interval,
     cycle::{CycleFigures, Cycles, cycle},
+    filter::check_filter,
     forecast::{
         Booked, Categories, CategoryFigures, Forecast, ForecastFigures, ForecastPart, ForecastPeriod, forecast,
     },

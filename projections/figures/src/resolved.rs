@@ -52,6 +52,8 @@ pub(crate) struct PipelineAt {
     pub(crate) stages: Vec<StageDefinition>,
     /// Whether its stages never had another order.
     order_is_constant: bool,
+    /// Whether it took no more deals.
+    pub(crate) archived: bool,
 }
 
 /// A stage as it was, by what deals in it need to know.
@@ -124,7 +126,8 @@ impl<'i> Resolved<'i> {
             }
             let order = |pipeline: &Pipeline| pipeline.stages.iter().map(|stage| stage.stage).collect::<Vec<_>>();
             let order_is_constant = history.is_constant(order);
-            self.pipelines.push(PipelineAt { id: *id, name: defined.name.clone(), wanted, stages, order_is_constant });
+            let (name, archived) = (defined.name.clone(), defined.archived);
+            self.pipelines.push(PipelineAt { id: *id, name, wanted, stages, order_is_constant, archived });
         }
         match wanted.iter().find(|id| !self.pipelines.iter().any(|pipeline| pipeline.id == **id)) {
             None => Ok(()),

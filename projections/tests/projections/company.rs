@@ -8,7 +8,7 @@ use std::sync::{
 use dealog_commands::{CommandError, Commands, Limits, Meta, Request};
 use dealog_domain::{Command, Occurred, Patch, Rejection, deal, pipeline, settings, team, user};
 use dealog_events::{
-    Actor, Currency, CustomerId, DealId, Envelope, Money, PipelineId, Probability, Slug, StreamId, TeamId, Timestamp,
+    Actor, Currency, CustomerId, DealId, Envelope, Label, Money, PipelineId, Probability, StreamId, TeamId, Timestamp,
     UserId,
     pipeline::{ForecastCategory, Stage},
     settings::LossReason,
@@ -223,6 +223,6 @@ pub(crate) fn new_deal() -> deal::Create {
     }
 }
 
-pub(crate) fn lose(reason: Slug) -> deal::Lose {
+pub(crate) fn lose(reason: Label) -> deal::Lose {
     deal::Lose { reason, closed_at: None, competitor: None, duplicate_of: None, note: None }
 }

@@ -19,6 +19,27 @@ fn samples(server: &Server) -> HashMap<String, f64> {
 }
 
 #[test]
+fn every_metric_says_what_it_is() {
+    let server = Server::of_a_new_company(&[]);
+    server.post("/v1/deals", &deal("Measured", &json!({}))).expect(201);
+    server.get("/v1/pipeline").expect(200);
+    let page = server.get("/metrics").expect(200).text;
+    let of = |what: &str| -> std::collections::BTreeSet<String> {
+        let lines = page.lines().filter_map(|line| line.strip_prefix(&format!("# {what} ")));
+        lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    };
+    let (described, typed) = (of("HELP"), of("TYPE"));
+    assert!(typed.is_subset(&described), "without HELP: {:?}", typed.difference(&described));
+    assert!(typed.len() > 25, "{typed:?}");
+    let samples = samples(&server);
+    assert!(samples.keys().any(|name| name.starts_with("dealog_build_info{version=")), "{samples:?}");
+    assert!(samples.contains_key("process_cpu_seconds_total"), "{samples:?}");
+    for name in ["process_resident_memory_bytes", "process_open_fds", "process_start_time_seconds"] {
+        assert!(samples.get(name).is_some_and(|value| *value > 0.0), "{name}: {samples:?}");
+    }
+}
+
+#[test]
 fn commands_appends_requests_and_the_projection_are_measured() {
     let server = Server::of_a_new_company(&[]);
     let before = samples(&server);

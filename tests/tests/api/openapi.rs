@@ -43,6 +43,18 @@ fn the_description_is_openapi_3_1_and_says_what_it_is_about() {
 }
 
 #[test]
+fn the_root_says_what_this_is_and_where_to_go_next() {
+    let text = server().get("/").expect(200);
+    for path in ["/docs", "/openapi.json", "/health/ready", "/v1/pipeline"] {
+        assert!(text.text.contains(path), "{path}: {}", text.text);
+        assert!([200, 303].contains(&server().get(path).status), "{path}");
+    }
+    let page = server().call("GET", "/").header("Accept", "text/html,*/*;q=0.8").send().expect(200);
+    assert!(page.header("content-type").unwrap().starts_with("text/html"));
+    assert!(page.text.contains("<a href=\"/docs\">"), "{}", page.text);
+}
+
+#[test]
 fn the_description_is_not_sent_again_to_those_who_have_it() {
     let description = server().get("/openapi.json").expect(200);
     let etag = description.header("etag").unwrap();

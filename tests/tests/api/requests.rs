@@ -51,7 +51,9 @@ fn nothing_long_from_a_request_is_logged() {
 
 #[test]
 fn a_key_that_comes_twice_is_refused_and_named() {
-    let before = server().head();
+    // One of its own, where nobody else appends meanwhile.
+    let server = Server::of_a_new_company(&[]);
+    let before = server.head();
     let title = r#"{"title": "One", "title": "Two", "pipeline": "00000000-0000-0000-0000-000000000000"}"#;
     let nested = deal("Nested", &json!({})).to_string().replacen(
         '{',
@@ -59,12 +61,11 @@ fn a_key_that_comes_twice_is_refused_and_named() {
         1,
     );
     for (body, key) in [(title, "title"), (&nested, "amount")] {
-        let problem =
-            server().call("POST", "/v1/deals").raw("application/json", body).send().problem(400, "bad_request");
+        let problem = server.call("POST", "/v1/deals").raw("application/json", body).send().problem(400, "bad_request");
         assert_eq!(problem.body["field"], key, "{}", problem.text);
         assert!(problem.body["detail"].as_str().unwrap().contains("twice"), "{}", problem.text);
     }
-    assert_eq!(server().head(), before);
+    assert_eq!(server.head(), before);
 }
 
 #[test]

@@ -21,6 +21,10 @@ fn a_seed_and_a_day_make_the_same_log_to_the_byte_and_filling_it_again_adds_noth
     assert!(again.contains("is there already"), "{again}");
     assert!(log_of(&one) == log, "the log was changed");
 
+    let other_day = one.run(["demo", "--no-serve", "--seed", "7", "--until", "2026-02-01"]).fail();
+    assert!(other_day.contains("goes until 2026-01-31") && other_day.contains("--until"), "{other_day}");
+    assert!(log_of(&one) == log, "the log was changed");
+
     let other_seed = one.run(["demo", "--no-serve", "--seed", "8"]).fail();
     assert!(other_seed.contains("name another folder"), "{other_seed}");
 

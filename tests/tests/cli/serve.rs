@@ -22,6 +22,59 @@ fn without_tokens_it_listens_on_loopback_only() {
 }
 
 #[test]
+fn an_address_is_understood_as_people_write_it_or_the_refusal_shows_how() {
+    let data = Data::fresh();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for address in [port.to_string(), format!("localhost:{port}")] {
+        let told = data.run(["serve", "--listen", &address]).fail();
+        assert!(told.starts_with(&format!("cannot listen on 127.0.0.1:{port}")), "{told}");
+    }
+    for address in [":8080", "everywhere", "127.0.0.1"] {
+        let done = data.run(["serve", "--listen", address]).end();
+        assert_eq!(done.code, 2, "{}", done.stderr);
+        assert!(done.stderr.contains("expected 127.0.0.1:8080, or just 8080"), "{}", done.stderr);
+        data.set(&format!("listen = \"{address}\""));
+        let told = data.run(["serve"]).fail();
+        assert!(told.contains("expected 127.0.0.1:8080, or just 8080"), "{told}");
+        data.set("");
+    }
+    assert!(data.is_untouched(), "something was begun");
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_a_service_of_this_name_are_not_settings() {
+    let data = Data::fresh();
+    let of_a_service = [
+        ("DEALOG_PORT", "tcp://10.0.0.11:8080"),
+        ("DEALOG_PORT_8080_TCP", "tcp://10.0.0.11:8080"),
+        ("DEALOG_PORT_8080_TCP_ADDR", "10.0.0.11"),
+        ("DEALOG_SERVICE_HOST", "10.0.0.11"),
+        ("DEALOG_SERVICE_PORT", "8080"),
+        ("DEALOG_SERVICE_PORT_HTTP", "8080"),
+    ];
+    let with = |variables: &[(&str, &str)]| {
+        variables.iter().fold(data.run(["token", "list"]), |run, (name, value)| run.env(name, value))
+    };
+    Server::start(&data, &[]).stop();
+    with(&of_a_service).succeed();
+    let told = with(&[("DEALOG_PROT", "8080")]).fail();
+    assert!(told.contains("prot"), "{told}");
+}
+
+#[test]
+fn a_currency_or_a_time_zone_that_the_company_has_not_is_refused() {
+    let data = Data::fresh();
+    Server::start(&data, &["--currency", "SEK", "--time-zone", "Europe/Stockholm"]).stop();
+    let serve = |flag: &str, value: &str| data.run(["serve", "--listen", "127.0.0.1:0", flag, value]).fail();
+    let told = serve("--currency", "EUR");
+    assert!(told.contains("--currency EUR is for a new company, and this one has SEK"), "{told}");
+    let told = serve("--time-zone", "UTC");
+    assert!(told.contains("this one has Europe/Stockholm") && told.contains("PATCH /v1/settings"), "{told}");
+    Server::start(&data, &["--currency", "SEK"]).stop();
+}
+
+#[test]
 fn a_taken_port_is_told_and_nothing_is_begun() {
     let data = Data::fresh();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -82,7 +135,8 @@ fn what_was_done_is_there_after_a_stop_and_the_company_is_founded_once() {
     let before = server.events();
     server.stop();
     // The currency is for a new company only.
-    let server = Server::start(&data, &["--currency", "USD"]);
+    data.set("currency = \"USD\"");
+    let server = Server::start(&data, &[]);
     assert_eq!(server.events(), before);
     assert_eq!(server.get("/v1/settings").expect(200).body["reporting_currency"], "SEK");
     assert_eq!(server.get(&format!("/v1/deals/{}", created.id())).expect(200).body["title"], "Kept");

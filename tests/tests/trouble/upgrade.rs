@@ -60,14 +60,15 @@ fn over_tables_of_an_earlier_version_commands_work_questions_are_told_to_come_ag
 fn tables_of_a_later_version_are_left_alone_until_somebody_asks_for_others() {
     let data = company(Data::fresh());
     data.run(["rebuild"]).succeed();
+    let version = data.projection().0["version"].as_u64().unwrap();
     let mut views = Database::views(&data);
     let before = data.tables();
     views.run("UPDATE checkpoints SET version = version + 1 WHERE projection = 'deals'");
     let told = data.run(["serve", "--listen", "127.0.0.1:0", "--log", "error"]).fail();
-    assert!(told.contains("version 5") && told.contains("dealog rebuild"), "{told}");
+    assert!(told.contains(&format!("version {}", version + 1)) && told.contains("dealog rebuild"), "{told}");
     assert_eq!(data.tables(), before);
     data.run(["rebuild"]).succeed();
-    assert_eq!(data.projection().0["version"], 4);
+    assert_eq!(data.projection().0["version"], version);
     Server::start(&data, &[]).ready().stop();
 }
 

@@ -10,7 +10,8 @@ use axum::{
 use dealog_events::Position;
 use dealog_projections::models::Lists;
 use futures_util::future::join_all;
-use metrics::gauge;
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_process::Collector;
 use tokio::time::timeout;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -25,6 +26,46 @@ const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(metrics))
+}
+
+/// Says what is measured here, in the words of `# HELP`. Called once, when measuring begins.
+pub(crate) fn describe() {
+    let gauges = [
+        ("dealog_audit_failing", "1 while the audit log cannot be written"),
+        ("dealog_build_info", "1, with the version of Dealog"),
+        ("dealog_connections", "Open connections"),
+        ("dealog_databases_answer", "1 if the databases answer"),
+        ("dealog_log_position", "The last position of the log"),
+        ("dealog_projection_lag", "Events that a read model is behind the log"),
+        ("dealog_projection_position", "The last position that a read model has seen"),
+        ("dealog_projection_stopped", "1 if a read model has stopped"),
+        ("dealog_queries_waiting", "Queries that wait for their turn"),
+        ("dealog_subscribers", "Open streams of events"),
+    ];
+    for (name, help) in gauges {
+        describe_gauge!(name, help);
+    }
+    let counters = [
+        ("dealog_audit_lost_total", "Entries of the audit log that were lost"),
+        ("dealog_bodies_refused_total", "Request bodies that did not fit their budget"),
+        ("dealog_commands_put_off_total", "Commands refused because their caller sent too many"),
+        ("dealog_commands_total", "Commands by what came of them"),
+        ("dealog_connections_refused_total", "Connections that found no place, by the limit that was full"),
+        ("dealog_failed_attempts_total", "Requests with a bad token"),
+        (
+            "dealog_queries_refused_total",
+            "Queries refused because too many of their caller were waiting, or too many in all",
+        ),
+        ("dealog_requests_total", "Requests by method, route and status"),
+        ("dealog_responses_refused_total", "Answers that did not fit their budget"),
+        ("dealog_streams_ended_total", "Streams of events that the server ended, by why"),
+    ];
+    for (name, help) in counters {
+        describe_counter!(name, help);
+    }
+    describe_histogram!("dealog_request_seconds", Unit::Seconds, "How long requests took until their answers began");
+    gauge!("dealog_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Collector::default().describe();
 }
 
 /// What has been measured since the start, for Prometheus.
@@ -46,6 +87,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         let furthest = models.iter().map(|model| model.status.position()).max().unwrap_or_default();
         tell(head.max(furthest), models.iter().map(|model| (model.name, model.status.position())));
     }
+    Collector::default().collect();
     gauge!("dealog_subscribers").set(as_number(app.feed.subscribers() as u64));
     ([(header::CONTENT_TYPE, TEXT)], app.metrics.render()).into_response()
 }

@@ -268,6 +268,10 @@ impl Access {
             standing: caller.standing,
         };
         let outcome = self.commands.execute(&Request { stream, command, meta }).await?;
+        if let StreamId::User(_) = stream {
+            // What is known of tokens may not hold any more: here the change is felt at once.
+            self.known.invalidate_all();
+        }
         if let (Some(rate), false, more @ 1..) = (caller.rate, outcome.replayed, outcome.events.saturating_sub(1)) {
             self.rates.charge(caller.actor, rate, more);
         }

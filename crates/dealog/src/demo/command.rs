@@ -30,7 +30,14 @@ pub(crate) async fn run(
     bar.finish_and_clear();
     store.close().await;
     let filled = filled?;
-    let (place, until) = (settings.log_place(), filled.until);
+    let (place, asked) = (settings.log_place(), until);
+    let until = filled.until;
+    if let Some(asked) = asked.filter(|asked| *asked != until) {
+        return Err(Failure::Folder(format!(
+            "--until {asked}: the sample company in {place} goes until {until}; name another folder with --data, or leave --until \
+             out"
+        )));
+    }
     if filled.already_there {
         out::print(format_args!("The sample company in {place} is there already: two years until {until}."))?;
     } else {

@@ -97,8 +97,8 @@ pub struct Win {
 #[cfg_attr(feature = "openapi", schema(as = LoseDeal))]
 #[serde(deny_unknown_fields)]
 pub struct Lose {
-    /// A reason of the company's list.
-    pub reason: Slug,
+    /// A reason of the company's list, by its slug or its name.
+    pub reason: Label,
     /// When it was lost, if that was earlier than `occurred_at`: an instant, or a local day, which means its end.
     pub closed_at: Option<When>,
     /// Who won it instead.
@@ -127,10 +127,10 @@ pub struct CorrectClosing {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Label>))]
     pub contract: Patch<Label>,
-    /// Lost: a reason of the company's list.
+    /// Lost: a reason of the company's list, by its slug or its name.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Slug>))]
-    pub reason: Patch<Slug>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Label>))]
+    pub reason: Patch<Label>,
     /// Whose closing it is, whoever is responsible for the deal; null for nobody's.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<UserId>))]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
 use dealog_events::{
-    CustomerId, DealId, Event, FieldValue, Money, Personal, PipelineId, Slug, StreamId, TimeZone, Timestamp, UserId,
-    When,
+    CustomerId, DealId, Event, FieldValue, Label, Money, Personal, PipelineId, Slug, StreamId, TimeZone, Timestamp,
+    UserId, When,
     deal::{
         AmountChanged, CampaignChanged, Closing, ClosingCorrected, ClosingPart, Created, CustomerLinked,
         ExpectedCloseChanged, FieldSet, ForecastCategorySet, Lost, Outcome, OwnerAssigned, Place, ProbabilityCleared,
@@ -329,10 +329,13 @@ fn correct_closing(
         check_outcome(&closing, Outcome::Won, "contract")?;
         (from.contract, to.contract) = (Some(closing.contract.clone()), Some(contract));
     }
-    if let Some(reason) = reason.given("reason")?.filter(|reason| closing.reason.as_ref() != Some(*reason)) {
+    let is_other = |reason: &&Label| closing.reason.as_ref().is_none_or(|given| given.as_str() != reason.as_str());
+    if let Some(reason) = reason.given("reason")?.filter(is_other) {
         check_outcome(&closing, Outcome::Lost, "reason")?;
         let reason = settings.loss_reason(reason)?;
-        (from.reason, to.reason) = (closing.reason.clone(), Some(reason.slug.clone()));
+        if closing.reason.as_ref() != Some(&reason.slug) {
+            (from.reason, to.reason) = (closing.reason.clone(), Some(reason.slug.clone()));
+        }
         if closing.counted != Some(reason.counted) {
             (from.counted, to.counted) = (closing.counted, Some(reason.counted));
         }

@@ -62,6 +62,17 @@ fn the_pipeline_is_as_it_was_then_and_as_it_was_known_then() {
 }
 
 #[test]
+fn a_board_without_a_pipeline_is_of_the_oldest_that_takes_deals() {
+    let mut log = Log::new();
+    let shown = |log: &Log, at| columns(&log.image, &as_of(at), BoardPage { limit: 10, after: None }).unwrap().pipeline;
+    let of = |id| dealog_events::StreamId::Pipeline(id);
+    log.on(day(2)).append(of(SALES), PipelineEvent::Archived(dealog_events::pipeline::Archived {}));
+    assert_eq!((shown(&log, day(1)), shown(&log, day(3))), (SALES, RENEWALS));
+    log.on(day(4)).append(of(SALES), PipelineEvent::Unarchived(dealog_events::pipeline::Unarchived {}));
+    assert_eq!(shown(&log, day(5)), SALES);
+}
+
+#[test]
 fn ages_staleness_and_missing_amounts_are_told() {
     let mut log = Log::new();
     log.on(day(1)).deal(1).created(|_| {});

@@ -191,6 +191,31 @@ fn gates_hold_for_stages_that_are_jumped_over_and_for_what_is_emptied() {
 }
 
 #[test]
+fn a_message_says_what_would_be_right() {
+    let server = company();
+    let id = server.post("/v1/deals", &deal("Told", &json!({}))).expect(201).id();
+    let path = format!("/v1/deals/{id}");
+    for (field, value, says) in [
+        ("amount", json!("900"), r#"{"amount":"1200.00","currency":"EUR"}"#),
+        ("probability", json!("half"), "a number from 0 to 1 with at most four decimals, such as 0.35"),
+        ("probability", json!(2), "such as 0.35"),
+        ("expected_close", json!("soon"), "expected one such as 2026-03-01"),
+    ] {
+        let problem = server.patch(&path, &json!({field: value})).problem(400, "bad_request");
+        assert_eq!(problem.body["field"], field);
+        assert!(problem.body["detail"].as_str().unwrap().contains(says), "{}", problem.text);
+    }
+    // A reason by what people call it, in their own words; and one that there is not.
+    let lose = |reason: &str| server.post(&format!("{path}/lose"), &json!({"reason": reason}));
+    let problem = lose("Слишком дорого").problem(422, "unknown_loss_reason");
+    assert!(problem.body["allowed"].as_array().unwrap().contains(&json!("price")), "{}", problem.text);
+    let reasons = server.get("/v1/settings").expect(200).body["loss_reasons"].clone();
+    let named = reasons.as_array().unwrap().iter().find(|reason| reason["slug"] == "price").unwrap();
+    let lost = lose(named["name"].as_str().unwrap()).expect(200);
+    assert_eq!(seen(&server, &lost)["loss_reason"], "price");
+}
+
+#[test]
 fn null_says_nothing_of_what_always_has_a_value() {
     let server = company();
     let id = server.post("/v1/deals", &deal("Named", &json!({}))).expect(201).id();

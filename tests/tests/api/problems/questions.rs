@@ -8,7 +8,6 @@ use super::{Bad, Body, NOBODY, check};
 fn paths_and_methods_that_are_not_there() {
     check(&[
         Bad::get("unknown path", "/v1/nowhere").gives(404, "no_such_path", None),
-        Bad::get("the root", "/").gives(404, "no_such_path", None),
         Bad::get("one slash more", "/v1/deals/").gives(404, "no_such_path", None),
         Bad::new("wrong method", "DELETE", "/v1/deals", Body::None).gives(405, "no_such_method", None),
         Bad::new("a figure is not sent", "POST", "/v1/pipeline", Body::None).gives(405, "no_such_method", None),
@@ -98,6 +97,22 @@ fn parameters_that_do_not_fit() {
         Bad::get("a pipeline that is not there", format!("/v1/pipeline?pipeline={NOBODY}"))
             .gives(422, "query", "pipeline"),
         Bad::get("a stage that is not there", "/v1/board?stage=nowhere").gives(422, "query", "stage"),
+        Bad::get("a list of a pipeline that is not there", format!("/v1/deals?pipeline={NOBODY}"))
+            .gives(422, "query", "pipeline"),
+        Bad::get("a list of an owner who is not there", format!("/v1/deals?owner={NOBODY}"))
+            .gives(422, "query", "owner"),
+        Bad::get("a list of a customer who is not there", format!("/v1/deals?customer={NOBODY}"))
+            .gives(422, "query", "customer"),
+        Bad::get("a list of a team that is not there", format!("/v1/deals?team={NOBODY}")).gives(422, "query", "team"),
+        Bad::get("a list of a stage that is not there", "/v1/deals?stage=nowhere").gives(422, "query", "stage"),
+        Bad::get("a list of a source that is not there", "/v1/deals?source=Nowhere").gives(422, "query", "source"),
+        Bad::get("a figure of a source that is not there", "/v1/pipeline?source=Nowhere").gives(422, "query", "source"),
+        Bad::get("amounts in the wrong order", "/v1/deals?amount_from=5&amount_to=4").gives(422, "query", "amount_to"),
+        Bad::get("a figure with amounts in the wrong order", "/v1/pipeline?amount_from=5&amount_to=4").gives(
+            422,
+            "query",
+            "amount_to",
+        ),
         Bad::get("a place in no column", "/v1/board?stage=contract&after=3").gives(400, "bad_request", "after"),
         Bad::get("after without a stage", "/v1/board?after=1_1_0192f3a4-5b6c-7d8e-9f00-112233445566")
             .gives(422, "query", "after"),

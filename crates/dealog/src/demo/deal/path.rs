@@ -2,7 +2,7 @@
 
 use chrono::Days;
 use dealog_domain::{Patch, deal};
-use dealog_events::{Invalid, Label, Slug, When};
+use dealog_events::{Invalid, Label, When};
 
 use super::{changes::rounded, course::Course};
 use crate::demo::{people::Seller, pipelines::Funnel};
@@ -256,7 +256,7 @@ impl<'a> Course<'a> {
         let noted = original.is_none() && reason != "error" && self.dice.percent(20);
         let note = if noted { self.dice.pick(&LOSS_NOTES).map(|note| note.parse()).transpose()? } else { None };
         let lose = deal::Lose {
-            reason: reason.parse::<Slug>()?,
+            reason: reason.parse()?,
             closed_at: None,
             competitor: competitor.map(str::parse).transpose()?,
             duplicate_of: original.map(|index| Self::id(self.company, index)),

@@ -284,7 +284,7 @@ impl<'a> Draft<'a> {
             None => &lost.reason,
         };
         let command =
-            deal::Lose { reason: reason.clone(), closed_at: None, competitor: None, duplicate_of: None, note: None };
+            deal::Lose { reason: reason.into(), closed_at: None, competitor: None, duplicate_of: None, note: None };
         self.push(deal::Command::Lose(command), (&self.close_key(), &("lost", at, reason)), at);
         Ok(())
     }

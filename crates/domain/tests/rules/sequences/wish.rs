@@ -241,7 +241,7 @@ fn correct(world: &World, tape: &mut Tape<'_>) -> deal::CorrectClosing {
             0 => correct.closed_at = Patch::Set(when(world, tape)),
             1 => correct.amount = Patch::Set(amount(tape)),
             2 => correct.contract = patch(tape, label),
-            3 => correct.reason = Patch::Set(tape.pick(&POOL.reasons).slug),
+            3 => correct.reason = Patch::Set((&tape.pick(&POOL.reasons).slug).into()),
             _ => correct.owner = patch(tape, user),
         }
     }
@@ -266,7 +266,7 @@ fn undo(world: &World, stream: StreamId, tape: &mut Tape<'_>) -> deal::Undo {
 fn lose(world: &World, tape: &mut Tape<'_>) -> deal::Lose {
     deal::Lose {
         closed_at: closed_at(world, tape),
-        reason: if tape.chance(16) { POOL.nowhere.clone() } else { tape.pick(&POOL.reasons).slug },
+        reason: if tape.chance(16) { (&POOL.nowhere).into() } else { (&tape.pick(&POOL.reasons).slug).into() },
         competitor: None,
         duplicate_of: tape.chance(64).then(|| tape.pick(&DEALS)),
         note: tape.chance(64).then(|| val("They went with the cheaper offer.")),
