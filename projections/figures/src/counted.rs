@@ -7,7 +7,10 @@
 
 use std::borrow::Cow;
 
-use crate::step::{Change, Deal, Step};
+use crate::{
+    names::Name,
+    step::{Amount, Change, Deal, Step},
+};
 
 /// What counts of these steps of a deal.
 pub(crate) fn counted<'s>(deal: &Deal, steps: &'s [Step]) -> Cow<'s, [Step]> {
@@ -24,75 +27,85 @@ pub(crate) fn counted<'s>(deal: &Deal, steps: &'s [Step]) -> Cow<'s, [Step]> {
     let stands = |step: &&Step| !undone.iter().any(|(first, last)| (*first..=*last).contains(&step.position));
     let mut counted = Counted { deal, steps: Vec::with_capacity(steps.len()), closing: None, date: None };
     steps.iter().filter(stands).for_each(|step| counted.add(*step));
+    counted.settle();
     Cow::Owned(counted.in_order())
 }
 
 struct Counted<'d> {
     deal: &'d Deal,
     steps: Vec<Step>,
-    /// The index of the present closing.
-    closing: Option<usize>,
+    /// The present closing.
+    closing: Option<Closing>,
     /// The date of the closing that comes next.
     date: Option<i64>,
 }
 
+/// A closing that may still be corrected.
+struct Closing {
+    /// Its index among the steps.
+    index: usize,
+    /// What it was corrected to be won for.
+    amount: Option<Amount>,
+    /// Whose it was corrected to be.
+    owner: Option<Option<Name>>,
+}
+
 impl Counted<'_> {
     fn add(&mut self, step: Step) {
-        let closing = self.closing.and_then(|closing| self.steps.get_mut(closing));
-        match (step.change, closing) {
-            (Change::ClosedAt(at), Some(closing)) => closing.at = at.get(),
+        match (step.change, &mut self.closing) {
             (Change::ClosedAt(at), None) => self.date = Some(at.get()),
-            (Change::LostBecause { counted, reason }, Some(closing)) => {
-                if let Change::Lost { competitor, .. } = closing.change {
-                    closing.change = Change::Lost { counted, reason, competitor };
+            (Change::ClosedAt(at), Some(closing)) => {
+                if let Some(step) = self.steps.get_mut(closing.index) {
+                    step.at = at.get();
                 }
             }
-            // The amount is the deal's, too, so it stays when the deal is reopened.
-            (Change::ClosedFor(amount), Some(_)) => self.before_closing(Change::Amount(Some(amount))),
-            (Change::ClosedBy(owner), Some(_)) => {
-                let own = self.owner();
-                self.before_closing(Change::Owner(owner));
-                self.after_closing(Change::Owner(own));
+            (Change::LostBecause { counted, reason }, Some(closing)) => {
+                if let Some(Step { change: Change::Lost { counted: is, reason: why, .. }, .. }) =
+                    self.steps.get_mut(closing.index)
+                {
+                    (*is, *why) = (counted, reason);
+                }
             }
+            (Change::ClosedFor(amount), Some(closing)) => closing.amount = Some(amount),
+            (Change::ClosedBy(owner), Some(closing)) => closing.owner = Some(owner),
             (Change::ClosedBy(_) | Change::ClosedFor(_) | Change::LostBecause { .. }, None)
             | (Change::Undone(..), _) => {}
+            (Change::Won | Change::Lost { .. }, _) => {
+                self.closing = Some(Closing { index: self.steps.len(), amount: None, owner: None });
+                self.steps.push(Step { at: self.date.take().unwrap_or(step.at), ..step });
+            }
             (change, _) => {
-                match change {
-                    Change::Won | Change::Lost { .. } => self.closing = Some(self.steps.len()),
-                    Change::Reopened(_) => self.closing = None,
-                    _ => {}
+                if matches!(change, Change::Reopened(_)) {
+                    self.settle();
                 }
-                let at = if self.closing == Some(self.steps.len()) { self.date.take() } else { None };
-                self.steps.push(Step { at: at.unwrap_or(step.at), ..step });
+                self.steps.push(step);
             }
         }
     }
 
-    /// Who was responsible when the deal was closed.
-    fn owner(&self) -> Option<crate::names::Name> {
-        let before = self.steps.get(..self.closing.unwrap_or(0)).unwrap_or_default();
+    /// Puts what the present closing was corrected to be right before it, now that its date is settled. The amount stays when the
+    /// deal is reopened; whose it is does not.
+    fn settle(&mut self) {
+        let Some(Closing { index, amount, owner }) = self.closing.take() else { return };
+        let Some(closing) = self.steps.get(index).copied() else { return };
+        if let Some(owner) = owner {
+            let own = Change::Owner(self.owner(index));
+            self.steps.insert(index + 1, Step { change: own, ..closing });
+            self.steps.insert(index, Step { change: Change::Owner(owner), ..closing });
+        }
+        if let Some(amount) = amount {
+            self.steps.insert(index, Step { change: Change::Amount(Some(amount)), ..closing });
+        }
+    }
+
+    /// Who was responsible before this step.
+    fn owner(&self, index: usize) -> Option<Name> {
+        let before = self.steps.get(..index).unwrap_or_default();
         let assigned = before.iter().rev().find_map(|step| match step.change {
             Change::Owner(owner) => Some(owner),
             _ => None,
         });
         assigned.unwrap_or(self.deal.owner)
-    }
-
-    fn before_closing(&mut self, change: Change) {
-        if let Some(closing) = self.closing
-            && let Some(step) = self.steps.get(closing).copied()
-        {
-            self.steps.insert(closing, Step { change, ..step });
-            self.closing = Some(closing + 1);
-        }
-    }
-
-    fn after_closing(&mut self, change: Change) {
-        if let Some(closing) = self.closing
-            && let Some(step) = self.steps.get(closing).copied()
-        {
-            self.steps.insert(closing + 1, Step { change, ..step });
-        }
     }
 
     /// What was recorded before a closing counts no later than it, and what was recorded after it no earlier.

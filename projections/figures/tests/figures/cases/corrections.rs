@@ -1,7 +1,7 @@
 //! Closings with a date of their own, corrections, and commands that were undone.
 
 use dealog_events::{Timestamp, deal::Outcome};
-use dealog_figures::{Filter, Question, Rate, cycle, losses, pipeline, time_in_stage, win_rate};
+use dealog_figures::{Filter, Question, Rate, cycle, losses, period, pipeline, time_in_stage, win_rate};
 
 use super::{cohort, days, reached, stages};
 use crate::log::{ANNA, BORIS, Log, SALES, as_of, between, day, eur, known, val};
@@ -85,6 +85,24 @@ fn amount_reason_and_credit_of_a_closing_are_corrected_in_the_past_too() {
     log.on(day(7)).deal(2).corrected(|to| (to.reason, to.counted) = (Some(val("error")), Some(false)));
     assert_eq!(lost(&log), (0, Vec::new()));
     assert_eq!(pipeline(&log.image, &as_of(day(9))).unwrap().grouped.figures.closed.excluded, 1);
+}
+
+#[test]
+fn what_is_corrected_counts_at_the_closing_whatever_date_that_had_when_it_was_corrected() {
+    let mut log = Log::new();
+    log.on(day(1)).deal(1).created(|deal| (deal.owner, deal.amount) = (Some(ANNA), Some(eur(3))));
+    log.on(day(10)).deal(1).won_at(SALES, "met", eur(3), at(day(2)));
+    log.on(day(11)).deal(1).corrected(|to| (to.owner, to.amount) = (Some(Some(BORIS)), Some(eur(9))));
+    log.on(day(12)).deal(1).corrected(|to| to.closed_at = Some(at(day(8))));
+    let open_before = |owner| {
+        let filter = Filter { owners: vec![Some(owner)], ..Filter::default() };
+        let question = Question { filter, ..as_of(day(13)) };
+        let answer = period(&log.image, &question, &between(day(5), day(6))).unwrap().grouped.figures;
+        answer.funnels[0].stages[0].open_before
+    };
+    assert_eq!((open_before(ANNA), open_before(BORIS)), (1, 0));
+    let of = |owner| Question { filter: Filter { owners: vec![Some(owner)], ..Filter::default() }, ..as_of(day(13)) };
+    assert_eq!(won(&log, &of(BORIS), day(8), day(9)), (1, 900));
 }
 
 #[test]
