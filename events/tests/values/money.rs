@@ -101,7 +101,7 @@ fn money_in_json_is_a_decimal_text_and_a_currency() {
         (r#"{"amount":"1"}"#, "missing field `currency`"),
         (r#"{"currency":"EUR"}"#, "missing field `amount`"),
         (r#"{"amount":"1","currency":"EUR","rate":"1"}"#, "unknown field `rate`"),
-        (r#""1200.50 EUR""#, "expected struct"),
+        (r#""1200.50 EUR""#, r#"expected an amount such as {"amount":"1200.00","currency":"EUR"}"#),
     ] {
         let message = from_json::<Money>(refused).expect_err(refused);
         assert!(message.contains(expected), "{refused} gave: {message}");
