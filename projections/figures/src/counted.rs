@@ -46,8 +46,8 @@ struct Closing {
     index: usize,
     /// What it was corrected to be won for.
     amount: Option<Amount>,
-    /// Whose it was corrected to be.
-    owner: Option<Option<Name>>,
+    /// The change of owner that makes it whose it was corrected to be.
+    owner: Option<Change>,
 }
 
 impl Counted<'_> {
@@ -67,7 +67,7 @@ impl Counted<'_> {
                 }
             }
             (Change::ClosedFor(amount), Some(closing)) => closing.amount = Some(amount),
-            (Change::ClosedBy(owner), Some(closing)) => closing.owner = Some(owner),
+            (Change::ClosedBy(owner), Some(closing)) => closing.owner = Some(Change::Owner(owner)),
             (Change::ClosedBy(_) | Change::ClosedFor(_) | Change::LostBecause { .. }, None)
             | (Change::Undone(..), _) => {}
             (Change::Won | Change::Lost { .. }, _) => {
@@ -91,7 +91,7 @@ impl Counted<'_> {
         if let Some(owner) = owner {
             let own = Change::Owner(self.owner(index));
             self.steps.insert(index + 1, Step { change: own, ..closing });
-            self.steps.insert(index, Step { change: Change::Owner(owner), ..closing });
+            self.steps.insert(index, Step { change: owner, ..closing });
         }
         if let Some(amount) = amount {
             self.steps.insert(index, Step { change: Change::Amount(Some(amount)), ..closing });
