@@ -154,7 +154,7 @@ pub struct ClosingPart {
     /// Lost: whether that reason counts as a loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<bool>,
-    /// Whose closing it is, whoever is responsible for the deal; null for nobody's.
+    /// The user who is credited with the closing, even if someone else owns the deal now; null credits nobody.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub owner: Option<Option<UserId>>,
 }
@@ -294,7 +294,7 @@ pub struct Closing {
     pub outcome: Outcome,
     /// When, in the business.
     pub closed_at: Timestamp,
-    /// Whose closing it is.
+    /// The user who is credited with it.
     pub owner: Option<UserId>,
     /// Won: the contract's number or name.
     pub contract: Option<Label>,

@@ -123,7 +123,7 @@ pub enum Command {
     ReinstateStage(Slug),
     /// Put the stages into another order.
     Reorder(Reorder),
-    /// Describe it anew.
+    /// Change its name.
     Change(Change),
     /// Take no more deals.
     Archive,

@@ -31,7 +31,7 @@ pub struct Team {
 pub enum Command {
     /// Set it up.
     Form(Form),
-    /// Describe it anew.
+    /// Change its name.
     Change(Change),
     /// Take someone in.
     AddMember(UserId),

@@ -83,8 +83,8 @@ pub struct BoardCard {
     pub overdue: bool,
 }
 
-/// A page of the board of the question's pipeline; without one, of the oldest pipeline that takes deals. With stages in the filter it has these columns
-/// alone.
+/// A page of the board of the question's pipeline; without one, of the oldest pipeline that takes deals. With
+/// stages in the filter it has these columns alone.
 pub fn columns(image: &Image, question: &Question, page: BoardPage) -> Result<Columns, Unanswerable> {
     let resolved = Resolved::new(image, question)?;
     let number = match question.filter.pipelines.as_slice() {

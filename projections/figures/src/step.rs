@@ -232,8 +232,8 @@ impl State {
         (self.status != Status::Open).then_some(self.since)
     }
 
-    /// What figures say of a deal after these steps, which [count](crate::counted::counted): an open one is as it is, a closed one as it was when it was closed. Whoever
-    /// was responsible then is credited, whoever has it now.
+    /// What figures say of a deal after these steps, which [count](crate::counted::counted). An open deal is as it stands; a closed
+    /// one as it was when it was closed, so the owner of then is credited.
     #[must_use]
     pub fn after(self, steps: &[Step]) -> Self {
         let mut replay = Replay::of(self);

@@ -131,7 +131,7 @@ pub struct CorrectClosing {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Label>))]
     pub reason: Patch<Label>,
-    /// Whose closing it is, whoever is responsible for the deal; null for nobody's.
+    /// The user who is credited with the closing, even if someone else owns the deal now; null credits nobody.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<UserId>))]
     pub owner: Patch<UserId>,

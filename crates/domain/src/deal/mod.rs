@@ -86,9 +86,7 @@ impl Deal {
             duplicate_of: None,
         }
     }
-}
 
-impl Deal {
     fn set_field(&mut self, field: &Slug, to: Option<&FieldValue>) {
         match to {
             Some(value) => drop(self.fields.insert(field.clone(), value.clone())),

@@ -88,7 +88,7 @@ pub struct Deal {
     pub entered_at: Timestamp,
     /// When it was closed in the business.
     pub closed_at: Option<Timestamp>,
-    /// Closed: whose closing it is in figures, whoever is responsible now.
+    /// Closed: the user whom figures credit with the closing, even if someone else owns the deal now.
     pub credited_to: Option<UserId>,
 }
 

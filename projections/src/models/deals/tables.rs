@@ -52,7 +52,7 @@ history!(
         loss_reason: Option<String>,
         competitor: Option<String>,
         duplicate_of: Option<String>,
-        /// Whose closing it is; none while it is open.
+        /// The user who is credited with the closing; none while the deal is open.
         credited_to: Option<String>,
     }
 );

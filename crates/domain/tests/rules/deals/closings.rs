@@ -41,7 +41,7 @@ fn lose_on(when: &str) -> Lose {
 #[test]
 fn a_deal_is_closed_when_someone_says_so_unless_they_say_when_it_was() {
     given(open()).in_a_company().when(win()).then([won("first_contact", eur(5))]);
-    // Whatever was recorded in between, and whoever enters it later.
+    // A date that is given takes precedence over the time of the command.
     given(open()).in_a_company().when(win_on("2026-02-20T12:00:00Z")).then([won_on("2026-02-20T12:00:00Z")]);
     let lost = Lost { closed_at: val("2026-02-21T08:00:00Z"), ..loss("first_contact", "price", true) };
     given(open()).in_a_company().when(lose_on("2026-02-21T08:00:00Z")).then([lost.into()]);

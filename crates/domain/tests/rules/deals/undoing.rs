@@ -116,7 +116,7 @@ fn a_seller_takes_back_an_own_slip_and_no_closing_of_another() {
     };
     assert!(won().last_by(ANNA).when(undo()).is_accepted());
     won().last_by(BORIS).when(undo()).rejected(DealRejection::ClosedNotYours { was: Outcome::Won });
-    // Of an open deal, whatever it was and whoever did it.
+    // On an open deal, anyone who works it may undo any command, also one of somebody else.
     let renamed = TitleChanged { from: val("200 licences"), to: val("300 licences") };
     let open = || [Created { owner: Some(ANNA), ..bare() }.into(), renamed.clone().into()];
     assert!(given(open()).in_a_company().of(seller).last_by(BORIS).when(undo()).is_accepted());
